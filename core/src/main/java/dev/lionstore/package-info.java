@@ -1,0 +1,5 @@
+/** The optimizer-state store: what a user of the library needs. */
+@NullMarked
+package dev.lionstore;
+
+import org.jspecify.annotations.NullMarked;
