@@ -1,0 +1,52 @@
+package dev.lionstore.kernel.vector;
+
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
+import java.util.Arrays;
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The sum of squares of {@code core/ARITHMETIC.md}, "Clipping". Each vector of partial sums takes a
+ * pass of its own over a piece that stays in the first-level cache, so that one loop serves every
+ * width. A square of a float is exact in double: no rounding but that of the sums.
+ */
+final class GradientNorm {
+  private static final VectorSpecies<Double> F64 = DoubleVector.SPECIES_PREFERRED;
+  private static final VectorSpecies<Float> HALF =
+      VectorSpecies.of(float.class, VectorShape.forBitSize(F64.vectorBitSize() / 2));
+  private static final int PIECE = 2048;
+
+  private final float[] piece = new float[PIECE];
+  private final double[] partial = new double[Kernel.NORM_LANES];
+
+  double sumOfSquares(GradientValues values, long from, int count) {
+    Arrays.fill(partial, 0);
+    for (int done = 0; done < count; done += PIECE) {
+      int length = Math.min(PIECE, count - done);
+      int padded = (length + Kernel.NORM_LANES - 1) / Kernel.NORM_LANES * Kernel.NORM_LANES;
+      Lanes.widen(values, from + done, length, piece, padded);
+      for (int lane = 0; lane < Kernel.NORM_LANES; lane += F64.length()) {
+        addSquares(piece, lane, padded, partial);
+      }
+    }
+    double sum = 0;
+    for (double part : partial) {
+      sum += part;
+    }
+    return sum;
+  }
+
+  private static void addSquares(float[] piece, int lane, int count, double[] partial) {
+    DoubleVector sum = DoubleVector.fromArray(F64, partial, lane);
+    for (int i = lane; i < count; i += Kernel.NORM_LANES) {
+      FloatVector narrow = FloatVector.fromArray(HALF, piece, i);
+      DoubleVector value = (DoubleVector) narrow.convertShape(VectorOperators.F2D, F64, 0);
+      sum = value.mul(value).add(sum);
+    }
+    sum.intoArray(partial, lane);
+  }
+}

@@ -1,0 +1,60 @@
+package dev.lionstore.kernel.vector;
+
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.KernelProvider;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRule;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/** Offers the SIMD kernels. */
+public final class VectorKernels implements KernelProvider {
+  private static final String BACKEND = "vector";
+  private static final int NARROWEST_BITS = 128;
+  private static final int WIDEST_BITS = 512;
+  private static final Map<UpdateRule, Supplier<Kernel.Stepper>> STEPPERS =
+      Map.of(Lion.RULE, VectorLion::new);
+
+  @Override
+  public String backend() {
+    return BACKEND;
+  }
+
+  @Override
+  public String reason() {
+    return supported()
+        ? "SIMD of " + Lanes.F32.vectorBitSize() + " bits on the CPU"
+        : "this CPU's vectors have " + Lanes.F32.vectorBitSize() + " bits, expected 128 to 512";
+  }
+
+  @Override
+  public int preference() {
+    return 1;
+  }
+
+  @Override
+  public Optional<Kernel> kernelFor(UpdateRule rule) {
+    return supported()
+        ? Optional.ofNullable(STEPPERS.get(rule)).map(steppers -> new VectorKernel(rule, steppers))
+        : Optional.empty();
+  }
+
+  private static boolean supported() {
+    int bits = Lanes.F32.vectorBitSize();
+    return bits >= NARROWEST_BITS && bits <= WIDEST_BITS;
+  }
+
+  private record VectorKernel(UpdateRule rule, Supplier<Kernel.Stepper> steppers)
+      implements Kernel {
+    @Override
+    public String backend() {
+      return BACKEND;
+    }
+
+    @Override
+    public Stepper newStepper() {
+      return steppers.get();
+    }
+  }
+}

@@ -1,0 +1,102 @@
+package dev.lionstore.mapping;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+
+/** What the JDK lacks of the system's calls on files. */
+public final class Posix {
+  private static final int READ_WRITE_CLOEXEC = 0x80002;
+  private static final int NO_SPACE = 28;
+  private static final int OVER_QUOTA = 122;
+  private static final int ZEROS_BYTES = 1 << 20;
+
+  private Posix() {}
+
+  /**
+   * Creates a file whose every block is allocated, so that a mapped store into it cannot meet a
+   * full disk.
+   *
+   * @param size in bytes
+   * @throws FileSystemException naming the file if the space is not there; the file is left behind
+   */
+  public static void createAllocated(Path file, long size) throws IOException {
+    Files.createFile(file);
+    int error = size == 0 ? 0 : fallocate(file, size);
+    if (error == NO_SPACE || error == OVER_QUOTA) {
+      throw new FileSystemException(
+          file.toString(), null, "No space left on device for its " + size + " bytes");
+    }
+    if (error != 0) {
+      writeZeros(file, size);
+    }
+  }
+
+  /** Makes a folder's entries durable. */
+  public static void syncDirectory(Path directory) throws IOException {
+    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  private static int fallocate(Path file, long size) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      int descriptor =
+          (int) Calls.OPEN.invokeExact(arena.allocateFrom(file.toString()), READ_WRITE_CLOEXEC);
+      if (descriptor < 0) {
+        throw new FileSystemException(file.toString(), null, "cannot be opened for allocation");
+      }
+      int error = (int) Calls.FALLOCATE.invokeExact(descriptor, 0L, size);
+      int unused = (int) Calls.CLOSE.invokeExact(descriptor);
+      return error;
+    } catch (IOException | RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException("posix_fallocate on " + file, e);
+    }
+  }
+
+  private static void writeZeros(Path file, long size) throws IOException {
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      ByteBuffer zeros = ByteBuffer.allocateDirect(ZEROS_BYTES);
+      for (long left = size; left > 0; left -= zeros.limit()) {
+        zeros.clear().limit((int) Math.min(ZEROS_BYTES, left));
+        while (zeros.hasRemaining()) {
+          channel.write(zeros);
+        }
+      }
+    }
+  }
+
+  /** Looked up on first use: reading commands never need them. */
+  private static final class Calls {
+    private static final MethodHandle OPEN =
+        function("open", ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
+    private static final MethodHandle CLOSE = function("close", ValueLayout.JAVA_INT);
+    private static final MethodHandle FALLOCATE =
+        function(
+            "posix_fallocate", ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG);
+
+    private static MethodHandle function(String name, MemoryLayout... arguments) {
+      Linker linker = Linker.nativeLinker();
+      Linker.Option[] options =
+          name.equals("open")
+              ? new Linker.Option[] {Linker.Option.firstVariadicArg(arguments.length)}
+              : new Linker.Option[0];
+      return linker.downcallHandle(
+          linker.defaultLookup().find(name).orElseThrow(),
+          FunctionDescriptor.of(ValueLayout.JAVA_INT, arguments),
+          options);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+package dev.lionstore.rule;
+
+import dev.lionstore.ElementType;
+import java.util.List;
+
+/**
+ * One kind of state for all parameters; little-endian, one value per parameter.
+ *
+ * @param name what the field calls it; also the name of the store's file
+ * @param suffix what a snapshot appends to a tensor's name, as PyTorch calls the state
+ * @param type how one value is stored
+ */
+public record Plane(String name, String suffix, Type type) {
+  /** How one value of a plane is stored; the constants' names are safetensors' own. */
+  public enum Type {
+    /** The upper half of a binary32. */
+    BF16(2),
+    /** A signed 16-bit integer. */
+    I16(2),
+    /** IEEE 754 binary32. */
+    F32(4);
+
+    private final int bytes;
+
+    Type(int bytes) {
+      this.bytes = bytes;
+    }
+
+    /** Bytes per value. */
+    public int bytes() {
+      return bytes;
+    }
+  }
+
+  /** What the model computes with: the master rounded to bfloat16, ties away from zero. */
+  public static final Plane WEIGHTS = new Plane("weights", "weight", Type.BF16);
+
+  /** What the master has beyond the weights (see {@link Master}). */
+  public static final Plane REMAINDER = new Plane("remainder", "remainder", Type.I16);
+
+  /** The two planes that hold the exact FP32 master, whatever the rule. */
+  public static final List<Plane> MASTER = List.of(WEIGHTS, REMAINDER);
+
+  /** The plane that keeps gradients of the type given, so that a step can be finished. */
+  public static Plane gradient(ElementType type) {
+    return new Plane("gradient", "grad", type == ElementType.BF16 ? Type.BF16 : Type.F32);
+  }
+}
