@@ -6,19 +6,75 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * One step of one tensor, as every kernel gets it.
- *
- * @param planes the tensor's part of the weights, the remainder and the rule's state planes, in
- *     that order; each is writable and padded to a multiple of {@link Kernel#ALIGNMENT} elements,
- *     the padding being zero
- * @param gradient the tensor's gradient; without padding
- * @param coefficients of the tensor's parameter group
- * @param rounding of the state planes
- * @param noiseKey K of the tensor for this step (see {@link dev.lionstore.rule.StochasticBits#key})
+ * One step of one tensor, as every kernel gets it. It is prepared anew for each step rather than
+ * allocated anew; threads may share it between preparations.
  */
-public record TensorStep(
-    List<MemorySegment> planes,
-    GradientValues gradient,
-    UpdateRule.Coefficients coefficients,
-    Rounding rounding,
-    long noiseKey) {}
+public final class TensorStep {
+  private final List<MemorySegment> planes;
+  private GradientValues gradient;
+  private UpdateRule.Coefficients coefficients;
+  private Rounding rounding;
+  private long noiseKey;
+
+  /**
+   * The first step of a tensor.
+   *
+   * @param planes the tensor's part of the weights, the remainder and the rule's state planes, in
+   *     that order; each is writable and padded to a multiple of {@link Kernel#ALIGNMENT} elements,
+   *     the padding being zero
+   * @param gradient the tensor's gradient; without padding
+   * @param coefficients of the tensor's parameter group
+   * @param rounding of the state planes
+   * @param noiseKey K of the tensor for this step (see {@link
+   *     dev.lionstore.rule.StochasticBits#key})
+   */
+  public TensorStep(
+      List<MemorySegment> planes,
+      GradientValues gradient,
+      UpdateRule.Coefficients coefficients,
+      Rounding rounding,
+      long noiseKey) {
+    this.planes = List.copyOf(planes);
+    this.gradient = gradient;
+    this.coefficients = coefficients;
+    this.rounding = rounding;
+    this.noiseKey = noiseKey;
+  }
+
+  /** Prepares the next step of the same tensor; the parameters are those of the constructor. */
+  public void prepare(
+      GradientValues nextGradient,
+      UpdateRule.Coefficients nextCoefficients,
+      Rounding nextRounding,
+      long nextNoiseKey) {
+    gradient = nextGradient;
+    coefficients = nextCoefficients;
+    rounding = nextRounding;
+    noiseKey = nextNoiseKey;
+  }
+
+  /** The tensor's part of the planes. */
+  public List<MemorySegment> planes() {
+    return planes;
+  }
+
+  /** The gradient. */
+  public GradientValues gradient() {
+    return gradient;
+  }
+
+  /** The coefficients of its group. */
+  public UpdateRule.Coefficients coefficients() {
+    return coefficients;
+  }
+
+  /** The rounding of its state planes. */
+  public Rounding rounding() {
+    return rounding;
+  }
+
+  /** K of this step. */
+  public long noiseKey() {
+    return noiseKey;
+  }
+}

@@ -15,6 +15,9 @@ import net.openhft.chronicle.bytes.MappedBytes;
  * it later throws.
  */
 public final class MappedFile implements AutoCloseable {
+  /** What sizes are multiples of, in bytes: Chronicle Bytes would extend other files. */
+  public static final int PAGE_BYTES = 4096;
+
   private final Path path;
   private final FileChannel channel;
   private final Arena arena;
@@ -33,6 +36,10 @@ public final class MappedFile implements AutoCloseable {
    * @param size what the file must have, in bytes
    * @throws FormatException if it has another size
    */
+  @SuppressWarnings({
+    "restricted",
+    "MustBeClosedChecker"
+  }) // the mapping's address and size are Chronicle's own
   public static MappedFile openWritable(Path path, long size) throws IOException {
     FileChannel channel = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE);
     try {
@@ -41,7 +48,7 @@ public final class MappedFile implements AutoCloseable {
       MappedBytes bytes = MappedBytes.singleMappedBytes(path.toFile(), size);
       MemorySegment memory =
           MemorySegment.ofAddress(bytes.addressForWrite(0))
-              .reinterpret(size, arena, unused -> bytes.releaseLast());
+              .reinterpret(size, arena, _ -> bytes.releaseLast());
       return new MappedFile(path, channel, arena, memory);
     } catch (IOException | RuntimeException | Error e) {
       channel.close();
@@ -55,6 +62,7 @@ public final class MappedFile implements AutoCloseable {
    * @param size what the file must have, in bytes
    * @throws FormatException if it has another size
    */
+  @SuppressWarnings("MustBeClosedChecker") // closed by close()
   public static MappedFile openReadOnly(Path path, long size) throws IOException {
     FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
     try {
@@ -66,6 +74,11 @@ public final class MappedFile implements AutoCloseable {
       channel.close();
       throw e;
     }
+  }
+
+  /** A size rounded up to whole pages, in bytes. */
+  public static long wholePages(long bytes) {
+    return Math.ceilDiv(bytes, (long) PAGE_BYTES) * PAGE_BYTES;
   }
 
   /** Which file this is. */

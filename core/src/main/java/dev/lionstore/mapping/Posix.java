@@ -13,6 +13,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.stream.Stream;
 
 /** What the JDK lacks of the system's calls on files. */
 public final class Posix {
@@ -42,10 +43,19 @@ public final class Posix {
     }
   }
 
-  /** Makes a folder's entries durable. */
-  public static void syncDirectory(Path directory) throws IOException {
-    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+  /** Makes a folder's entries durable, or a file's content. */
+  public static void sync(Path path) throws IOException {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       channel.force(true);
+    }
+  }
+
+  /** Makes every file and folder below a folder durable, and the folder itself. */
+  public static void syncTree(Path directory) throws IOException {
+    try (Stream<Path> tree = Files.walk(directory)) {
+      for (Path path : tree.toList()) {
+        sync(path);
+      }
     }
   }
 
@@ -57,7 +67,7 @@ public final class Posix {
         throw new FileSystemException(file.toString(), null, "cannot be opened for allocation");
       }
       int error = (int) Calls.FALLOCATE.invokeExact(descriptor, 0L, size);
-      int unused = (int) Calls.CLOSE.invokeExact(descriptor);
+      int _ = (int) Calls.CLOSE.invokeExact(descriptor);
       return error;
     } catch (IOException | RuntimeException | Error e) {
       throw e;
@@ -87,6 +97,7 @@ public final class Posix {
         function(
             "posix_fallocate", ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG);
 
+    @SuppressWarnings("restricted") // the signatures are POSIX's
     private static MethodHandle function(String name, MemoryLayout... arguments) {
       Linker linker = Linker.nativeLinker();
       Linker.Option[] options =

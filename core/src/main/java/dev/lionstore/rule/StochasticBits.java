@@ -19,7 +19,7 @@ public final class StochasticBits {
   public static final int FMIX_2 = 0xC2B2AE35;
 
   /** What the counter is multiplied with. */
-  public static final int GOLDEN_32 = 0x9E3779B1;
+  public static final int GOLDEN_32 = 0x9E3779B9;
 
   private static final long GOLDEN_64 = 0x9E3779B97F4A7C15L;
 

@@ -1,0 +1,80 @@
+package dev.lionstore.store;
+
+import dev.lionstore.GradientPlane;
+import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
+
+/** The numbers that stand for constants in a store's files; they never change. */
+final class Codes {
+  private Codes() {}
+
+  static int of(Rounding rounding) {
+    return switch (rounding) {
+      case NEAREST -> 0;
+      case STOCHASTIC -> 1;
+    };
+  }
+
+  static Rounding rounding(int code) {
+    return switch (code) {
+      case 0 -> Rounding.NEAREST;
+      case 1 -> Rounding.STOCHASTIC;
+      default -> throw unknown("rounding", code);
+    };
+  }
+
+  static int of(GradientPlane plane) {
+    return switch (plane) {
+      case NONE -> 0;
+      case BF16 -> 1;
+      case F32 -> 2;
+    };
+  }
+
+  static GradientPlane gradientPlane(int code) {
+    return switch (code) {
+      case 0 -> GradientPlane.NONE;
+      case 1 -> GradientPlane.BF16;
+      case 2 -> GradientPlane.F32;
+      default -> throw unknown("gradient plane", code);
+    };
+  }
+
+  static int of(TensorSpec.Role role) {
+    return switch (role) {
+      case TRAINABLE -> 0;
+      case FROZEN -> 1;
+    };
+  }
+
+  static TensorSpec.Role role(int code) {
+    return switch (code) {
+      case 0 -> TensorSpec.Role.TRAINABLE;
+      case 1 -> TensorSpec.Role.FROZEN;
+      default -> throw unknown("role", code);
+    };
+  }
+
+  static int of(Header.Phase phase) {
+    return switch (phase) {
+      case CLEAN -> 0;
+      case IDLE -> 1;
+      case APPLYING -> 2;
+      case APPLYING_UNKEPT -> 3;
+    };
+  }
+
+  static Header.Phase phase(int code) {
+    return switch (code) {
+      case 0 -> Header.Phase.CLEAN;
+      case 1 -> Header.Phase.IDLE;
+      case 2 -> Header.Phase.APPLYING;
+      case 3 -> Header.Phase.APPLYING_UNKEPT;
+      default -> throw unknown("phase", code);
+    };
+  }
+
+  private static IllegalArgumentException unknown(String what, int code) {
+    return new IllegalArgumentException(what + " " + code + " is unknown");
+  }
+}

@@ -1,0 +1,71 @@
+package dev.lionstore.store;
+
+import java.time.Instant;
+import java.util.Optional;
+import java.util.UUID;
+
+/**
+ * One generation of a store's header.
+ *
+ * @param generation counts the headers written; the greater one of two valid ones counts
+ * @param phase what the store is doing
+ * @param step completed steps
+ * @param bootId of the machine's run in which the planes were last written
+ * @param writer the process that has it open
+ * @param position the trainer's own bytes: of this step, or of the next one while it is applied
+ * @param intent what is being applied
+ * @param crc the checksum with which this header was read; 0 if it was not read
+ */
+record Header(
+    long generation,
+    Phase phase,
+    long step,
+    UUID bootId,
+    Writer writer,
+    byte[] position,
+    Optional<Intent> intent,
+    int crc) {
+
+  /** The same, as written with this checksum. */
+  Header withCrc(int newCrc) {
+    return new Header(generation, phase, step, bootId, writer, position, intent, newCrc);
+  }
+
+  /** What a store is doing. */
+  enum Phase {
+    /** Nothing; everything is on the disk. */
+    CLEAN,
+    /** Nothing; a writer has it open, or died. */
+    IDLE,
+    /** Applying a step whose gradients are in the gradient plane. */
+    APPLYING,
+    /** Applying a step whose gradients die with the writer. */
+    APPLYING_UNKEPT
+  }
+
+  /**
+   * A process.
+   *
+   * @param pid its number; 0 for none
+   * @param start when it started, in milliseconds since the epoch, since numbers are reused
+   */
+  record Writer(long pid, long start) {
+    static final Writer NONE = new Writer(0, 0);
+
+    static Writer self() {
+      ProcessHandle self = ProcessHandle.current();
+      return new Writer(self.pid(), start(self));
+    }
+
+    boolean isAlive() {
+      return pid != 0
+          && ProcessHandle.of(pid)
+              .filter(process -> process.isAlive() && start(process) == start)
+              .isPresent();
+    }
+
+    private static long start(ProcessHandle process) {
+      return process.info().startInstant().map(Instant::toEpochMilli).orElse(0L);
+    }
+  }
+}

@@ -1,0 +1,237 @@
+package dev.lionstore.store;
+
+import dev.lionstore.FormatException;
+import dev.lionstore.Rounding;
+import dev.lionstore.mapping.MappedFile;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.BitSet;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.zip.CRC32C;
+
+/**
+ * The file {@code header}: two slots, written in turn, so that one is valid whenever the writer
+ * dies. A slot, little-endian:
+ *
+ * <pre>
+ *  offset  size  field
+ *       0     8  magic "LIONHEAD"; 0 while the slot is being written
+ *       8     4  CRC-32C of the bytes from offset 12 to the end of the record
+ *      12     4  bytes of the record
+ *      16     4  version
+ *      20     4  phase: 0 clean, 1 idle, 2 applying, 3 applying without kept gradients
+ *      24     8  generation
+ *      32     8  step
+ *      40    16  store id
+ *      56    16  boot id
+ *      72     8  writer's process number
+ *      80     8  writer's start, milliseconds since the epoch
+ *      88     4  CRC-32C of the layout
+ *      92     4  intent's rounding: 0 nearest, 1 stochastic
+ *      96     8  intent's seed
+ *     104     8  intent's gradient scale (double)
+ *     112     4  groups of the intent; 0 without one
+ *     116     4  hyperparameters of a group
+ *     120     4  bytes of the set of tensors with gradients
+ *     124     4  bytes of the position
+ *     128        hyperparameters (doubles), group by group; the set of tensors (bit i of byte i / 8);
+ *                the position
+ * </pre>
+ */
+final class HeaderFile {
+  static final String NAME = "header";
+  static final int VERSION = 1;
+
+  private static final long MAGIC = 0x444145484E4F494CL;
+  private static final int CRC_OFFSET = 8;
+  private static final int LENGTH_OFFSET = 12;
+  private static final int BODY_OFFSET = 16;
+  private static final int POSITION_LENGTH_OFFSET = 124;
+  private static final int FIXED_BYTES = 128;
+  private static final int SLOTS = 2;
+  private static final ValueLayout.OfLong MAGIC_LAYOUT =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfInt I32 =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  private final MappedFile file;
+  private final LayoutFile layout;
+  private final int layoutCrc;
+  private final int slotBytes;
+
+  HeaderFile(MappedFile file, LayoutFile layout) {
+    this.file = file;
+    this.layout = layout;
+    this.layoutCrc = layout.crc();
+    this.slotBytes = slotBytes(layout);
+  }
+
+  /** The size of the file in bytes. */
+  static long size(LayoutFile layout) {
+    return (long) SLOTS * slotBytes(layout);
+  }
+
+  private static int slotBytes(LayoutFile layout) {
+    int needed =
+        FIXED_BYTES
+            + layout.layout().groups().size()
+                * layout.layout().rule().hyperparameters().size()
+                * Double.BYTES
+            + layout.layout().tensors().size() / Byte.SIZE
+            + 1
+            + layout.positionCapacity();
+    return Math.toIntExact(MappedFile.wholePages(needed));
+  }
+
+  /**
+   * The newest valid header.
+   *
+   * @throws FormatException if neither slot is valid
+   */
+  Header newest() throws FormatException {
+    Optional<Header> a = read(0);
+    Optional<Header> b = read(1);
+    if (a.isPresent() && b.isPresent()) {
+      return a.get().generation() > b.get().generation() ? a.get() : b.get();
+    }
+    return a.or(() -> b)
+        .orElseThrow(() ->
+            new FormatException(
+                file.path(), "neither of its two records is valid; restore a snapshot"));
+  }
+
+  /** Makes what was written durable. */
+  void force() throws IOException {
+    file.force();
+  }
+
+  /** Writes the next generation over the older slot; returns its checksum. */
+  int write(Header header) {
+    MemorySegment slot = slot((int) (header.generation() % SLOTS));
+    slot.set(MAGIC_LAYOUT, 0, 0);
+    VarHandle.storeStoreFence();
+    ByteBuffer out = buffer(slot);
+    encode(header, out);
+    int length = out.position();
+    out.putInt(LENGTH_OFFSET, length);
+    int crc = crc(out, length);
+    out.putInt(CRC_OFFSET, crc);
+    VarHandle.storeStoreFence();
+    slot.set(MAGIC_LAYOUT, 0, MAGIC);
+    return crc;
+  }
+
+  private void encode(Header header, ByteBuffer out) {
+    out.position(BODY_OFFSET).putInt(VERSION).putInt(Codes.of(header.phase()));
+    out.putLong(header.generation()).putLong(header.step());
+    putUuid(out, layout.storeId());
+    putUuid(out, header.bootId());
+    out.putLong(header.writer().pid()).putLong(header.writer().start()).putInt(layoutCrc);
+    encode(header.intent().orElse(Intent.NONE), header.position().length, out);
+    out.put(header.position());
+  }
+
+  private static void encode(Intent intent, int positionBytes, ByteBuffer out) {
+    double[][] groups = intent.hyperparameters();
+    byte[] tensors = intent.tensors().toByteArray();
+    out.putInt(Codes.of(intent.rounding()))
+        .putLong(intent.seed())
+        .putDouble(intent.gradientScale());
+    out.putInt(groups.length).putInt(groups.length == 0 ? 0 : groups[0].length);
+    out.putInt(tensors.length).putInt(positionBytes);
+    for (double[] group : groups) {
+      for (double value : group) {
+        out.putDouble(value);
+      }
+    }
+    out.put(tensors);
+  }
+
+  private Optional<Header> read(int index) {
+    MemorySegment slot = slot(index);
+    if (slot.get(MAGIC_LAYOUT, 0) != MAGIC) {
+      return Optional.empty();
+    }
+    int length = slot.get(I32, LENGTH_OFFSET);
+    ByteBuffer in = buffer(slot);
+    int crc = in.getInt(CRC_OFFSET);
+    if (length < FIXED_BYTES || length > slotBytes || crc != crc(in, length)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(decode(in.limit(length), crc));
+    } catch (RuntimeException e) {
+      // The checksum holds over a record that cannot be: as invalid as a wrong checksum.
+      return Optional.empty();
+    }
+  }
+
+  private Header decode(ByteBuffer in, int crc) {
+    in.position(BODY_OFFSET);
+    require(in.getInt() == VERSION);
+    Header.Phase phase = Codes.phase(in.getInt());
+    long generation = in.getLong();
+    long step = in.getLong();
+    require(uuid(in).equals(layout.storeId()));
+    UUID bootId = uuid(in);
+    Header.Writer writer = new Header.Writer(in.getLong(), in.getLong());
+    require(in.getInt() == layoutCrc);
+    byte[] position = new byte[in.getInt(POSITION_LENGTH_OFFSET)];
+    Optional<Intent> intent = decodeIntent(in);
+    in.get(position);
+    require(!in.hasRemaining());
+    return new Header(generation, phase, step, bootId, writer, position, intent, crc);
+  }
+
+  private static Optional<Intent> decodeIntent(ByteBuffer in) {
+    Rounding rounding = Codes.rounding(in.getInt());
+    long seed = in.getLong();
+    double scale = in.getDouble();
+    int groupCount = in.getInt();
+    double[][] groups = new double[groupCount][in.getInt()];
+    byte[] tensors = new byte[in.getInt()];
+    in.position(FIXED_BYTES);
+    for (double[] group : groups) {
+      for (int i = 0; i < group.length; i++) {
+        group[i] = in.getDouble();
+      }
+    }
+    in.get(tensors);
+    return groupCount == 0
+        ? Optional.empty()
+        : Optional.of(new Intent(rounding, seed, scale, groups, BitSet.valueOf(tensors)));
+  }
+
+  private static void require(boolean holds) {
+    if (!holds) {
+      throw new IllegalArgumentException("not a header of this store");
+    }
+  }
+
+  private MemorySegment slot(int index) {
+    return file.memory().asSlice((long) index * slotBytes, slotBytes);
+  }
+
+  private static ByteBuffer buffer(MemorySegment slot) {
+    return slot.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private static int crc(ByteBuffer slot, int length) {
+    CRC32C crc = new CRC32C();
+    crc.update(slot.duplicate().position(LENGTH_OFFSET).limit(length));
+    return (int) crc.getValue();
+  }
+
+  private static void putUuid(ByteBuffer out, UUID id) {
+    out.putLong(id.getMostSignificantBits()).putLong(id.getLeastSignificantBits());
+  }
+
+  private static UUID uuid(ByteBuffer in) {
+    return new UUID(in.getLong(), in.getLong());
+  }
+}

@@ -1,0 +1,203 @@
+package dev.lionstore.store;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentLinkedDeque;
+
+/**
+ * The gradients that have arrived for the next step: in the gradient plane if there is one, else
+ * where the caller keeps them. Different tensors may be put from different threads at once.
+ */
+final class PendingGradients {
+  private static final ValueLayout.OfFloat F32 =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfShort U16 =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final int LOW_HALF = 0xFFFF;
+
+  private final StoreLayout layout;
+  private final List<Optional<GradientValues>> kept = new ArrayList<>();
+  private final GradientValues[] values;
+  private final double[] sumsOfSquares;
+  private final BitSet present;
+  private final Kernel kernel;
+  private final Deque<Kernel.Stepper> idleSteppers = new ConcurrentLinkedDeque<>();
+
+  PendingGradients(StoreFiles files, Kernel kernel) {
+    this.layout = files.layout().layout();
+    this.kernel = kernel;
+    int tensors = layout.tensors().size();
+    this.values = new GradientValues[tensors];
+    this.sumsOfSquares = new double[tensors];
+    this.present = new BitSet(tensors);
+    for (int t = 0; t < tensors; t++) {
+      kept.add(keptValues(files, t));
+    }
+  }
+
+  /** Where the gradient plane keeps a tensor's gradient. */
+  static Optional<GradientValues> keptValues(StoreFiles files, int tensor) {
+    TensorSpec spec = files.layout().layout().tensors().get(tensor);
+    ElementType type =
+        files.layout().layout().gradientPlane() == GradientPlane.BF16
+            ? ElementType.BF16
+            : ElementType.F32;
+    return files
+        .gradient()
+        .filter(plane -> spec.trainable())
+        .map(plane ->
+            new GradientValues(
+                type, plane.values(files.geometry().firstElement(tensor), spec.count())));
+  }
+
+  /** Takes a tensor's gradient, instead of one that came before. */
+  void put(int tensor, GradientValues gradient) {
+    requireFits(tensor, gradient);
+    set(tensor, kept.get(tensor).map(plane -> copy(tensor, gradient, plane)).orElse(gradient));
+  }
+
+  /** Adds to a tensor's gradient in float32, or takes it if it is the first. */
+  void accumulate(int tensor, GradientValues gradient) {
+    requireFits(tensor, gradient);
+    if (layout.gradientPlane() != GradientPlane.F32) {
+      throw new IllegalArgumentException(
+          "gradients accumulate in an f32 gradient plane alone; this store's is "
+              + layout.gradientPlane().word());
+    }
+    GradientValues sum = kept.get(tensor).orElseThrow();
+    if (isPresent(tensor)) {
+      for (long i = 0; i < sum.count(); i++) {
+        sum.data().set(F32, 4 * i, sum.get(i) + gradient.get(i));
+      }
+      set(tensor, sum);
+    } else {
+      set(tensor, copy(tensor, gradient, sum));
+    }
+  }
+
+  private void requireFits(int tensor, GradientValues gradient) {
+    TensorSpec spec = layout.tensors().get(tensor);
+    if (!spec.trainable()) {
+      throw new IllegalArgumentException(
+          "tensor " + spec.name() + " is frozen: no gradient for it");
+    }
+    long expected = Math.multiplyExact(spec.count(), (long) gradient.type().bytes());
+    if (gradient.data().byteSize() != expected) {
+      throw new IllegalArgumentException(
+          "gradient of tensor "
+              + spec.name()
+              + " has "
+              + gradient.data().byteSize()
+              + " bytes, expected "
+              + expected
+              + " ("
+              + gradient.type()
+              + " "
+              + spec.shape()
+              + ")");
+    }
+  }
+
+  private void set(int tensor, GradientValues gradient) {
+    double sum = sumOfSquares(gradient);
+    synchronized (present) {
+      values[tensor] = gradient;
+      sumsOfSquares[tensor] = sum;
+      present.set(tensor);
+    }
+  }
+
+  private boolean isPresent(int tensor) {
+    synchronized (present) {
+      return present.get(tensor);
+    }
+  }
+
+  private double sumOfSquares(GradientValues gradient) {
+    Kernel.Stepper idle = idleSteppers.poll();
+    Kernel.Stepper stepper = idle == null ? kernel.newStepper() : idle;
+    double sum = 0;
+    for (long from = 0; from < gradient.count(); from += Kernel.NORM_BLOCK) {
+      int count = (int) Math.min(Kernel.NORM_BLOCK, gradient.count() - from);
+      sum += stepper.sumOfSquares(gradient, from, count);
+    }
+    idleSteppers.push(stepper);
+    return sum;
+  }
+
+  private GradientValues copy(int tensor, GradientValues from, GradientValues to) {
+    if (from.type() == to.type()) {
+      MemorySegment.copy(from.data(), 0, to.data(), 0, to.data().byteSize());
+    } else if (to.type() == ElementType.F32) {
+      for (long i = 0; i < to.count(); i++) {
+        to.data().set(F32, 4 * i, from.get(i));
+      }
+    } else {
+      narrow(tensor, from, to);
+    }
+    return to;
+  }
+
+  /** Narrows to bfloat16 what bfloat16 holds exactly; NaN stays NaN so that the step is refused. */
+  private void narrow(int tensor, GradientValues from, GradientValues to) {
+    for (long i = 0; i < to.count(); i++) {
+      float value = from.get(i);
+      int bits = Float.floatToRawIntBits(value);
+      if ((bits & LOW_HALF) != 0 && !Float.isNaN(value)) {
+        forget(tensor);
+        throw new IllegalArgumentException(
+            "gradient of tensor "
+                + layout.tensors().get(tensor).name()
+                + ": element "
+                + i
+                + " is "
+                + value
+                + ", which the bf16 gradient plane cannot hold exactly; import the model with"
+                + " --gradient-plane f32, or hand over bf16 gradients");
+      }
+      to.data().set(U16, 2 * i, (short) ((bits | (Float.isNaN(value) ? 0x400000 : 0)) >>> 16));
+    }
+  }
+
+  private void forget(int tensor) {
+    synchronized (present) {
+      present.clear(tensor);
+    }
+  }
+
+  /** Forgets all gradients. */
+  void clear() {
+    synchronized (present) {
+      present.clear();
+    }
+  }
+
+  /** Which tensors have a gradient. */
+  BitSet tensors() {
+    synchronized (present) {
+      return (BitSet) present.clone();
+    }
+  }
+
+  GradientValues values(int tensor) {
+    return values[tensor];
+  }
+
+  /**
+   * The sum of squares of a tensor's gradient before scaling; finite exactly if all of them are.
+   */
+  double sumOfSquares(int tensor) {
+    return sumsOfSquares[tensor];
+  }
+}

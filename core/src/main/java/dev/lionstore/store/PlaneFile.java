@@ -1,0 +1,109 @@
+package dev.lionstore.store;
+
+import dev.lionstore.FormatException;
+import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.rule.Plane;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.UUID;
+
+/**
+ * A file {@code NAME.plane}: a page that says which plane it is, then the plane. Little-endian:
+ *
+ * <pre>
+ *  offset  size  field
+ *       0     8  magic "LIONPLAN"
+ *       8     4  version
+ *      12     4  bytes of the name
+ *      16    16  store id
+ *      32     8  the step that the plane was last published with
+ *      40        name, UTF-8
+ *    4096        the values, {@link Plane.Type#bytes()} each
+ * </pre>
+ */
+final class PlaneFile {
+  static final int DATA_OFFSET = MappedFile.PAGE_BYTES;
+
+  private static final int VERSION = 1;
+  private static final long MAGIC = 0x4E414C504E4F494CL;
+  private static final int STEP_OFFSET = 32;
+  private static final int NAME_OFFSET = 40;
+  private static final ValueLayout.OfLong I64 =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfInt I32 =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  private final MappedFile file;
+  private final Plane plane;
+
+  PlaneFile(MappedFile file, Plane plane) {
+    this.file = file;
+    this.plane = plane;
+  }
+
+  static String name(Plane plane) {
+    return plane.name() + ".plane";
+  }
+
+  static long size(Plane plane, Geometry geometry) {
+    long values = Math.multiplyExact(geometry.elements(plane), (long) plane.type().bytes());
+    return MappedFile.wholePages(DATA_OFFSET + values);
+  }
+
+  MappedFile file() {
+    return file;
+  }
+
+  Plane plane() {
+    return plane;
+  }
+
+  /** Writes the first page of a new file. */
+  void initialise(UUID storeId) {
+    MemorySegment page = file.memory();
+    byte[] name = plane.name().getBytes(StandardCharsets.UTF_8);
+    page.set(I64, 0, MAGIC);
+    page.set(I32, 8, VERSION);
+    page.set(I32, 12, name.length);
+    page.set(I64, 16, storeId.getMostSignificantBits());
+    page.set(I64, 24, storeId.getLeastSignificantBits());
+    MemorySegment.copy(MemorySegment.ofArray(name), 0, page, NAME_OFFSET, name.length);
+  }
+
+  /** Checks that this is the plane of this store. */
+  void requireOf(UUID storeId) throws FormatException {
+    MemorySegment page = file.memory();
+    if (page.get(I64, 0) != MAGIC) {
+      throw new FormatException(file.path(), "not a plane: the magic number is another");
+    }
+    require("version", page.get(I32, 8), VERSION);
+    UUID found = new UUID(page.get(I64, 16), page.get(I64, 24));
+    require("store id", found, storeId);
+    int length = Math.clamp(page.get(I32, 12), 0, DATA_OFFSET - NAME_OFFSET);
+    byte[] name = page.asSlice(NAME_OFFSET, length).toArray(ValueLayout.JAVA_BYTE);
+    require("plane", new String(name, StandardCharsets.UTF_8), plane.name());
+  }
+
+  /** The step that it was last published with. */
+  long step() {
+    return file.memory().get(I64, STEP_OFFSET);
+  }
+
+  void publish(long step) {
+    file.memory().set(I64, STEP_OFFSET, step);
+  }
+
+  /** Consecutive values. */
+  MemorySegment values(long firstElement, long count) {
+    long bytes = plane.type().bytes();
+    return file.memory().asSlice(DATA_OFFSET + firstElement * bytes, count * bytes);
+  }
+
+  private void require(String field, Object found, Object expected) throws FormatException {
+    if (!found.equals(expected)) {
+      throw new FormatException(file.path(), field, found, expected);
+    }
+  }
+}

@@ -1,0 +1,165 @@
+package dev.lionstore.store;
+
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.rule.StochasticBits;
+import dev.lionstore.rule.UpdateRule;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Applies an intent to every chunk that is not stamped with it yet. The same code steps, and
+ * finishes a step whose writer was killed; what has been done is not done again.
+ */
+final class StepApplier {
+  private final StoreFiles files;
+  private final StoreLayout layout;
+  private final Geometry geometry;
+  private final ProgressFile progress;
+  private final Kernel kernel;
+  private final WorkerCrew crew;
+  private final List<ChunkStepper> steppers = new ArrayList<>();
+  private final @Nullable TensorStep[] tensorSteps;
+  private final long[] nameKeys;
+  private final int[] groups;
+  private final int[] tensorOfChunk;
+  private final AtomicInteger nextChunk = new AtomicInteger();
+  private Header header;
+
+  StepApplier(StoreFiles files, Kernel kernel, WorkerCrew crew, Header header) {
+    this.files = files;
+    this.layout = files.layout().layout();
+    this.geometry = files.geometry();
+    this.progress = files.progress();
+    this.kernel = kernel;
+    this.crew = crew;
+    this.header = header;
+    List<TensorSpec> tensors = layout.tensors();
+    this.tensorSteps = new TensorStep[tensors.size()];
+    this.nameKeys = tensors.stream().mapToLong(t -> StochasticBits.nameKey(t.name())).toArray();
+    this.groups = tensors.stream().mapToInt(layout::groupIndex).toArray();
+    this.tensorOfChunk = new int[geometry.chunkCount()];
+    for (int t = 0; t < tensors.size(); t++) {
+      Arrays.fill(tensorOfChunk, geometry.firstChunk(t), geometry.firstChunk(t + 1), t);
+    }
+    for (int worker = 0; worker < crew.workers(); worker++) {
+      steppers.add(new ChunkStepper(files, kernel.newStepper(), worker));
+    }
+  }
+
+  /**
+   * Applies what a header intends.
+   *
+   * @param intending the header as it was written or read, its checksum included
+   * @param gradients each tensor's gradient, for those that the intent names
+   */
+  void apply(Header intending, IntFunction<GradientValues> gradients) {
+    prepare(intending, gradients);
+    nextChunk.set(0);
+    crew.run(this::applyChunks);
+  }
+
+  /** Finishes the chunks that killed workers had in hand, then what they had not begun. */
+  void finish(Header intending) {
+    IntFunction<GradientValues> kept =
+        tensor -> PendingGradients.keptValues(files, tensor).orElseThrow();
+    prepare(intending, kept);
+    for (int worker = 0; worker < ProgressFile.WORKERS; worker++) {
+      resume(worker);
+    }
+    nextChunk.set(0);
+    crew.run(this::applyChunks);
+  }
+
+  private void prepare(Header intending, IntFunction<GradientValues> gradients) {
+    header = intending;
+    Intent intent = intending.intent().orElseThrow();
+    UpdateRule.Coefficients[] coefficients =
+        new UpdateRule.Coefficients[intent.hyperparameters().length];
+    for (int g = 0; g < coefficients.length; g++) {
+      coefficients[g] =
+          layout.rule().coefficients(intent.hyperparameters()[g], intent.gradientScale());
+    }
+    for (int t = intent.tensors().nextSetBit(0); t >= 0; t = intent.tensors().nextSetBit(t + 1)) {
+      long key = StochasticBits.key(intent.seed(), intending.step(), nameKeys[t]);
+      prepare(t, gradients.apply(t), coefficients[groups[t]], intent, key);
+    }
+  }
+
+  private void prepare(
+      int tensor,
+      GradientValues gradient,
+      UpdateRule.Coefficients coefficients,
+      Intent intent,
+      long key) {
+    TensorStep step = tensorSteps[tensor];
+    if (step == null) {
+      tensorSteps[tensor] =
+          new TensorStep(
+              files.paddedValues(tensor), gradient, coefficients, intent.rounding(), key);
+    } else {
+      step.prepare(gradient, coefficients, intent.rounding(), key);
+    }
+  }
+
+  private void resume(int worker) {
+    int chunk = progress.chunkInHand(worker, nextStep());
+    if (chunk >= 0 && isOpen(chunk)) {
+      ChunkStepper stepper = new ChunkStepper(files, kernel.newStepper(), worker);
+      int t = tensorOfChunk[chunk];
+      stepper.resume(tensorStep(t), chunk, from(chunk), to(chunk), nextStep());
+      progress.stamp(chunk, nextStep(), header.crc());
+    }
+  }
+
+  private void applyChunks(int worker) {
+    ChunkStepper stepper = steppers.get(worker);
+    boolean kept = header.phase() == Header.Phase.APPLYING;
+    int chunks = tensorOfChunk.length;
+    for (int c = nextChunk.getAndIncrement(); c < chunks; c = nextChunk.getAndIncrement()) {
+      if (isOpen(c)) {
+        TensorStep tensor = tensorStep(tensorOfChunk[c]);
+        if (kept) {
+          stepper.apply(tensor, c, from(c), to(c), nextStep());
+        } else {
+          stepper.applyUnkept(tensor, from(c), to(c));
+        }
+        progress.stamp(c, nextStep(), header.crc());
+      }
+    }
+  }
+
+  private TensorStep tensorStep(int tensor) {
+    TensorStep step = tensorSteps[tensor];
+    if (step == null) {
+      throw new IllegalStateException("tensor " + tensor + " was not prepared");
+    }
+    return step;
+  }
+
+  /** Whether a chunk is to be stepped and has not been. */
+  private boolean isOpen(int chunk) {
+    return header.intent().orElseThrow().tensors().get(tensorOfChunk[chunk])
+        && !progress.isStamped(chunk, nextStep(), header.crc());
+  }
+
+  private long nextStep() {
+    return header.step() + 1;
+  }
+
+  private long from(int chunk) {
+    int index = chunk - geometry.firstChunk(tensorOfChunk[chunk]);
+    return (long) index * geometry.chunkElements();
+  }
+
+  private long to(int chunk) {
+    long count = layout.tensors().get(tensorOfChunk[chunk]).count();
+    return Math.min(count, from(chunk) + geometry.chunkElements());
+  }
+}

@@ -1,0 +1,118 @@
+package dev.lionstore.store;
+
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What a step will do, decided before anything is changed.
+ *
+ * @param intent what is recorded
+ * @param gradientNorm the global norm after unscaling, before clipping; NaN or infinite if a
+ *     gradient is
+ * @param clipCoefficient what gradients are multiplied with beyond unscaling
+ */
+record StepPlan(Intent intent, double gradientNorm, double clipCoefficient) {
+  /** What is added to the norm before dividing by it, as PyTorch does. */
+  private static final double CLIP_EPSILON = 1e-6;
+
+  static StepPlan of(LayoutFile file, PendingGradients gradients, StepRequest request) {
+    StoreLayout layout = file.layout();
+    requireRule(layout, request);
+    requirePositionFits(file, request);
+    BitSet tensors = gradients.tensors();
+    requireGradients(layout, tensors, request.missing());
+    double[][] hyperparameters =
+        layout.groups().stream()
+            .map(group -> request.config().hyperparameters(request.learningRate(), group))
+            .toArray(double[][]::new);
+    double divisor = request.lossScale() * request.microBatches();
+    double norm = norm(gradients, tensors) / divisor;
+    double clip =
+        request.clipNorm().isPresent()
+            ? Math.min(1, request.clipNorm().getAsDouble() / (norm + CLIP_EPSILON))
+            : 1;
+    Intent intent =
+        new Intent(
+            request.rounding().orElse(layout.rounding()),
+            request.seed().orElse(layout.seed()),
+            clip / divisor,
+            hyperparameters,
+            tensors);
+    return new StepPlan(intent, norm, clip);
+  }
+
+  private static double norm(PendingGradients gradients, BitSet tensors) {
+    double sum = 0;
+    for (int t = tensors.nextSetBit(0); t >= 0; t = tensors.nextSetBit(t + 1)) {
+      sum += gradients.sumOfSquares(t);
+    }
+    return Math.sqrt(sum);
+  }
+
+  /** The first gradient that is not finite after scaling, if there is one. */
+  Optional<StepResult.Refused> refusal(StoreLayout layout, PendingGradients gradients) {
+    float scale = (float) intent.gradientScale();
+    BitSet tensors = intent.tensors();
+    for (int t = tensors.nextSetBit(0); t >= 0; t = tensors.nextSetBit(t + 1)) {
+      // No value is larger than the root of the sum of squares, so this one test nearly always
+      // does.
+      double bound = Math.sqrt(gradients.sumOfSquares(t)) * scale;
+      if (!(bound < Float.MAX_VALUE)) {
+        Optional<StepResult.Refused> found =
+            firstNonFinite(layout.tensors().get(t).name(), gradients.values(t), scale);
+        if (found.isPresent()) {
+          return found;
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<StepResult.Refused> firstNonFinite(
+      String tensor, GradientValues gradient, float scale) {
+    for (long i = 0; i < gradient.count(); i++) {
+      float value = gradient.get(i) * scale;
+      if (!Float.isFinite(value)) {
+        return Optional.of(new StepResult.Refused(tensor, i, value));
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static void requireRule(StoreLayout layout, StepRequest request) {
+    if (!request.config().rule().equals(layout.rule())) {
+      throw new IllegalArgumentException(
+          "the step is for rule "
+              + request.config().rule().name()
+              + ", the store is of rule "
+              + layout.rule().name());
+    }
+  }
+
+  private static void requirePositionFits(LayoutFile file, StepRequest request) {
+    if (request.position().length > file.positionCapacity()) {
+      throw new IllegalArgumentException(
+          "the position has "
+              + request.position().length
+              + " bytes, expected at most "
+              + file.positionCapacity());
+    }
+  }
+
+  private static void requireGradients(
+      StoreLayout layout, BitSet tensors, StepRequest.Missing missing) {
+    List<TensorSpec> specs = layout.tensors();
+    for (int t = 0; t < specs.size() && missing == StepRequest.Missing.REFUSED; t++) {
+      if (specs.get(t).trainable() && specs.get(t).count() > 0 && !tensors.get(t)) {
+        throw new IllegalArgumentException(
+            "tensor " + specs.get(t).name() + " has no gradient; allow missing ones to leave it");
+      }
+    }
+    if (tensors.isEmpty() && missing == StepRequest.Missing.ALLOWED) {
+      throw new IllegalArgumentException("no tensor has a gradient");
+    }
+  }
+}

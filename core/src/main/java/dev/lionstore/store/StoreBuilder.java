@@ -1,0 +1,196 @@
+package dev.lionstore.store;
+
+import dev.lionstore.FormatException;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.mapping.Boot;
+import dev.lionstore.mapping.Posix;
+import dev.lionstore.rule.Master;
+import dev.lionstore.rule.Plane;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.stream.Stream;
+
+/**
+ * Makes a store: complete or absent. It is written beside its place and renamed when everything is
+ * durable; closing without finishing removes what was written.
+ */
+public final class StoreBuilder implements AutoCloseable {
+  /** Elements of a chunk unless asked otherwise. */
+  public static final int DEFAULT_CHUNK_ELEMENTS = 65_536;
+
+  /** Bytes kept for a position unless asked otherwise. */
+  public static final int DEFAULT_POSITION_CAPACITY = 256 * 1024;
+
+  private static final ValueLayout.OfShort I16 =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  private final Path target;
+  private final Path partial;
+  private final StoreFiles files;
+  private boolean finished;
+
+  private StoreBuilder(Path target, Path partial, StoreFiles files) {
+    this.target = target;
+    this.partial = partial;
+    this.files = files;
+  }
+
+  /** Begins with {@link #DEFAULT_CHUNK_ELEMENTS} and {@link #DEFAULT_POSITION_CAPACITY}. */
+  public static StoreBuilder create(Path target, StoreLayout layout) throws IOException {
+    return create(target, layout, DEFAULT_CHUNK_ELEMENTS, DEFAULT_POSITION_CAPACITY);
+  }
+
+  /**
+   * Allocates a store's files; every value is zero.
+   *
+   * @param target where the store will be: nothing or an empty folder
+   * @param chunkElements elements of a chunk, a positive multiple of 256 up to 1,048,576
+   * @param positionCapacity the longest position that fits, in bytes
+   * @throws FileAlreadyExistsException if something is there already
+   * @throws NoSpaceException if the disk is too small
+   */
+  public static StoreBuilder create(
+      Path target, StoreLayout layout, int chunkElements, int positionCapacity) throws IOException {
+    requireBounds(chunkElements, positionCapacity);
+    requireAbsentOrEmpty(target);
+    Path absolute = target.toAbsolutePath();
+    Path parent = Optional.ofNullable(absolute.getParent()).orElse(absolute);
+    Files.createDirectories(parent);
+    Path partial =
+        parent.resolve("." + absolute.getFileName() + ".partial-" + ProcessHandle.current().pid());
+    Files.createDirectory(partial);
+    try {
+      LayoutFile file = new LayoutFile(UUID.randomUUID(), layout, chunkElements, positionCapacity);
+      return new StoreBuilder(absolute, partial, StoreFiles.create(partial, file));
+    } catch (IOException | RuntimeException | Error e) {
+      deleteTree(partial);
+      throw e;
+    }
+  }
+
+  private static void requireBounds(int chunkElements, int positionCapacity) {
+    if (chunkElements <= 0
+        || chunkElements % ProgressFile.UNIT_ELEMENTS != 0
+        || chunkElements > ProgressFile.MAX_CHUNK_ELEMENTS) {
+      throw new IllegalArgumentException(
+          "chunk is " + chunkElements + " elements, expected a multiple of 256 up to 1048576");
+    }
+    if (positionCapacity < 0 || positionCapacity > 1 << 28) {
+      throw new IllegalArgumentException(
+          "position capacity is " + positionCapacity + " bytes, expected 0 to 268435456");
+    }
+  }
+
+  /**
+   * Checks that something new can be made here.
+   *
+   * @throws FileAlreadyExistsException if it is there already and not an empty folder
+   */
+  public static void requireAbsentOrEmpty(Path target) throws IOException {
+    if (!Files.exists(target)) {
+      return;
+    }
+    if (Files.isDirectory(target)) {
+      try (Stream<Path> entries = Files.list(target)) {
+        if (entries.findAny().isEmpty()) {
+          return;
+        }
+      }
+    }
+    throw new FileAlreadyExistsException(
+        target.toString(), null, "already exists and is not an empty folder; choose another place");
+  }
+
+  /** What the store will hold. */
+  public StoreLayout layout() {
+    return files.layout().layout();
+  }
+
+  /** The folder in which the store is being made: for files that are to be carried along. */
+  public Path directory() {
+    return partial;
+  }
+
+  /** A tensor's values in a plane, writable, valid until this is finished or closed. */
+  public MemorySegment values(Plane plane, int tensor) {
+    return files.values(plane, tensor);
+  }
+
+  /**
+   * Sets a tensor's master weights, exactly.
+   *
+   * @param tensor its index in the layout
+   * @param source what the error names, if a value is NaN, infinite or beyond the largest master
+   * @throws FormatException naming the tensor, the element and the value
+   */
+  public void setMaster(int tensor, GradientValues values, Path source) throws IOException {
+    MemorySegment weights = values(Plane.WEIGHTS, tensor);
+    MemorySegment remainder = values(Plane.REMAINDER, tensor);
+    for (long i = 0; i < values.count(); i++) {
+      float value = values.get(i);
+      if (!Master.holds(value)) {
+        throw new FormatException(
+            source,
+            "tensor " + layout().tensors().get(tensor).name() + ", element " + i,
+            value,
+            "a finite number of magnitude at most " + Float.intBitsToFloat(Master.LARGEST_BITS));
+      }
+      int bits = Float.floatToRawIntBits(value);
+      weights.set(I16, 2 * i, Master.weights(bits));
+      remainder.set(I16, 2 * i, Master.remainder(bits));
+    }
+  }
+
+  /**
+   * Puts the store in its place, durably.
+   *
+   * @param step completed steps
+   * @param position the trainer's own bytes
+   */
+  public void finish(long step, byte[] position) throws IOException {
+    if (position.length > files.layout().positionCapacity()) {
+      throw new IllegalArgumentException(
+          "the position has " + position.length + " bytes, too many");
+    }
+    files.planes().forEach(plane -> plane.publish(step));
+    files.header().write(cleanHeader(step, position));
+    files.force();
+    files.close();
+    Posix.syncTree(partial);
+    requireAbsentOrEmpty(target);
+    Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
+    finished = true;
+    Posix.sync(Optional.ofNullable(target.getParent()).orElse(target));
+  }
+
+  private static Header cleanHeader(long step, byte[] position) {
+    return new Header(
+        1, Header.Phase.CLEAN, step, Boot.id(), Header.Writer.NONE, position, Optional.empty(), 0);
+  }
+
+  @Override
+  public void close() throws IOException {
+    if (!finished) {
+      finished = true;
+      files.close();
+      deleteTree(partial);
+    }
+  }
+
+  private static void deleteTree(Path directory) throws IOException {
+    try (Stream<Path> tree = Files.walk(directory)) {
+      for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(path);
+      }
+    }
+  }
+}

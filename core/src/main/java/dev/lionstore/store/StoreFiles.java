@@ -1,0 +1,219 @@
+package dev.lionstore.store;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.FormatException;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.mapping.Posix;
+import dev.lionstore.rule.Plane;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** The mapped files of one store. */
+final class StoreFiles implements AutoCloseable {
+  private final LayoutFile layout;
+  private final Geometry geometry;
+  private final List<MappedFile> mapped = new ArrayList<>();
+  private final HeaderFile header;
+  private final ProgressFile progress;
+  private final List<PlaneFile> planes = new ArrayList<>();
+  private final Optional<PlaneFile> gradient;
+
+  /** How files are mapped. */
+  private interface Opener {
+    MappedFile open(Path path, long size) throws IOException;
+  }
+
+  @SuppressWarnings("this-escape") // closes what it has opened if the rest cannot be
+  private StoreFiles(Path directory, LayoutFile layout, Opener opener) throws IOException {
+    this.layout = layout;
+    this.geometry = layout.geometry();
+    try {
+      this.header =
+          new HeaderFile(open(opener, directory, HeaderFile.NAME, HeaderFile.size(layout)), layout);
+      this.progress =
+          new ProgressFile(
+              open(opener, directory, ProgressFile.NAME, progressSize(layout, geometry)),
+              layout.layout());
+      for (Plane plane : layout.layout().planes()) {
+        planes.add(openPlane(opener, directory, plane));
+      }
+      Optional<Plane> kept = gradientPlane(layout.layout().gradientPlane());
+      this.gradient =
+          kept.isPresent()
+              ? Optional.of(openPlane(opener, directory, kept.get()))
+              : Optional.empty();
+    } catch (IOException | RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** Allocates the files of a new store in an empty folder, and maps them. */
+  static StoreFiles create(Path directory, LayoutFile layout) throws IOException {
+    Geometry geometry = layout.geometry();
+    long needed = size(layout);
+    long usable = Files.getFileStore(directory).getUsableSpace();
+    if (usable < needed) {
+      throw new NoSpaceException(directory, needed, usable);
+    }
+    layout.write(directory);
+    Posix.createAllocated(directory.resolve(HeaderFile.NAME), HeaderFile.size(layout));
+    Posix.createAllocated(directory.resolve(ProgressFile.NAME), progressSize(layout, geometry));
+    for (Plane plane : allPlanes(layout.layout())) {
+      Posix.createAllocated(
+          directory.resolve(PlaneFile.name(plane)), PlaneFile.size(plane, geometry));
+    }
+    StoreFiles files = new StoreFiles(directory, layout, MappedFile::openWritable);
+    files.eachPlane().forEach(plane -> plane.initialise(layout.storeId()));
+    files.progress.clear();
+    return files;
+  }
+
+  /** Maps an existing store's files for the writer. */
+  static StoreFiles openWritable(Path directory, LayoutFile layout) throws IOException {
+    return checked(new StoreFiles(directory, layout, MappedFile::openWritable));
+  }
+
+  /** Maps an existing store's files for reading. */
+  static StoreFiles openReadOnly(Path directory, LayoutFile layout) throws IOException {
+    return checked(new StoreFiles(directory, layout, MappedFile::openReadOnly));
+  }
+
+  private static StoreFiles checked(StoreFiles files) throws IOException {
+    try {
+      for (PlaneFile plane : files.eachPlane()) {
+        plane.requireOf(files.layout.storeId());
+      }
+      return files;
+    } catch (FormatException e) {
+      files.close();
+      throw e;
+    }
+  }
+
+  /** What all files of a store take, in bytes. */
+  static long size(LayoutFile layout) {
+    Geometry geometry = layout.geometry();
+    long bytes = HeaderFile.size(layout) + progressSize(layout, geometry);
+    for (Plane plane : allPlanes(layout.layout())) {
+      bytes += PlaneFile.size(plane, geometry);
+    }
+    return bytes;
+  }
+
+  private static long progressSize(LayoutFile layout, Geometry geometry) {
+    return ProgressFile.size(layout.layout(), geometry);
+  }
+
+  private static List<Plane> allPlanes(StoreLayout layout) {
+    List<Plane> all = new ArrayList<>(layout.planes());
+    gradientPlane(layout.gradientPlane()).ifPresent(all::add);
+    return all;
+  }
+
+  private static Optional<Plane> gradientPlane(GradientPlane kept) {
+    return switch (kept) {
+      case NONE -> Optional.empty();
+      case BF16 -> Optional.of(Plane.gradient(ElementType.BF16));
+      case F32 -> Optional.of(Plane.gradient(ElementType.F32));
+    };
+  }
+
+  private PlaneFile openPlane(Opener opener, Path directory, Plane plane) throws IOException {
+    long size = PlaneFile.size(plane, geometry);
+    return new PlaneFile(open(opener, directory, PlaneFile.name(plane), size), plane);
+  }
+
+  private MappedFile open(Opener opener, Path directory, String name, long size)
+      throws IOException {
+    MappedFile file = opener.open(directory.resolve(name), size);
+    mapped.add(file);
+    return file;
+  }
+
+  LayoutFile layout() {
+    return layout;
+  }
+
+  Geometry geometry() {
+    return geometry;
+  }
+
+  HeaderFile header() {
+    return header;
+  }
+
+  ProgressFile progress() {
+    return progress;
+  }
+
+  /** The planes of the state, in the layout's order. */
+  List<PlaneFile> planes() {
+    return planes;
+  }
+
+  Optional<PlaneFile> gradient() {
+    return gradient;
+  }
+
+  /** The state's planes and, if there is one, the gradient plane. */
+  List<PlaneFile> eachPlane() {
+    List<PlaneFile> all = new ArrayList<>(planes);
+    gradient.ifPresent(all::add);
+    return all;
+  }
+
+  /** A tensor's values in a plane of the state, without padding; empty if it has none there. */
+  MemorySegment values(Plane plane, int tensor) {
+    TensorSpec spec = layout.layout().tensors().get(tensor);
+    boolean present = layout.layout().planesOf(spec).contains(plane);
+    return planes
+        .get(layout.layout().planes().indexOf(plane))
+        .values(present ? geometry.firstElement(tensor) : 0, present ? spec.count() : 0);
+  }
+
+  /** A tensor's padded part of each plane of the state. */
+  List<MemorySegment> paddedValues(int tensor) {
+    long count = Geometry.padded(layout.layout().tensors().get(tensor).count());
+    return planes.stream()
+        .map(plane -> plane.values(geometry.firstElement(tensor), count))
+        .toList();
+  }
+
+  /** Checks that nobody has truncated a file under the mapping. */
+  void requireUnchangedSizes() throws IOException {
+    for (MappedFile file : mapped) {
+      file.requireUnchangedSize();
+    }
+  }
+
+  /** Makes everything durable. */
+  void force() throws IOException {
+    for (MappedFile file : mapped) {
+      file.force();
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    IOException failure = null;
+    for (MappedFile file : mapped) {
+      try {
+        file.close();
+      } catch (IOException e) {
+        failure = e;
+      }
+    }
+    mapped.clear();
+    if (failure != null) {
+      throw failure;
+    }
+  }
+}

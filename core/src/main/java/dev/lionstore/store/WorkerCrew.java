@@ -1,0 +1,118 @@
+package dev.lionstore.store;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Threads that wait for the next piece of parallel work; the caller is worker 0. Starting a round
+ * allocates nothing. Not thread-safe: one caller at a time.
+ */
+final class WorkerCrew implements AutoCloseable {
+  private final List<Thread> threads = new ArrayList<>();
+  private final AtomicInteger working = new AtomicInteger();
+  private volatile Task task = worker -> {};
+  private final AtomicLong round = new AtomicLong();
+  private volatile boolean closed;
+  private volatile @Nullable Thread caller;
+  private volatile @Nullable Throwable failure;
+
+  /** What each worker does in a round. */
+  interface Task {
+    /**
+     * Does one worker's share.
+     *
+     * @param worker 0 to the number of workers - 1
+     */
+    void run(int worker);
+  }
+
+  WorkerCrew(int workers) {
+    for (int worker = 1; worker < workers; worker++) {
+      int index = worker;
+      Thread thread = new Thread(() -> serve(index), "lionstore-step-" + worker);
+      thread.setDaemon(true);
+      threads.add(thread);
+      thread.start();
+    }
+  }
+
+  int workers() {
+    return threads.size() + 1;
+  }
+
+  /** Runs the task on every worker and returns when all have ended; rethrows what one threw. */
+  void run(Task next) {
+    if (closed) {
+      throw new IllegalStateException("the store is closed");
+    }
+    failure = null;
+    caller = Thread.currentThread();
+    task = next;
+    working.set(threads.size());
+    round.incrementAndGet();
+    for (Thread thread : threads) {
+      LockSupport.unpark(thread);
+    }
+    runGuarded(0);
+    while (working.get() > 0) {
+      LockSupport.park(this);
+    }
+    rethrow(failure);
+  }
+
+  private void serve(int worker) {
+    for (long served = 0; ; ) {
+      while (round.get() == served && !closed) {
+        LockSupport.park(this);
+      }
+      if (closed) {
+        return;
+      }
+      served++;
+      runGuarded(worker);
+      if (working.decrementAndGet() == 0) {
+        LockSupport.unpark(caller);
+      }
+    }
+  }
+
+  private void runGuarded(int worker) {
+    try {
+      task.run(worker);
+    } catch (Throwable e) {
+      failure = e;
+    }
+  }
+
+  private static void rethrow(@Nullable Throwable failure) {
+    switch (failure) {
+      case null -> {}
+      case Error e -> throw e;
+      case RuntimeException e -> throw e;
+      default -> throw new IllegalStateException(failure);
+    }
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    threads.forEach(LockSupport::unpark);
+    boolean interrupted = false;
+    for (Thread thread : threads) {
+      while (thread.isAlive()) {
+        try {
+          thread.join();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
