@@ -35,6 +35,8 @@ final class StrictJson implements Closeable {
   /** The digits of 2<sup>63</sup> - 1. */
   private static final int MAX_DIGITS = 19;
 
+  private static final String INTEGER = "an integer from 0 to " + Long.MAX_VALUE;
+
   /**
    * Names come in millions and are used once: a symbol table would only hold on to them. The
    * lengths are bounded by the document, which is bounded before it is read.
@@ -128,8 +130,7 @@ final class StrictJson implements Closeable {
 
   /** Reads an integer from 0 to 2<sup>63</sup> - 1, written with digits only. */
   long integer(String field) throws IOException {
-    String expected = "an integer from 0 to " + Long.MAX_VALUE;
-    expect(JsonToken.VALUE_NUMBER_INT, field, expected);
+    expect(JsonToken.VALUE_NUMBER_INT, field, INTEGER);
     String digits = text();
     try {
       if (digits.charAt(0) != '-' && digits.length() <= MAX_DIGITS) {
@@ -138,7 +139,7 @@ final class StrictJson implements Closeable {
     } catch (NumberFormatException e) {
       // Nineteen digits can still be too many: refused below like the others.
     }
-    throw wrong(field, Names.quote(digits), expected);
+    throw wrong(field, Names.quote(digits), INTEGER);
   }
 
   /** Reads any value and drops it; keys are compared all the same. */
