@@ -103,7 +103,10 @@ public final class SafetensorsFile implements AutoCloseable {
     BasicFileAttributes attributes = Files.readAttributes(path, BasicFileAttributes.class);
     if (!attributes.isRegularFile()) {
       throw new FormatException(
-          path, "kind", attributes.isDirectory() ? "a folder" : "a device", "a regular file");
+          path,
+          "kind",
+          attributes.isDirectory() ? "a folder" : "a device or pipe",
+          "a regular file");
     }
   }
 

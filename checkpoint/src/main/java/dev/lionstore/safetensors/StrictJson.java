@@ -105,7 +105,10 @@ final class StrictJson implements Closeable {
     expect(JsonToken.START_OBJECT, field, "an object");
     Set<String> keys = new HashSet<>();
     while (next() != JsonToken.END_OBJECT) {
-      String key = wellFormed(field + " key", parser.currentName());
+      String key = parser.currentName();
+      if (!Names.isWellFormed(key)) {
+        throw wrong(field + " key", Names.quote(key), "well-formed Unicode");
+      }
       if (!keys.add(key)) {
         throw wrong(field + " key " + Names.quote(key), "given twice", "given once");
       }
@@ -125,7 +128,11 @@ final class StrictJson implements Closeable {
   /** Reads a string. */
   String string(String field) throws IOException {
     expect(JsonToken.VALUE_STRING, field, "a string");
-    return wellFormed(field, text());
+    String text = text();
+    if (!Names.isWellFormed(text)) {
+      throw wrong(field, Names.quote(text), "well-formed Unicode");
+    }
+    return text;
   }
 
   /** Reads an integer from 0 to 2<sup>63</sup> - 1, written with digits only. */
@@ -170,13 +177,6 @@ final class StrictJson implements Closeable {
     return token == JsonToken.START_OBJECT
         ? "an object"
         : token == JsonToken.START_ARRAY ? "an array" : Names.quote(text());
-  }
-
-  private String wellFormed(String field, String text) throws FormatException {
-    if (!Names.isWellFormed(text)) {
-      throw wrong(field, Names.quote(text), "well-formed Unicode");
-    }
-    return text;
   }
 
   private JsonToken next() throws IOException {
