@@ -1,0 +1,88 @@
+package dev.lionstore.safetensors;
+
+import dev.lionstore.FormatException;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Checks a header before anything uses it. What it holds on to is bounded by the header's size.
+ * {@code FormatException} names the tensor and the field.
+ */
+final class HeaderReader {
+  private static final String PART = "header";
+
+  private final Path file;
+  private final StrictJson json;
+  private final long dataBytes;
+  private final Map<String, String> metadata = new LinkedHashMap<>();
+  private final List<TensorEntry> entries = new ArrayList<>();
+  private long declaredBytes;
+
+  private HeaderReader(Path file, StrictJson json, long dataBytes) {
+    this.file = file;
+    this.json = json;
+    this.dataBytes = dataBytes;
+  }
+
+  /**
+   * Reads the JSON of {@code file}.
+   *
+   * @param bytes the JSON with its padding
+   * @param dataBytes the size of the data section
+   */
+  static Header read(Path file, byte[] bytes, long dataBytes) throws IOException {
+    if (bytes[0] != '{') {
+      String found = String.format("0x%02x", bytes[0]);
+      throw new FormatException(file, "first byte of the header", found, "'{'");
+    }
+    try (StrictJson json = new StrictJson(file, PART, bytes)) {
+      HeaderReader reader = new HeaderReader(file, json, dataBytes);
+      json.document(" ", reader::member);
+      return reader.header();
+    }
+  }
+
+  private void member(String key) throws IOException {
+    if (key.equals(SafetensorsFormat.METADATA)) {
+      json.object(key, k -> metadata.put(k, json.string(key + " " + Names.quote(k))));
+      return;
+    }
+    if (!Names.isTensorName(key)) {
+      throw json.wrong("tensor name", Names.quote(key), Names.TENSOR_NAME);
+    }
+    TensorEntry entry = new TensorFields(json, key).read(dataBytes);
+    // Overlapping tensors are refused here, before there are millions of them.
+    if (entry.bytes() > dataBytes - declaredBytes) {
+      throw json.wrong(
+          "data section",
+          dataBytes + " bytes",
+          "more for the tensors up to " + Names.quote(key) + ": they overlap or it is cut short");
+    }
+    declaredBytes += entry.bytes();
+    entries.add(entry);
+  }
+
+  private Header header() throws FormatException {
+    entries.sort(Comparator.comparingLong(TensorEntry::begin).thenComparingLong(TensorEntry::end));
+    long expected = 0;
+    for (TensorEntry entry : entries) {
+      if (entry.begin() != expected) {
+        String field = "tensor " + Names.quote(entry.name()) + " begin offset";
+        throw new FormatException(
+            file, field, entry.begin(), expected + ", the end of the tensor before it");
+      }
+      expected = entry.end();
+    }
+    if (expected != dataBytes) {
+      throw new FormatException(
+          file, "data section", dataBytes + " bytes", expected + " bytes as the tensors need");
+    }
+    return new Header(Collections.unmodifiableMap(metadata), List.copyOf(entries));
+  }
+}
