@@ -1,6 +1,7 @@
 package dev.lionstore.safetensors;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.Utf8Order;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;

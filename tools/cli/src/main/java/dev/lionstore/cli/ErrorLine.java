@@ -1,0 +1,71 @@
+package dev.lionstore.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.util.Objects;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import picocli.CommandLine.ParameterException;
+
+/**
+ * What a user reads about a failure: one line that says what, where and, if it helps, what to do.
+ */
+final class ErrorLine {
+  private ErrorLine() {}
+
+  /** The line for a failure, without a line break. */
+  static String of(Throwable failure) {
+    // Names from files may hold anything; a line break or an escape sequence must not reach a
+    // terminal.
+    return "lionstore: " + text(failure).strip().replaceAll("\\p{Cntrl}+", " ");
+  }
+
+  private static String text(Throwable failure) {
+    Throwable cause = failure.getCause();
+    String message = failure.getMessage();
+    return switch (failure) {
+      case UncheckedIOException _ when cause != null -> text(cause);
+      case ExecutionException _ when cause != null -> text(cause);
+      case CompletionException _ when cause != null -> text(cause);
+      case FileSystemException file -> file.getFile() + ": " + reason(file);
+      case OutOfMemoryError _ ->
+          "out of memory ("
+              + message
+              + "): allow the JVM more, for instance LIONSTORE_JAVA_OPTS=-Xmx8g";
+      case Throwable _ when message != null && speaksToUsers(failure) -> explained(message);
+      default -> failure + " (unexpected: LIONSTORE_TRACE=1 shows where)";
+    };
+  }
+
+  private static String reason(FileSystemException failure) {
+    return switch (failure) {
+      case NoSuchFileException _ -> "no such file";
+      case AccessDeniedException _ -> "permission denied";
+      case FileAlreadyExistsException _ -> "exists already";
+      case DirectoryNotEmptyException _ -> "the folder is not empty";
+      case NotDirectoryException _ -> "not a folder";
+      default -> explained(Objects.requireNonNullElse(failure.getReason(), "failed"));
+    };
+  }
+
+  /**
+   * Whether the message was written for the caller: ours, a refused argument, a file or library.
+   */
+  private static boolean speaksToUsers(Throwable failure) {
+    return failure instanceof IOException
+        || failure instanceof IllegalArgumentException
+        || failure instanceof LinkageError
+        || failure instanceof ParameterException
+        || failure.getClass().getName().startsWith("dev.lionstore.");
+  }
+
+  private static String explained(String message) {
+    return message.equals("No space left on device") ? "disk full: " + message : message;
+  }
+}

@@ -1,0 +1,75 @@
+package dev.lionstore.cli;
+
+import java.io.PrintWriter;
+import java.util.Objects;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code lionstore COMMAND}. Exit 0: done, 1: failed or refused, 2: usage. */
+@Command(
+    name = "lionstore",
+    description = "A mixed-precision, memory-efficient optimizer state store.",
+    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "COMMAND",
+    versionProvider = Main.Version.class)
+public final class Main implements Runnable {
+  @Spec private CommandSpec spec;
+
+  /** Runs one command and ends the JVM with its exit code. */
+  public static void main(String[] arguments) {
+    CommandLine line = commandLine();
+    int exitCode;
+    try {
+      VectorModule.load();
+      exitCode = line.execute(arguments);
+    } catch (Error error) { // picocli hands exceptions to the handler below, errors to its caller
+      exitCode = fail(error, line.getErr());
+    }
+    System.exit(exitCode);
+  }
+
+  static CommandLine commandLine() {
+    return new CommandLine(new Main())
+        .setParameterExceptionHandler((exception, arguments) -> refuse(exception))
+        .setExecutionExceptionHandler(
+            (exception, command, result) -> fail(exception, command.getErr()));
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "no command given");
+  }
+
+  private static int refuse(ParameterException exception) {
+    CommandLine command = exception.getCommandLine();
+    command
+        .getErr()
+        .println(
+            ErrorLine.of(exception)
+                + " (see "
+                + command.getCommandSpec().qualifiedName()
+                + " --help)");
+    return ExitCode.USAGE;
+  }
+
+  private static int fail(Throwable failure, PrintWriter err) {
+    err.println(ErrorLine.of(failure));
+    if (Boolean.getBoolean("lionstore.trace") || "1".equals(System.getenv("LIONSTORE_TRACE"))) {
+      failure.printStackTrace(err);
+    }
+    return ExitCode.SOFTWARE;
+  }
+
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      String version = Main.class.getPackage().getImplementationVersion(); // null outside a jar
+      return new String[] {"lionstore " + Objects.requireNonNullElse(version, "(not packaged)")};
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.lionstore.checkpoint;
+
+import org.jspecify.annotations.NullMarked;

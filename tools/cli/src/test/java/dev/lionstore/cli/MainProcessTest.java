@@ -1,0 +1,74 @@
+package dev.lionstore.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import jdk.incubator.vector.FloatVector;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What only a JVM of its own shows: its flags are those of the launcher, without --add-modules. */
+class MainProcessTest {
+  private static final String FLAGS =
+      "@" + System.getProperty("lionstore.root") + "/tools/bin/jvm.options";
+
+  @TempDir private Path folder;
+
+  @Test
+  void nothingStandsBesideTheResult() throws Exception {
+    assertEquals(List.of("0", "lionstore (not packaged)\n", ""), run(Main.class, "--version"));
+  }
+
+  @Test
+  void usageErrorIsTheOnlyLine() throws Exception {
+    assertEquals(
+        List.of("2", "", "lionstore: no command given (see lionstore --help)\n"), run(Main.class));
+  }
+
+  @Test
+  void vectorModuleIsLoadedAsTheJvmWouldHave() throws Exception {
+    assertEquals(List.of("0", "jdk.incubator.vector null 3.0\n", ""), run(UsesVectors.class));
+  }
+
+  private List<String> run(Class<?> main, String... arguments) throws Exception {
+    Path out = folder.resolve("out");
+    Path err = folder.resolve("err");
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add(FLAGS);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+    command.addAll(List.of(arguments));
+    int exitCode =
+        new ProcessBuilder(command)
+            .redirectOutput(out.toFile())
+            .redirectError(err.toFile())
+            .start()
+            .waitFor();
+    return List.of(
+        Integer.toString(exitCode), Files.readString(out, UTF_8), Files.readString(err, UTF_8));
+  }
+
+  static final class UsesVectors {
+    public static void main(String[] arguments) {
+      VectorModule.load();
+      VectorModule.load();
+      System.out.println(Sum.describe());
+    }
+  }
+
+  /** Apart from main, so that it is linked after the module was loaded. */
+  static final class Sum {
+    static String describe() {
+      float sum =
+          FloatVector.broadcast(FloatVector.SPECIES_128, 1)
+              .add(FloatVector.broadcast(FloatVector.SPECIES_128, 2))
+              .lane(3);
+      Class<?> type = FloatVector.class;
+      return type.getModule().getName() + " " + type.getClassLoader() + " " + sum;
+    }
+  }
+}

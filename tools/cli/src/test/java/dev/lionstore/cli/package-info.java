@@ -1,0 +1,4 @@
+@NullMarked
+package dev.lionstore.cli;
+
+import org.jspecify.annotations.NullMarked;

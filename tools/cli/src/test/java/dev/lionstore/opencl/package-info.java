@@ -1,0 +1,4 @@
+@NullMarked
+package dev.lionstore.opencl;
+
+import org.jspecify.annotations.NullMarked;

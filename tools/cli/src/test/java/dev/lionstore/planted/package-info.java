@@ -1,0 +1,4 @@
+@NullMarked
+package dev.lionstore.planted;
+
+import org.jspecify.annotations.NullMarked;

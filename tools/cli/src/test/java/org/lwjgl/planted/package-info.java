@@ -1,0 +1,4 @@
+@NullMarked
+package org.lwjgl.planted;
+
+import org.jspecify.annotations.NullMarked;
