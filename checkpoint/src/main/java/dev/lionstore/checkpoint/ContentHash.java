@@ -1,0 +1,110 @@
+package dev.lionstore.checkpoint;
+
+import dev.lionstore.TensorSpec;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.SafetensorsModel;
+import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.store.StateView;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.function.LongConsumer;
+
+/**
+ * The content hash: equal for equal state, whatever chunk size, machine or file holds it.
+ *
+ * <p>SHA-256 of {@code "lionstore-state-1\n" rule "\n" step "\n"}, then for each tensor in UTF-8 name
+ * order: u32 name length, name, u32 rank, u64 dimensions, then its planes in rule order without
+ * padding (a frozen tensor has weights and remainder alone). Little-endian. For a plain model the
+ * first line is {@code "lionstore-tensors-1\n"}, and a tensor's bytes follow its type's name (u32
+ * length, name).
+ */
+public final class ContentHash {
+  private static final long PIECE_BYTES = 1 << 20;
+
+  private final MessageDigest digest = sha256();
+  private final LongConsumer progress;
+
+  private ContentHash(LongConsumer progress) {
+    this.progress = progress;
+  }
+
+  /**
+   * The hash of a store or snapshot, in lower-case hex.
+   *
+   * @param progress told the bytes hashed since the last call
+   */
+  public static String of(StateView view, LongConsumer progress) {
+    ContentHash hash = new ContentHash(progress);
+    hash.text("lionstore-state-1\n" + view.layout().rule().name() + "\n" + view.step() + "\n");
+    List<TensorSpec> tensors = view.layout().tensors();
+    for (int t = 0; t < tensors.size(); t++) {
+      hash.shape(tensors.get(t).name(), tensors.get(t).shape());
+      for (Plane plane : view.layout().planesOf(tensors.get(t))) {
+        hash.bytes(view.values(plane, t));
+      }
+    }
+    return hash.hex();
+  }
+
+  /** The hash of a plain model, in lower-case hex. */
+  public static String of(SafetensorsModel model, LongConsumer progress) {
+    ContentHash hash = new ContentHash(progress);
+    hash.text("lionstore-tensors-1\n");
+    for (TensorEntry tensor : model.tensors()) {
+      hash.shape(tensor.name(), tensor.shape());
+      hash.name(tensor.type().name());
+      hash.bytes(model.data(tensor.name()));
+    }
+    return hash.hex();
+  }
+
+  private void shape(String name, List<Long> shape) {
+    name(name);
+    ByteBuffer bytes =
+        ByteBuffer.allocate(Integer.BYTES + shape.size() * Long.BYTES)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putInt(shape.size());
+    shape.forEach(bytes::putLong);
+    digest.update(bytes.flip());
+  }
+
+  private void name(String name) {
+    byte[] utf8 = name.getBytes(StandardCharsets.UTF_8);
+    digest.update(
+        ByteBuffer.allocate(Integer.BYTES)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putInt(utf8.length)
+            .flip());
+    digest.update(utf8);
+  }
+
+  private void text(String text) {
+    digest.update(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private void bytes(MemorySegment segment) {
+    for (long offset = 0; offset < segment.byteSize(); offset += PIECE_BYTES) {
+      long size = Math.min(PIECE_BYTES, segment.byteSize() - offset);
+      digest.update(segment.asSlice(offset, size).asByteBuffer());
+      progress.accept(size);
+    }
+  }
+
+  private String hex() {
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every JDK has SHA-256", e);
+    }
+  }
+}

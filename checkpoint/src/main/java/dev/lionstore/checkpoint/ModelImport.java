@@ -1,0 +1,120 @@
+package dev.lionstore.checkpoint;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.FormatException;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.safetensors.SafetensorsModel;
+import dev.lionstore.safetensors.SafetensorsType;
+import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreLayout;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.function.LongConsumer;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/** Makes a store at step 0 from a model: exact masters, momentum zero. */
+public final class ModelImport {
+  private ModelImport() {}
+
+  /**
+   * Imports a model.
+   *
+   * @param model a safetensors file, an index, or a folder
+   * @param store where the store will be: nothing or an empty folder
+   * @param progress told the bytes of the model read since the last call
+   * @return what the store holds
+   * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that a
+   *     master cannot hold
+   * @throws IllegalArgumentException if a pattern matches nothing: it was not meant so
+   */
+  public static StoreLayout run(
+      Path model, Path store, ImportOptions options, LongConsumer progress) throws IOException {
+    try (SafetensorsModel source = SafetensorsModel.open(model)) {
+      List<TensorEntry> trained =
+          source.tensors().stream()
+              .filter(entry -> Carried.TRAINED_TYPES.contains(entry.type()))
+              .toList();
+      requireSense(model, trained, options);
+      StoreLayout layout = layout(trained, options);
+      try (StoreBuilder builder =
+          StoreBuilder.create(
+              store, layout, options.chunkElements(), options.positionCapacity())) {
+        fill(builder, source, model, progress);
+        Carried.of(source, SnapshotFiles.RESERVED, names(trained)).writeInto(builder.directory());
+        builder.finish(0, new byte[0]);
+      }
+      return layout;
+    }
+  }
+
+  private static void fill(
+      StoreBuilder builder, SafetensorsModel source, Path model, LongConsumer progress)
+      throws IOException {
+    List<TensorSpec> tensors = builder.layout().tensors();
+    for (int t = 0; t < tensors.size(); t++) {
+      String name = tensors.get(t).name();
+      ElementType type = elementType(source.tensor(name).orElseThrow().type());
+      GradientValues values = new GradientValues(type, source.data(name));
+      builder.setMaster(t, values, model);
+      progress.accept(values.data().byteSize());
+    }
+  }
+
+  private static StoreLayout layout(List<TensorEntry> trained, ImportOptions options) {
+    boolean allBf16 = trained.stream().allMatch(entry -> entry.type() == SafetensorsType.BF16);
+    return new StoreLayout(
+        Lion.RULE,
+        options.rounding(),
+        options.seed(),
+        options.gradientPlane().orElse(allBf16 ? GradientPlane.BF16 : GradientPlane.F32),
+        options.allGroups(),
+        trained.stream().map(entry -> options.spec(entry.name(), entry.shape())).toList());
+  }
+
+  private static void requireSense(Path model, List<TensorEntry> trained, ImportOptions options)
+      throws FormatException {
+    if (trained.isEmpty()) {
+      throw new FormatException(model, "tensors", "none of F32, F16 or BF16", "at least one");
+    }
+    for (ImportOptions.GroupRule rule : options.groups()) {
+      requireMatch("--group " + rule.group().name() + " --match", rule.names(), trained);
+    }
+    for (Pattern pattern : options.frozen()) {
+      requireMatch("--freeze", pattern, trained);
+    }
+  }
+
+  private static void requireMatch(String option, Pattern pattern, List<TensorEntry> trained) {
+    if (trained.stream().noneMatch(entry -> pattern.matcher(entry.name()).matches())) {
+      throw new IllegalArgumentException(
+          option
+              + " "
+              + pattern
+              + " matches the whole name of none of the "
+              + trained.size()
+              + " tensors; the first is "
+              + trained.getFirst().name());
+    }
+  }
+
+  private static Set<String> names(List<TensorEntry> entries) {
+    return entries.stream().map(TensorEntry::name).collect(Collectors.toSet());
+  }
+
+  /** The type as core calls it; only for {@link Carried#TRAINED_TYPES}. */
+  public static ElementType elementType(SafetensorsType type) {
+    return switch (type) {
+      case F32 -> ElementType.F32;
+      case F16 -> ElementType.F16;
+      case BF16 -> ElementType.BF16;
+      default -> throw new IllegalArgumentException(type + " is no type of a gradient or weight");
+    };
+  }
+}

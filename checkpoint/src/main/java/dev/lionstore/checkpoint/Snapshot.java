@@ -1,0 +1,201 @@
+package dev.lionstore.checkpoint;
+
+import dev.lionstore.FormatException;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.SafetensorsModel;
+import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.store.StateView;
+import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreLayout;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.LongConsumer;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * An immutable copy of a state on disk: at once a Hugging Face folder ({@code model*.safetensors})
+ * and everything that a store needs to go on ({@code optimizer*.safetensors}, {@code position.bin},
+ * {@code manifest.json}). Read-only; safe for several threads.
+ */
+public final class Snapshot implements StateView, AutoCloseable {
+  private final Path folder;
+  private final Manifest manifest;
+  private final StoreLayout layout;
+  private final SafetensorsModel model;
+  private final SafetensorsModel optimizer;
+  private final byte[] position;
+
+  private Snapshot(
+      Path folder, Manifest manifest, SafetensorsModel model, SafetensorsModel optimizer)
+      throws IOException {
+    this.folder = folder;
+    this.manifest = manifest;
+    this.layout = manifest.layout(folder);
+    this.model = model;
+    this.optimizer = optimizer;
+    Path positionFile = folder.resolve(SnapshotFiles.POSITION);
+    this.position = Files.exists(positionFile) ? Files.readAllBytes(positionFile) : new byte[0];
+    for (TensorSpec tensor : layout.tensors()) {
+      for (Plane plane : layout.planesOf(tensor)) {
+        requireEntry(tensor, plane);
+      }
+    }
+  }
+
+  /**
+   * Opens a snapshot and checks that everything is there, but not the checksums; see {@link #verify}.
+   *
+   * @throws FormatException if it is not a whole snapshot
+   */
+  public static Snapshot open(Path folder) throws IOException {
+    Manifest manifest = Manifest.read(folder);
+    SafetensorsModel model = SafetensorsModel.open(folder);
+    try {
+      SafetensorsModel optimizer = SafetensorsModel.open(folder, SnapshotFiles.OPTIMIZER);
+      try {
+        return new Snapshot(folder, manifest, model, optimizer);
+      } catch (IOException | RuntimeException | Error e) {
+        optimizer.close();
+        throw e;
+      }
+    } catch (IOException | RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  /** Whether a folder calls itself a snapshot. */
+  public static boolean isSnapshot(Path folder) {
+    return Files.exists(folder.resolve(Manifest.NAME));
+  }
+
+  /** The snapshots in a folder, oldest first; what is not called like one is passed over. */
+  public static List<Path> list(Path folder) throws IOException {
+    if (!Files.isDirectory(folder)) {
+      return List.of();
+    }
+    try (Stream<Path> entries = Files.list(folder)) {
+      return entries
+          .filter(entry -> SnapshotFiles.step(entry).isPresent())
+          .sorted(
+              (a, b) ->
+                  Long.compare(
+                      SnapshotFiles.step(a).getAsLong(), SnapshotFiles.step(b).getAsLong()))
+          .toList();
+    }
+  }
+
+  private void requireEntry(TensorSpec tensor, Plane plane) throws FormatException {
+    SafetensorsModel part = plane.equals(Plane.WEIGHTS) ? model : optimizer;
+    String name = nameIn(tensor, plane);
+    Optional<TensorEntry> entry = part.tensor(name);
+    if (entry.isEmpty()) {
+      throw new FormatException(folder, "tensor " + name + " is missing");
+    }
+    require(name, "type", entry.get().type().name(), plane.type().name());
+    require(name, "shape", entry.get().shape(), tensor.shape());
+  }
+
+  private void require(String tensor, String field, Object found, Object expected)
+      throws FormatException {
+    if (!found.equals(expected)) {
+      throw new FormatException(folder, "tensor " + tensor + ", " + field, found, expected);
+    }
+  }
+
+  /** What a tensor's values in a plane are called in a snapshot. */
+  static String nameIn(TensorSpec tensor, Plane plane) {
+    return plane.equals(Plane.WEIGHTS) ? tensor.name() : tensor.name() + "." + plane.suffix();
+  }
+
+  /**
+   * Checks every byte against the checksums.
+   *
+   * @param progress told the bytes checked since the last call
+   * @throws FormatException naming the file and the bytes that are wrong
+   */
+  public void verify(LongConsumer progress) throws IOException {
+    Optional<FormatException> damage = SnapshotFiles.firstDamage(folder, manifest, progress);
+    if (damage.isPresent()) {
+      throw damage.get();
+    }
+  }
+
+  /** What all of its files take, in bytes. */
+  public long fileBytes() {
+    return manifest.files().stream().mapToLong(Manifest.FileSums::bytes).sum();
+  }
+
+  /** What the model carries beside its trained tensors; it lives as long as this. */
+  public Carried carried() {
+    Set<String> trained =
+        layout.tensors().stream().map(TensorSpec::name).collect(Collectors.toSet());
+    return Carried.of(model, SnapshotFiles.RESERVED, trained);
+  }
+
+  /**
+   * Verifies, then makes a store that goes on where this was taken.
+   *
+   * @param store where it will be: nothing or an empty folder
+   * @param chunkElements elements of a chunk
+   * @param progress told the bytes verified and copied since the last call
+   */
+  public void restore(Path store, int chunkElements, LongConsumer progress) throws IOException {
+    verify(progress);
+    int capacity = Math.max(StoreBuilder.DEFAULT_POSITION_CAPACITY, position.length);
+    try (StoreBuilder builder = StoreBuilder.create(store, layout, chunkElements, capacity)) {
+      for (int t = 0; t < layout.tensors().size(); t++) {
+        for (Plane plane : layout.planesOf(layout.tensors().get(t))) {
+          MemorySegment values = values(plane, t);
+          builder.values(plane, t).copyFrom(values);
+          progress.accept(values.byteSize());
+        }
+      }
+      carried().writeInto(builder.directory());
+      builder.finish(step(), position);
+    }
+  }
+
+  @Override
+  public Path directory() {
+    return folder;
+  }
+
+  @Override
+  public StoreLayout layout() {
+    return layout;
+  }
+
+  @Override
+  public long step() {
+    return manifest.step();
+  }
+
+  @Override
+  public byte[] position() {
+    return position.clone();
+  }
+
+  @Override
+  public MemorySegment values(Plane plane, int tensor) {
+    TensorSpec spec = layout.tensors().get(tensor);
+    if (!layout.planesOf(spec).contains(plane)) {
+      return MemorySegment.NULL;
+    }
+    SafetensorsModel part = plane.equals(Plane.WEIGHTS) ? model : optimizer;
+    return part.data(nameIn(spec, plane));
+  }
+
+  @Override
+  public void close() {
+    optimizer.close();
+    model.close();
+  }
+}

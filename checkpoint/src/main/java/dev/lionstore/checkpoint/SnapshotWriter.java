@@ -1,0 +1,110 @@
+package dev.lionstore.checkpoint;
+
+import dev.lionstore.TensorSpec;
+import dev.lionstore.mapping.NewFolder;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.DeclaredTensor;
+import dev.lionstore.safetensors.SafetensorsType;
+import dev.lionstore.safetensors.ShardedWriter;
+import dev.lionstore.store.StateView;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.LongConsumer;
+
+/** Writes snapshots. */
+public final class SnapshotWriter {
+  private SnapshotWriter() {}
+
+  /**
+   * Writes a snapshot, complete or not at all; it is durable when this returns. The state must not
+   * change meanwhile.
+   *
+   * @param directory the folder in which {@code step-%012d} is made
+   * @param maxShardBytes the largest shard's data, in bytes
+   * @param progress told the bytes written or checksummed since the last call
+   * @return the snapshot's folder
+   * @throws java.nio.file.FileAlreadyExistsException if there is one of this step
+   */
+  public static Path write(
+      StateView view,
+      Carried carried,
+      Path directory,
+      long maxShardBytes,
+      LongConsumer progress)
+      throws IOException {
+    Path target = directory.resolve(SnapshotFiles.folderName(view.step()));
+    try (NewFolder folder = NewFolder.create(target)) {
+      Path path = folder.path();
+      ModelExport.writeModel(
+          view, carried, path, ModelExport.Form.WEIGHTS, maxShardBytes, progress);
+      writeOptimizer(view, path, maxShardBytes, progress);
+      carried.copyFilesInto(path);
+      if (view.position().length > 0) {
+        writeFile(path.resolve(SnapshotFiles.POSITION), view.position());
+      }
+      List<Manifest.FileSums> sums = SnapshotFiles.sums(path, progress);
+      writeFile(
+          path.resolve(Manifest.NAME),
+          Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums).encode());
+      folder.publish();
+    }
+    return target;
+  }
+
+  /** How many bytes {@link #write} will tell of, about. */
+  public static long progressBytes(StateView view) {
+    long bytes = 0;
+    for (TensorSpec tensor : view.layout().tensors()) {
+      for (Plane plane : view.layout().planesOf(tensor)) {
+        bytes += tensor.count() * plane.type().bytes();
+      }
+    }
+    return 2 * bytes;
+  }
+
+  private static void writeOptimizer(
+      StateView view, Path folder, long maxShardBytes, LongConsumer progress) throws IOException {
+    List<DeclaredTensor> declared = new ArrayList<>();
+    List<TensorSpec> tensors = view.layout().tensors();
+    for (TensorSpec tensor : tensors) {
+      for (Plane plane : optimizerPlanes(view, tensor)) {
+        SafetensorsType type = SafetensorsType.valueOf(plane.type().name());
+        declared.add(new DeclaredTensor(Snapshot.nameIn(tensor, plane), type, tensor.shape()));
+      }
+    }
+    try (ShardedWriter writer =
+        ShardedWriter.create(
+            folder, SnapshotFiles.OPTIMIZER, declared, maxShardBytes, Map.of())) {
+      for (int t = 0; t < tensors.size(); t++) {
+        for (Plane plane : optimizerPlanes(view, tensors.get(t))) {
+          writer.write(Snapshot.nameIn(tensors.get(t), plane), view.values(plane, t));
+          progress.accept(view.values(plane, t).byteSize());
+        }
+      }
+      writer.finish();
+    }
+  }
+
+  private static List<Plane> optimizerPlanes(StateView view, TensorSpec tensor) {
+    return view.layout().planesOf(tensor).stream()
+        .filter(plane -> !plane.equals(Plane.WEIGHTS))
+        .toList();
+  }
+
+  private static void writeFile(Path file, byte[] content) throws IOException {
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      ByteBuffer bytes = ByteBuffer.wrap(content);
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+      channel.force(true);
+    }
+  }
+}
