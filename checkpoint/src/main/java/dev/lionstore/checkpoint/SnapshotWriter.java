@@ -52,6 +52,7 @@ public final class SnapshotWriter {
       writeFile(
           path.resolve(Manifest.NAME),
           Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums).encode());
+      view.requireUnchanged();
       folder.publish();
     }
     return target;
