@@ -38,7 +38,7 @@ public final class SnapshotWriter {
       long maxShardBytes,
       LongConsumer progress)
       throws IOException {
-    Path target = directory.resolve(SnapshotFiles.folderName(view.step()));
+    Path target = path(directory, view.step());
     try (NewFolder folder = NewFolder.create(target)) {
       Path path = folder.path();
       ModelExport.writeModel(
@@ -56,6 +56,11 @@ public final class SnapshotWriter {
       folder.publish();
     }
     return target;
+  }
+
+  /** Where the snapshot of a step stands in a folder of snapshots. */
+  public static Path path(Path directory, long step) {
+    return directory.resolve(SnapshotFiles.folderName(step));
   }
 
   /** How many bytes {@link #write} will tell of, about. */

@@ -25,7 +25,8 @@ import picocli.CommandLine.Spec;
       SnapshotCommand.class,
       RestoreCommand.class,
       VerifyCommand.class,
-      RecoverCommand.class
+      RecoverCommand.class,
+      TrainCommand.class
     },
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {

@@ -1,0 +1,155 @@
+package dev.lionstore.trainer;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.FormatException;
+import dev.lionstore.ParameterGroup;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreLayout;
+import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoreReader;
+import dev.lionstore.store.StoreUnusableException;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+
+/** Opens a run's store, making it first, or bringing it back from the newest snapshot. */
+final class RunStore {
+  private final RunFolder folder;
+  private final TrainingSettings settings;
+  private final String text;
+  private final Consumer<String> say;
+
+  RunStore(RunFolder folder, TrainingSettings settings, String text, Consumer<String> say) {
+    this.folder = folder;
+    this.settings = settings;
+    this.text = text;
+    this.say = say;
+  }
+
+  /** The store at the step where the run goes on. */
+  StateStore open(StoreOptions options) throws IOException {
+    if (!StoreReader.isStore(folder.store())) {
+      make();
+    }
+    StateStore store = openOrRestore(options);
+    try {
+      requireSameRun(store);
+      return store;
+    } catch (IOException e) {
+      store.close();
+      throw e;
+    }
+  }
+
+  private StateStore openOrRestore(StoreOptions options) throws IOException {
+    try {
+      return StateStore.open(folder.store(), options);
+    } catch (StoreUnusableException e) {
+      say.accept(folder.store() + ": " + e.getReason());
+      setAside();
+      make();
+      return StateStore.open(folder.store(), options);
+    }
+  }
+
+  /** Nothing is deleted: the user may want to look. */
+  private void setAside() throws IOException {
+    Path store = folder.store().toAbsolutePath();
+    int number = 1;
+    Path aside = store.resolveSibling(store.getFileName() + ".unusable-" + number);
+    while (Files.exists(aside)) {
+      number++;
+      aside = store.resolveSibling(store.getFileName() + ".unusable-" + number);
+    }
+    Files.move(store, aside);
+    say.accept("it was set aside as " + aside);
+  }
+
+  private void make() throws IOException {
+    List<Path> snapshots = new ArrayList<>(Snapshot.list(folder.snapshots()));
+    while (!snapshots.isEmpty()) {
+      Path newest = snapshots.removeLast();
+      try (Snapshot snapshot = Snapshot.open(newest)) {
+        snapshot.restore(folder.store(), StoreBuilder.DEFAULT_CHUNK_ELEMENTS, _ -> {});
+        say.accept("restored step " + snapshot.step() + " from " + newest);
+        return;
+      } catch (FormatException e) {
+        say.accept(e.getMessage() + "; trying the snapshot before");
+      }
+    }
+    create();
+  }
+
+  private void create() throws IOException {
+    try (StoreBuilder builder = StoreBuilder.create(folder.store(), layout());
+        Arena arena = Arena.ofConfined()) {
+      List<ParameterTensor> parameters = settings.shape().parameters();
+      for (int p = 0; p < parameters.size(); p++) {
+        MemorySegment values =
+            arena.allocate(parameters.get(p).count() * Float.BYTES, Float.BYTES);
+        InitialValues.fill(settings.shape(), p, settings.seed(), values);
+        int tensor = indexOf(builder.layout(), parameters.get(p).name());
+        builder.setMaster(tensor, new GradientValues(ElementType.F32, values), folder.store());
+      }
+      builder.finish(0, TrainingPosition.of(0, settings, text).encode());
+    }
+    say.accept("made " + folder.store() + " with seed " + settings.seed());
+  }
+
+  private StoreLayout layout() {
+    return new StoreLayout(
+        Lion.RULE,
+        settings.rounding(),
+        settings.seed(),
+        settings.gradientPlane(),
+        List.of(ParameterGroup.ofDefaults()),
+        settings.shape().parameters().stream()
+            .map(
+                p ->
+                    new TensorSpec(
+                        p.name(),
+                        p.shape(),
+                        ParameterGroup.DEFAULT_NAME,
+                        TensorSpec.Role.TRAINABLE))
+            .toList());
+  }
+
+  private void requireSameRun(StateStore store) throws IOException {
+    String owner = folder.store().toString();
+    TrainingPosition position = TrainingPosition.decode(store.position(), owner);
+    List<String> differences = new ArrayList<>(position.differences(settings));
+    if (!position.text().equals(text)) {
+      differences.add("the text is another");
+    }
+    if (position.step() != store.step()) {
+      differences.add("the position is of step " + position.step() + ", not " + store.step());
+    }
+    if (!differences.isEmpty()) {
+      throw new IOException(
+          owner
+              + ": holds another run: "
+              + String.join("; ", differences)
+              + "; resume with the options it began with, or choose another --run");
+    }
+  }
+
+  /** The index of a tensor in a layout. */
+  static int indexOf(StoreLayout layout, String name) {
+    for (int t = 0; t < layout.tensors().size(); t++) {
+      if (layout.tensors().get(t).name().equals(name)) {
+        return t;
+      }
+    }
+    throw new IllegalArgumentException("the store has no tensor named " + name);
+  }
+}

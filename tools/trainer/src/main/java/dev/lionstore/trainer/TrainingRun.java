@@ -1,0 +1,292 @@
+package dev.lionstore.trainer;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.ContentHash;
+import dev.lionstore.checkpoint.ModelExport;
+import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.SnapshotPointer;
+import dev.lionstore.checkpoint.SnapshotWriter;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StepRequest;
+import dev.lionstore.store.StepResult;
+import dev.lionstore.store.StoreOptions;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+
+/**
+ * A training run whose state lives in a store. Killed at any instant and run again, it goes on where
+ * it was, with the bits of a run that was never interrupted. Gradients go to the store in fp32; each
+ * forward pass reads the exact master from it.
+ */
+public final class TrainingRun implements AutoCloseable {
+  private final RunFolder folder;
+  private final TrainingSettings settings;
+  private final Schedule schedule;
+  private final Corpus corpus;
+  private final String fingerprint;
+  private final Listener listener;
+  private final StateStore store;
+  private final Arena arena = Arena.ofShared();
+  private final List<MemorySegment> masters = new ArrayList<>();
+  private final int[] tensors;
+  private final Transformer model;
+  private final LossCurve curve;
+
+  /**
+   * What does not decide bits.
+   *
+   * @param threads for the model and for the store
+   * @param snapshotEvery steps between snapshots, at least 1
+   * @param evaluateEvery steps between evaluations of the held-out text, at least 1
+   * @param heldOutWindows windows of held-out text in an evaluation
+   * @param sampleBytes how much text is generated at the end
+   */
+  public record Schedule(
+      int threads, long snapshotEvery, long evaluateEvery, int heldOutWindows, int sampleBytes) {
+    /** Refuses what makes no run. */
+    public Schedule {
+      Require.atLeast(1, "threads", threads);
+      Require.between(1, Long.MAX_VALUE, "snapshot interval", snapshotEvery);
+      Require.between(1, Long.MAX_VALUE, "evaluation interval", evaluateEvery);
+      Require.atLeast(1, "held-out windows", heldOutWindows);
+      Require.atLeast(0, "sample bytes", sampleBytes);
+    }
+  }
+
+  /** Told how the run goes. */
+  public interface Listener {
+    /** Something that the user should read. */
+    void say(String sentence);
+
+    /** A step has been completed. */
+    void stepped(LossCurve.Row row, StepResult.Applied result);
+  }
+
+  /**
+   * How a run ended.
+   *
+   * @param steps completed steps
+   * @param parameters the model's
+   * @param bitsPerByteAtFirst held-out loss before the first step, if it was evaluated
+   * @param bitsPerByteAtLast held-out loss now
+   * @param tokensPerSecond median over the run's steps
+   * @param stepMilliseconds median wall time of a step, forward and backward included
+   * @param stateBytes of weights, remainder and momentum
+   * @param hash the store's content hash
+   * @param sample generated text
+   */
+  public record Outcome(
+      long steps,
+      long parameters,
+      OptionalDouble bitsPerByteAtFirst,
+      double bitsPerByteAtLast,
+      double tokensPerSecond,
+      double stepMilliseconds,
+      long stateBytes,
+      String hash,
+      String sample) {}
+
+  private TrainingRun(
+      RunFolder folder,
+      TrainingSettings settings,
+      Schedule schedule,
+      Corpus corpus,
+      StateStore store,
+      Listener listener)
+      throws IOException {
+    this.folder = folder;
+    this.settings = settings;
+    this.schedule = schedule;
+    this.corpus = corpus;
+    this.fingerprint = corpus.fingerprint();
+    this.listener = listener;
+    this.store = store;
+    List<ParameterTensor> parameters = settings.shape().parameters();
+    this.tensors =
+        parameters.stream().mapToInt(p -> RunStore.indexOf(store.layout(), p.name())).toArray();
+    for (ParameterTensor parameter : parameters) {
+      masters.add(arena.allocate(parameter.count() * Float.BYTES, Long.BYTES));
+    }
+    this.model =
+        new Transformer(
+            settings.shape(), Transformer.Precision.F32, masters, schedule.threads());
+    this.curve = LossCurve.resume(folder.losses(), store.step());
+  }
+
+  /**
+   * Begins a run, or takes it up where it was.
+   *
+   * @throws IOException if the folder holds another run, or the disk fails
+   */
+  public static TrainingRun open(
+      RunFolder folder,
+      TrainingSettings settings,
+      Schedule schedule,
+      Corpus corpus,
+      Listener listener)
+      throws IOException {
+    RunStore runStore = new RunStore(folder, settings, corpus.fingerprint(), listener::say);
+    StateStore store = runStore.open(StoreOptions.defaults().withThreads(schedule.threads()));
+    try {
+      return new TrainingRun(folder, settings, schedule, corpus, store, listener);
+    } catch (IOException | RuntimeException | Error e) {
+      store.close();
+      throw e;
+    }
+  }
+
+  /** Completed steps. */
+  public long step() {
+    return store.step();
+  }
+
+  /**
+   * Trains to the end.
+   *
+   * @throws IOException if a gradient is not finite or the disk fails; what was done stays
+   */
+  public Outcome run() throws IOException {
+    double lastMilliseconds = 0;
+    while (store.step() < settings.steps()) {
+      long begin = System.nanoTime();
+      takeStep(lastMilliseconds);
+      lastMilliseconds = (System.nanoTime() - begin) / 1e6;
+      if (store.step() % schedule.snapshotEvery() == 0) {
+        snapshot();
+      }
+    }
+    snapshot();
+    return outcome();
+  }
+
+  private void takeStep(double lastMilliseconds) throws IOException {
+    long step = store.step();
+    readMasters();
+    OptionalDouble heldOut =
+        step % schedule.evaluateEvery() == 0
+            ? OptionalDouble.of(heldOutBitsPerByte())
+            : OptionalDouble.empty();
+    Batch batch = corpus.trainingBatch(settings.seed(), step, settings.windows());
+    try (Gradients gradients = model.gradients(batch)) {
+      double tokensPerSecond =
+          lastMilliseconds > 0 ? batch.predictions() / lastMilliseconds * 1e3 : 0;
+      LossCurve.Row row =
+          new LossCurve.Row(
+              step, gradients.bitsPerByte(), heldOut, tokensPerSecond, lastMilliseconds);
+      curve.append(row);
+      put(gradients);
+      listener.stepped(row, apply(step));
+    }
+  }
+
+  private void put(Gradients gradients) {
+    int index = 0;
+    for (Map.Entry<String, MemorySegment> gradient : gradients.byName().entrySet()) {
+      store.putGradient(
+          tensors[index], new GradientValues(ElementType.F32, gradient.getValue()));
+      index++;
+    }
+  }
+
+  private StepResult.Applied apply(long step) throws IOException {
+    StepResult result =
+        store.step(
+            StepRequest.of(settings.lion(), settings.schedule().at(step))
+                .withClipNorm(settings.clipNorm())
+                .withPosition(
+                    TrainingPosition.of(step + 1, settings, fingerprint).encode()));
+    return switch (result) {
+      case StepResult.Applied applied -> applied;
+      case StepResult.Refused refused ->
+          throw new IOException(
+              "the gradient of "
+                  + refused.tensor()
+                  + ", element "
+                  + refused.index()
+                  + ", is "
+                  + refused.value()
+                  + " at step "
+                  + step
+                  + ": the run has diverged; try a smaller --lr with another --run");
+    };
+  }
+
+  private void readMasters() {
+    for (int p = 0; p < tensors.length; p++) {
+      store.copyMaster(tensors[p], 0, masters.get(p));
+    }
+  }
+
+  private double heldOutBitsPerByte() {
+    return model.bitsPerByte(corpus.heldOut(schedule.heldOutWindows()));
+  }
+
+  private void snapshot() throws IOException {
+    List<Path> snapshots = Snapshot.list(folder.snapshots());
+    try (Carried carried = Carried.ofStore(folder.store())) {
+      Path expected = SnapshotWriter.path(folder.snapshots(), store.step());
+      if (!snapshots.contains(expected)) {
+        Path written =
+            SnapshotWriter.write(
+                store, carried, folder.snapshots(), ModelExport.DEFAULT_SHARD_BYTES, _ -> {});
+        SnapshotPointer.write(folder.store(), written);
+      }
+    }
+  }
+
+  private Outcome outcome() throws IOException {
+    readMasters();
+    List<LossCurve.Row> rows = curve.rows();
+    byte[] sample =
+        new TextSampler(0.8, settings.seed())
+            .continueText(model, new byte[] {TextFiles.SEPARATOR}, schedule.sampleBytes());
+    long parameters = settings.shape().parameterCount();
+    return new Outcome(
+        store.step(),
+        parameters,
+        rows.isEmpty() ? OptionalDouble.empty() : rows.getFirst().heldOut(),
+        heldOutBitsPerByte(),
+        median(rows.stream().mapToDouble(LossCurve.Row::tokensPerSecond).toArray()),
+        median(rows.stream().mapToDouble(LossCurve.Row::milliseconds).toArray()),
+        parameters * store.layout().planes().stream().mapToInt(p -> p.type().bytes()).sum(),
+        ContentHash.of(store, _ -> {}),
+        new String(sample, StandardCharsets.ISO_8859_1));
+  }
+
+  /**
+   * Draws the loss curve.
+   *
+   * @throws IOException if this machine cannot draw, or the disk fails; nothing else is harmed
+   */
+  public void draw() throws IOException {
+    LossChart.write(
+        curve.rows(),
+        "Lion, " + settings.shape().parameterCount() + " parameters",
+        folder.chart());
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    return sorted.length == 0 ? 0 : sorted[sorted.length / 2];
+  }
+
+  @Override
+  public void close() throws IOException {
+    try (store;
+        curve) {
+      model.close();
+      arena.close();
+    }
+  }
+}
