@@ -11,6 +11,12 @@ final class Require {
     return value;
   }
 
+  static void positive(String name, long value) {
+    if (value < 1) {
+      throw new IllegalArgumentException(name + " is " + value + ", expected at least 1");
+    }
+  }
+
   static double between(double low, double high, String name, double value) {
     if (!(value >= low && value <= high)) {
       throw new IllegalArgumentException(

@@ -56,8 +56,8 @@ public final class TrainingRun implements AutoCloseable {
     /** Refuses what makes no run. */
     public Schedule {
       Require.atLeast(1, "threads", threads);
-      Require.between(1, Long.MAX_VALUE, "snapshot interval", snapshotEvery);
-      Require.between(1, Long.MAX_VALUE, "evaluation interval", evaluateEvery);
+      Require.positive("snapshot interval", snapshotEvery);
+      Require.positive("evaluation interval", evaluateEvery);
       Require.atLeast(1, "held-out windows", heldOutWindows);
       Require.atLeast(0, "sample bytes", sampleBytes);
     }
