@@ -206,7 +206,7 @@ final class TrainCommand implements Callable<Integer> {
         TrainingRun training = TrainingRun.open(folder, settings, schedule, corpus, show)) {
       show.begin(training.step());
       TrainingRun.Outcome outcome = training.run();
-      show.close();
+      show.end();
       print(folder, outcome, draw(training, folder));
     }
     return 0;
@@ -360,6 +360,11 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public void close() {
+      end();
+    }
+
+    /** Takes the bar away, if there is one. */
+    void end() {
       ProgressBar shown = bar;
       if (shown != null) {
         shown.close();
