@@ -60,9 +60,7 @@ public final class Carried implements AutoCloseable {
     Map<TensorEntry, MemorySegment> tensors =
         model.tensors().stream()
             .filter(entry -> !trained.contains(entry.name()))
-            .collect(
-                Collectors.toMap(
-                    entry -> entry, entry -> model.data(entry.name())));
+            .collect(Collectors.toMap(entry -> entry, entry -> model.data(entry.name())));
     return new Carried(files, tensors, () -> {});
   }
 
@@ -81,8 +79,7 @@ public final class Carried implements AutoCloseable {
     }
     SafetensorsFile file = SafetensorsFile.open(tensors);
     Map<TensorEntry, MemorySegment> data =
-        file.entries().stream()
-            .collect(Collectors.toMap(entry -> entry, file::data));
+        file.entries().stream().collect(Collectors.toMap(entry -> entry, file::data));
     return new Carried(files, data, file);
   }
 

@@ -161,7 +161,11 @@ record Manifest(
       require(file, "files", plain, sums.name(), "a plain file name");
       long chunks = Math.ceilDiv(sums.bytes(), (long) chunkBytes);
       require(
-          file, sums.name(), sums.crc32c().size() == chunks, sums.crc32c().size(), chunks + " sums");
+          file,
+          sums.name(),
+          sums.crc32c().size() == chunks,
+          sums.crc32c().size(),
+          chunks + " sums");
     }
   }
 
@@ -202,8 +206,7 @@ record Manifest(
         tensor.frozen() ? TensorSpec.Role.FROZEN : TensorSpec.Role.TRAINABLE);
   }
 
-  private static void require(
-      Path file, String field, boolean holds, Object found, Object expected)
+  private static void require(Path file, String field, boolean holds, Object found, Object expected)
       throws FormatException {
     if (!holds) {
       throw new FormatException(file, field, found, expected);

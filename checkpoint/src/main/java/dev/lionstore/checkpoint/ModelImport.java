@@ -30,8 +30,8 @@ public final class ModelImport {
    * @param store where the store will be: nothing or an empty folder
    * @param progress told the bytes of the model read since the last call
    * @return what the store holds
-   * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that a
-   *     master cannot hold
+   * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that
+   *     a master cannot hold
    * @throws IllegalArgumentException if a pattern matches nothing: it was not meant so
    */
   public static StoreLayout run(
@@ -44,8 +44,7 @@ public final class ModelImport {
       requireSense(model, trained, options);
       StoreLayout layout = layout(trained, options);
       try (StoreBuilder builder =
-          StoreBuilder.create(
-              store, layout, options.chunkElements(), options.positionCapacity())) {
+          StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
         fill(builder, source, model, progress);
         Carried.of(source, SnapshotFiles.RESERVED, names(trained)).writeInto(builder.directory());
         builder.finish(0, new byte[0]);

@@ -50,7 +50,8 @@ public final class Snapshot implements StateView, AutoCloseable {
   }
 
   /**
-   * Opens a snapshot and checks that everything is there, but not the checksums; see {@link #verify}.
+   * Opens a snapshot and checks that everything is there, but not the checksums; see {@link
+   * #verify}.
    *
    * @throws FormatException if it is not a whole snapshot
    */
@@ -84,10 +85,8 @@ public final class Snapshot implements StateView, AutoCloseable {
     try (Stream<Path> entries = Files.list(folder)) {
       return entries
           .filter(entry -> SnapshotFiles.step(entry).isPresent())
-          .sorted(
-              (a, b) ->
-                  Long.compare(
-                      SnapshotFiles.step(a).getAsLong(), SnapshotFiles.step(b).getAsLong()))
+          .sorted((a, b) ->
+              Long.compare(SnapshotFiles.step(a).getAsLong(), SnapshotFiles.step(b).getAsLong()))
           .toList();
     }
   }

@@ -42,9 +42,7 @@ final class SnapshotFiles {
   /** The step of a snapshot's folder; empty if it is not called like one. */
   static OptionalLong step(Path folder) {
     Matcher name = STEP.matcher(String.valueOf(folder.getFileName()));
-    return name.matches()
-        ? OptionalLong.of(Long.parseLong(name.group(1)))
-        : OptionalLong.empty();
+    return name.matches() ? OptionalLong.of(Long.parseLong(name.group(1))) : OptionalLong.empty();
   }
 
   /** The sums of every file in a folder, in name order. */

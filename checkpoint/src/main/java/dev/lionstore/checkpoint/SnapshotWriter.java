@@ -32,11 +32,7 @@ public final class SnapshotWriter {
    * @throws java.nio.file.FileAlreadyExistsException if there is one of this step
    */
   public static Path write(
-      StateView view,
-      Carried carried,
-      Path directory,
-      long maxShardBytes,
-      LongConsumer progress)
+      StateView view, Carried carried, Path directory, long maxShardBytes, LongConsumer progress)
       throws IOException {
     Path target = directory.resolve(SnapshotFiles.folderName(view.step()));
     try (NewFolder folder = NewFolder.create(target)) {
@@ -50,8 +46,7 @@ public final class SnapshotWriter {
       }
       List<Manifest.FileSums> sums = SnapshotFiles.sums(path, progress);
       writeFile(
-          path.resolve(Manifest.NAME),
-          Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums).encode());
+          path.resolve(Manifest.NAME), Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums).encode());
       folder.publish();
     }
     return target;
@@ -79,8 +74,7 @@ public final class SnapshotWriter {
       }
     }
     try (ShardedWriter writer =
-        ShardedWriter.create(
-            folder, SnapshotFiles.OPTIMIZER, declared, maxShardBytes, Map.of())) {
+        ShardedWriter.create(folder, SnapshotFiles.OPTIMIZER, declared, maxShardBytes, Map.of())) {
       for (int t = 0; t < tensors.size(); t++) {
         for (Plane plane : optimizerPlanes(view, tensors.get(t))) {
           writer.write(Snapshot.nameIn(tensors.get(t), plane), view.values(plane, t));

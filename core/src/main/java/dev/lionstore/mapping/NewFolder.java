@@ -14,7 +14,8 @@ import java.util.stream.Stream;
 
 /**
  * A folder that is made complete or not at all: filled beside its place, synced, renamed. Closing
- * without publishing removes what was written. What a killed process left is removed by the next one.
+ * without publishing removes what was written. What a killed process left is removed by the next
+ * one.
  */
 public final class NewFolder implements AutoCloseable {
   private static final Pattern PARTIAL = Pattern.compile("\\.(.+)\\.partial-([0-9]+)");
@@ -41,8 +42,7 @@ public final class NewFolder implements AutoCloseable {
     Files.createDirectories(parent);
     removeLeftovers(absolute);
     Path partial =
-        parent.resolve(
-            "." + absolute.getFileName() + ".partial-" + ProcessHandle.current().pid());
+        parent.resolve("." + absolute.getFileName() + ".partial-" + ProcessHandle.current().pid());
     Files.createDirectory(partial);
     return new NewFolder(absolute, partial);
   }
