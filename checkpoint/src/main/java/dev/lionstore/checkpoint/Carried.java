@@ -41,6 +41,11 @@ public final class Carried implements AutoCloseable {
     this.owner = owner;
   }
 
+  /** Whether tensors of this type are trained rather than carried. */
+  public static boolean isTrained(SafetensorsType type) {
+    return TRAINED_TYPES.contains(type);
+  }
+
   /** Nothing. */
   public static Carried nothing() {
     return new Carried(List.of(), Map.of(), () -> {});

@@ -5,6 +5,7 @@ import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StateView;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -39,7 +40,7 @@ public final class ContentHash {
    *
    * @param progress told the bytes hashed since the last call
    */
-  public static String of(StateView view, LongConsumer progress) {
+  public static String of(StateView view, LongConsumer progress) throws IOException {
     ContentHash hash = new ContentHash(progress);
     hash.text("lionstore-state-1\n" + view.layout().rule().name() + "\n" + view.step() + "\n");
     List<TensorSpec> tensors = view.layout().tensors();
@@ -49,6 +50,7 @@ public final class ContentHash {
         hash.bytes(view.values(plane, t));
       }
     }
+    view.requireUnchanged();
     return hash.hex();
   }
 

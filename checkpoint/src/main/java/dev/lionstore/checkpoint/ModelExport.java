@@ -55,6 +55,7 @@ public final class ModelExport {
     try (NewFolder folder = NewFolder.create(target)) {
       writeModel(view, carried, folder.path(), form, maxShardBytes, progress);
       carried.copyFilesInto(folder.path());
+      view.requireUnchanged();
       folder.publish();
     }
   }

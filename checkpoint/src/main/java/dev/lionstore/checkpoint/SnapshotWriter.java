@@ -46,7 +46,9 @@ public final class SnapshotWriter {
       }
       List<Manifest.FileSums> sums = SnapshotFiles.sums(path, progress);
       writeFile(
-          path.resolve(Manifest.NAME), Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums).encode());
+          path.resolve(Manifest.NAME),
+          Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums).encode());
+      view.requireUnchanged();
       folder.publish();
     }
     return target;

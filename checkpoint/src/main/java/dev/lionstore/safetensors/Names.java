@@ -33,8 +33,8 @@ final class Names {
       return false;
     }
     try {
-      Path path = Path.of(name);
-      return !path.isAbsolute() && path.getNameCount() == 1 && path.equals(path.normalize());
+      // Without separators, all that is left to refuse is what the file system cannot encode.
+      return Path.of(name).getNameCount() == 1;
     } catch (InvalidPathException e) {
       return false;
     }

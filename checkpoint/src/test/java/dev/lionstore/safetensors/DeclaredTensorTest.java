@@ -118,7 +118,8 @@ class DeclaredTensorTest {
         "x.safetensors/",
         "x.safetensors/..",
         "./x.safetensors",
-        "//x.safetensors"
+        "//x.safetensors",
+        "\uD83E.safetensors"
       })
   void shouldRefuseAShardNameThatIsNoPlainFileName(String name) {
     assertFalse(Names.isShardName(name));

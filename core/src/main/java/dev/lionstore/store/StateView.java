@@ -2,6 +2,7 @@ package dev.lionstore.store;
 
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -28,6 +29,14 @@ public interface StateView {
    * @param tensor its index in the layout
    */
   MemorySegment values(Plane plane, int tensor);
+
+  /**
+   * Checks, after reading, that everything read was of one step; a state that cannot change while it
+   * is read has nothing to check.
+   *
+   * @throws StoreBusyException if a step has begun meanwhile: what was read may be torn
+   */
+  default void requireUnchanged() throws IOException {}
 
   /**
    * Copies consecutive exact master weights.

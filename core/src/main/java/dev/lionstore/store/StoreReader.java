@@ -4,6 +4,7 @@ import dev.lionstore.mapping.Boot;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** Reads a store without changing anything, also beside a writer. */
@@ -18,6 +19,11 @@ public final class StoreReader implements StateView, AutoCloseable {
     this.files = files;
     this.header = files.header().newest();
     this.condition = Condition.of(header, files, Boot.id());
+  }
+
+  /** Whether a folder is a store, whole or not. */
+  public static boolean isStore(Path directory) {
+    return Files.exists(directory.resolve(LayoutFile.NAME));
   }
 
   /**
@@ -68,11 +74,7 @@ public final class StoreReader implements StateView, AutoCloseable {
     return condition;
   }
 
-  /**
-   * Checks, after reading, that no step has begun since it was opened.
-   *
-   * @throws StoreBusyException if one has: what was read may be torn
-   */
+  @Override
   public void requireUnchanged() throws IOException {
     Header now = files.header().newest();
     boolean stepped = now.step() != header.step() || now.intent().isPresent();

@@ -47,7 +47,8 @@ final class ErrorLine {
     return switch (failure) {
       case NoSuchFileException _ -> "no such file";
       case AccessDeniedException _ -> "permission denied";
-      case FileAlreadyExistsException _ -> "exists already";
+      case FileAlreadyExistsException _ ->
+          Objects.requireNonNullElse(failure.getReason(), "exists already");
       case DirectoryNotEmptyException _ -> "the folder is not empty";
       case NotDirectoryException _ -> "not a folder";
       default -> explained(Objects.requireNonNullElse(failure.getReason(), "failed"));

@@ -16,6 +16,17 @@ import picocli.CommandLine.Spec;
     description = "A mixed-precision, memory-efficient optimizer state store.",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
+    subcommands = {
+      ImportCommand.class,
+      StepCommand.class,
+      InspectCommand.class,
+      HashCommand.class,
+      ExportCommand.class,
+      SnapshotCommand.class,
+      RestoreCommand.class,
+      VerifyCommand.class,
+      RecoverCommand.class
+    },
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {
   @Spec private CommandSpec spec;

@@ -1,0 +1,43 @@
+package dev.lionstore.checkpoint;
+
+import dev.lionstore.mapping.Posix;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Optional;
+
+/**
+ * The file {@code STORE.snapshot} beside a store's folder: the newest snapshot's path, so that it is
+ * found when the store is damaged or gone.
+ */
+public final class SnapshotPointer {
+  private SnapshotPointer() {}
+
+  /** Points to a snapshot, durably. */
+  public static void write(Path store, Path snapshot) throws IOException {
+    Path pointer = pointer(store);
+    Path fresh = pointer.resolveSibling("." + pointer.getFileName() + ".new");
+    Files.writeString(fresh, snapshot.toAbsolutePath() + "\n", StandardCharsets.UTF_8);
+    Posix.sync(fresh);
+    Files.move(
+        fresh, pointer, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Posix.sync(Optional.ofNullable(pointer.getParent()).orElse(pointer));
+  }
+
+  /** The newest snapshot of a store, if one was written and is still there. */
+  public static Optional<Path> read(Path store) {
+    try {
+      Path snapshot = Path.of(Files.readString(pointer(store), StandardCharsets.UTF_8).strip());
+      return Optional.of(snapshot).filter(Snapshot::isSnapshot);
+    } catch (IOException | IllegalArgumentException e) {
+      return Optional.empty();
+    }
+  }
+
+  private static Path pointer(Path store) {
+    Path absolute = store.toAbsolutePath().normalize();
+    return absolute.resolveSibling(absolute.getFileName() + ".snapshot");
+  }
+}

@@ -1,0 +1,55 @@
+package dev.lionstore.cli;
+
+import dev.lionstore.checkpoint.ModelExport;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code lionstore export STORE DIR}. */
+@Command(
+    name = "export",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Writes the model of a store or snapshot as a Hugging Face folder.")
+final class ExportCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(index = "0", paramLabel = "STORE", description = "The store or snapshot.")
+  private Path source = Path.of("");
+
+  @Parameters(index = "1", paramLabel = "DIR", description = "The folder to make.")
+  private Path target = Path.of("");
+
+  @Option(names = "--master", description = "Write the exact FP32 master instead of BF16 weights.")
+  private boolean master;
+
+  @Option(
+      names = "--max-shard-size",
+      paramLabel = "SIZE",
+      converter = Converters.OfBytes.class,
+      description = "The largest file, for instance 5GB (default).")
+  private long maxShardBytes = ModelExport.DEFAULT_SHARD_BYTES;
+
+  @Override
+  public Integer call() throws IOException {
+    ModelExport.Form form = master ? ModelExport.Form.MASTER : ModelExport.Form.WEIGHTS;
+    int bytesPerParameter = master ? 4 : 2;
+    Source.withState(
+        source,
+        (view, carried) ->
+            Terminal.show(
+                "export",
+                view.layout().parameterCount() * bytesPerParameter,
+                progress -> {
+                  ModelExport.run(view, carried, target, form, maxShardBytes, progress);
+                  return target;
+                }));
+    spec.commandLine().getOut().println("exported " + source + " to " + target);
+    return 0;
+  }
+}

@@ -1,0 +1,220 @@
+package dev.lionstore.cli;
+
+import dev.lionstore.ParameterGroup;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.SafetensorsModel;
+import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.store.Condition;
+import dev.lionstore.store.StateView;
+import dev.lionstore.store.StoreLayout;
+import dev.lionstore.store.StoreReader;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code lionstore inspect PATH}. */
+@Command(
+    name = "inspect",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Shows what a store, a snapshot or a model in safetensors holds; changes nothing.")
+final class InspectCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(paramLabel = "PATH", description = "The store, snapshot, file or folder.")
+  private Path path = Path.of("");
+
+  @Option(names = "--tensors", description = "List every tensor.")
+  private boolean listTensors;
+
+  @Option(names = "--json", description = "Print the result as JSON, with every tensor.")
+  private boolean json;
+
+  /** What is printed of a store or snapshot. */
+  record State(
+      String kind,
+      String state,
+      String found,
+      String rule,
+      long step,
+      String rounding,
+      long seed,
+      String gradientPlane,
+      long parameters,
+      long fileBytes,
+      Map<String, Long> planeBytes,
+      int positionBytes,
+      List<Group> groups,
+      List<Tensor> tensors) {}
+
+  /** What is printed of a model. */
+  record Model(String kind, long parameters, long dataBytes, int files, List<Tensor> tensors) {}
+
+  /** A parameter group. */
+  record Group(
+      String name, double learningRateScale, @Nullable Double weightDecay, long parameters) {}
+
+  /** A tensor. */
+  record Tensor(String name, String type, List<Long> shape, long parameters, String group) {}
+
+  @Override
+  public Integer call() throws IOException {
+    if (StoreReader.isStore(path)) {
+      try (StoreReader reader = StoreReader.open(path)) {
+        Condition condition = reader.condition();
+        print(state("store", condition, reader, reader.fileBytes()));
+      }
+    } else if (Snapshot.isSnapshot(path)) {
+      try (Snapshot snapshot = Snapshot.open(path)) {
+        Condition condition =
+            new Condition(
+                Condition.State.CLEAN, snapshot.step(), "whole; lionstore verify checks every byte");
+        print(state("snapshot", condition, snapshot, snapshot.fileBytes()));
+      }
+    } else if (Files.exists(path)) {
+      try (SafetensorsModel model = SafetensorsModel.open(path)) {
+        print(model(model));
+      }
+    } else {
+      throw new NoSuchFileException(path.toString());
+    }
+    return 0;
+  }
+
+  private static State state(String kind, Condition condition, StateView view, long fileBytes) {
+    StoreLayout layout = view.layout();
+    Map<String, Long> planeBytes = new LinkedHashMap<>();
+    for (TensorSpec tensor : layout.tensors()) {
+      for (Plane plane : layout.planesOf(tensor)) {
+        planeBytes.merge(plane.name(), tensor.count() * plane.type().bytes(), Long::sum);
+      }
+    }
+    return new State(
+        kind,
+        condition.state().name().toLowerCase(Locale.ROOT),
+        condition.sentence(),
+        layout.rule().name(),
+        view.step(),
+        Words.of(layout.rounding()),
+        layout.seed(),
+        layout.gradientPlane().word(),
+        layout.parameterCount(),
+        fileBytes,
+        planeBytes,
+        view.position().length,
+        layout.groups().stream().map(group -> group(layout, group)).toList(),
+        layout.tensors().stream().map(InspectCommand::tensor).toList());
+  }
+
+  private static Group group(StoreLayout layout, ParameterGroup group) {
+    long parameters =
+        layout.tensors().stream()
+            .filter(tensor -> tensor.group().equals(group.name()))
+            .mapToLong(TensorSpec::count)
+            .sum();
+    return new Group(
+        group.name(),
+        group.learningRateScale(),
+        group.weightDecay().isPresent() ? group.weightDecay().getAsDouble() : null,
+        parameters);
+  }
+
+  private static Tensor tensor(TensorSpec tensor) {
+    return new Tensor(
+        tensor.name(),
+        tensor.trainable() ? "trainable" : "frozen",
+        tensor.shape(),
+        tensor.count(),
+        tensor.group());
+  }
+
+  private static Model model(SafetensorsModel model) {
+    List<TensorEntry> tensors = model.tensors();
+    return new Model(
+        "model",
+        tensors.stream().mapToLong(TensorEntry::count).sum(),
+        tensors.stream().mapToLong(TensorEntry::bytes).sum(),
+        model.files().size(),
+        tensors.stream()
+            .map(t -> new Tensor(t.name(), t.type().name(), t.shape(), t.count(), ""))
+            .toList());
+  }
+
+  private void print(State state) {
+    if (json) {
+      out().println(Json.of(state));
+      return;
+    }
+    line("kind", state.kind() + " of rule " + state.rule());
+    line("state", state.state() + ": " + state.found());
+    line("step", Words.count(state.step()));
+    line("parameters", Words.count(state.parameters()) + " in " + state.tensors().size() + " tensors");
+    line("files", Words.bytes(state.fileBytes()));
+    state.planeBytes().forEach((plane, bytes) -> line("  " + plane, Words.bytes(bytes)));
+    line("gradients", "plane " + state.gradientPlane());
+    line("rounding", state.rounding() + ", seed " + state.seed());
+    line("position", Words.bytes(state.positionBytes()));
+    line(
+        "groups",
+        state.groups().stream().map(InspectCommand::sentence).collect(Collectors.joining("; ")));
+    printTensors(state.tensors());
+  }
+
+  private static String sentence(Group group) {
+    Double decay = group.weightDecay();
+    return group.name()
+        + ": "
+        + Words.count(group.parameters())
+        + " parameters, learning rate x "
+        + group.learningRateScale()
+        + (decay == null ? "" : ", weight decay " + decay);
+  }
+
+  private void print(Model model) {
+    if (json) {
+      out().println(Json.of(model));
+      return;
+    }
+    line("kind", "model in " + model.files() + " safetensors file(s)");
+    line("parameters", Words.count(model.parameters()) + " in " + model.tensors().size() + " tensors");
+    line("data", Words.bytes(model.dataBytes()));
+    line(
+        "types",
+        model.tensors().stream().map(Tensor::type).distinct().collect(Collectors.joining(", ")));
+    printTensors(model.tensors());
+  }
+
+  private void printTensors(List<Tensor> tensors) {
+    if (listTensors) {
+      for (Tensor tensor : tensors) {
+        out()
+            .println(
+                String.join("\t", tensor.name(), tensor.type(), tensor.shape().toString(), tensor.group()));
+      }
+    }
+  }
+
+  private void line(String key, String value) {
+    out().println(String.format(Locale.ROOT, "%-12s %s", key, value));
+  }
+
+  private PrintWriter out() {
+    return spec.commandLine().getOut();
+  }
+}

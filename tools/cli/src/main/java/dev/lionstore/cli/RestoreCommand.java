@@ -1,0 +1,57 @@
+package dev.lionstore.cli;
+
+import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.SnapshotPointer;
+import dev.lionstore.store.StoreBuilder;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code lionstore restore SNAPSHOT STORE}. */
+@Command(
+    name = "restore",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Verifies a snapshot and makes a store that goes on where it was taken.")
+final class RestoreCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(
+      index = "0",
+      paramLabel = "SNAPSHOT",
+      description = "The snapshot, or a folder of snapshots for the newest.")
+  private Path path = Path.of("");
+
+  @Parameters(index = "1", paramLabel = "STORE", description = "The folder to make.")
+  private Path store = Path.of("");
+
+  @Option(
+      names = "--chunk-elements",
+      paramLabel = "N",
+      description = "The unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
+  private int chunkElements = StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
+
+  @Override
+  public Integer call() throws IOException {
+    Path folder = Source.snapshot(path);
+    try (Snapshot snapshot = Snapshot.open(folder)) {
+      Terminal.show(
+          "restore",
+          snapshot.fileBytes() + Source.stateBytes(snapshot),
+          progress -> {
+            snapshot.restore(store, chunkElements, progress);
+            return store;
+          });
+      SnapshotPointer.write(store, folder);
+      spec.commandLine()
+          .getOut()
+          .println("restored step " + snapshot.step() + " of " + folder + " to " + store);
+    }
+    return 0;
+  }
+}

@@ -1,0 +1,232 @@
+package dev.lionstore.cli;
+
+import dev.lionstore.FormatException;
+import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.ModelImport;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernels;
+import dev.lionstore.rule.LionConfig;
+import dev.lionstore.safetensors.SafetensorsModel;
+import dev.lionstore.safetensors.SafetensorsType;
+import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StepRequest;
+import dev.lionstore.store.StepResult;
+import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoreUnusableException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code lionstore step STORE}. */
+@Command(
+    name = "step",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Steps a store with the gradients of a safetensors file, as one transaction.")
+final class StepCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(paramLabel = "STORE", description = "The store.")
+  private Path store = Path.of("");
+
+  @Option(
+      names = "--gradients",
+      required = true,
+      paramLabel = "F",
+      description = "A safetensors file, index or folder with a gradient (F32, F16, BF16) per tensor.")
+  private Path gradients = Path.of("");
+
+  @Option(names = "--lr", required = true, description = "The learning rate.")
+  private double learningRate;
+
+  @Option(names = "--weight-decay", description = "Decoupled weight decay (default: 0).")
+  private double weightDecay;
+
+  @Option(names = "--beta1", description = "Default: ${DEFAULT-VALUE}.")
+  private double beta1 = LionConfig.defaults().beta1();
+
+  @Option(names = "--beta2", description = "Default: ${DEFAULT-VALUE}.")
+  private double beta2 = LionConfig.defaults().beta2();
+
+  @Option(
+      names = "--clip-norm",
+      paramLabel = "X",
+      description = "Clip the gradients to this global norm.")
+  private @Nullable Double clipNorm;
+
+  @Option(
+      names = "--loss-scale",
+      paramLabel = "X",
+      description = "What the loss was multiplied with (default: 1).")
+  private double lossScale = 1;
+
+  @Option(
+      names = "--micro-batches",
+      paramLabel = "N",
+      description = "How many micro-batches the gradients are the sum of (default: 1).")
+  private int microBatches = 1;
+
+  @Option(
+      names = "--allow-missing",
+      description = "Leave trainable tensors without a gradient as they are.")
+  private boolean allowMissing;
+
+  @Option(
+      names = "--backend",
+      paramLabel = "auto|scalar|vector",
+      description = "What computes the step (default: auto).")
+  private String backend = Kernels.AUTO;
+
+  @Option(names = "--threads", paramLabel = "N", description = "Default: all cores.")
+  private int threads = StoreOptions.defaults().threads();
+
+  @Option(
+      names = "--rounding",
+      paramLabel = "nearest|stochastic",
+      converter = Converters.OfRounding.class,
+      description = "Instead of the store's.")
+  private @Nullable Rounding rounding;
+
+  @Option(names = "--seed", description = "Of stochastic rounding, instead of the store's.")
+  private @Nullable Long seed;
+
+  @Option(
+      names = "--position",
+      paramLabel = "F",
+      description = "A file with the trainer's own bytes, published with the step.")
+  private @Nullable Path position;
+
+  @Option(names = "--json", description = "Print the result as JSON.")
+  private boolean json;
+
+  /** What is printed. */
+  record Result(
+      long step, double gradientNorm, double clipCoefficient, String backend, double seconds) {}
+
+  @Override
+  public Integer call() throws IOException {
+    StepRequest request = request();
+    try (SafetensorsModel values = SafetensorsModel.open(gradients);
+        StateStore opened = open()) {
+      long begin = System.nanoTime();
+      put(values, opened);
+      StepResult result = opened.step(request);
+      double seconds = (System.nanoTime() - begin) / 1e9;
+      return print(result, opened.kernel().kernel().backend(), seconds);
+    }
+  }
+
+  private StateStore open() throws IOException {
+    try {
+      return StateStore.open(store, new StoreOptions(backend, threads));
+    } catch (StoreUnusableException e) {
+      throw Source.withOffer(store, e);
+    }
+  }
+
+  private StepRequest request() throws IOException {
+    Double clip = clipNorm;
+    Long ownSeed = seed;
+    Path file = position;
+    return new StepRequest(
+        new LionConfig(beta1, beta2, weightDecay),
+        learningRate,
+        clip == null ? OptionalDouble.empty() : OptionalDouble.of(clip),
+        lossScale,
+        microBatches,
+        Optional.ofNullable(rounding),
+        ownSeed == null ? OptionalLong.empty() : OptionalLong.of(ownSeed),
+        allowMissing ? StepRequest.Missing.ALLOWED : StepRequest.Missing.REFUSED,
+        file == null ? new byte[0] : Files.readAllBytes(file));
+  }
+
+  private void put(SafetensorsModel values, StateStore opened) throws IOException {
+    List<TensorSpec> tensors = opened.layout().tensors();
+    Set<String> known = new HashSet<>();
+    for (int t = 0; t < tensors.size(); t++) {
+      TensorSpec tensor = tensors.get(t);
+      known.add(tensor.name());
+      Optional<TensorEntry> entry = values.tensor(tensor.name());
+      if (entry.isPresent()) {
+        requireFits(tensor, entry.get());
+        opened.putGradient(
+            t,
+            new GradientValues(
+                ModelImport.elementType(entry.get().type()), values.data(tensor.name())));
+      }
+    }
+    for (TensorEntry entry : values.tensors()) {
+      if (!known.contains(entry.name())) {
+        throw new FormatException(gradients, "tensor " + entry.name() + " is not in the store");
+      }
+    }
+  }
+
+  private void requireFits(TensorSpec tensor, TensorEntry entry) throws FormatException {
+    if (!entry.shape().equals(tensor.shape())) {
+      throw new FormatException(
+          gradients, "tensor " + tensor.name() + ", shape", entry.shape(), tensor.shape());
+    }
+    SafetensorsType type = entry.type();
+    if (!Carried.isTrained(type)) {
+      throw new FormatException(
+          gradients, "tensor " + tensor.name() + ", type", type, "F32, F16 or BF16");
+    }
+  }
+
+  private int print(StepResult result, String backendUsed, double seconds) throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
+    return switch (result) {
+      case StepResult.Applied applied -> {
+        Result printed =
+            new Result(
+                applied.step(),
+                applied.gradientNorm(),
+                applied.clipCoefficient(),
+                backendUsed,
+                seconds);
+        out.println(
+            json
+                ? Json.of(printed)
+                : String.format(
+                    Locale.ROOT,
+                    "step %d: gradient norm %.6g, clip coefficient %.6g, %s, %.3f s",
+                    printed.step(),
+                    printed.gradientNorm(),
+                    printed.clipCoefficient(),
+                    printed.backend(),
+                    printed.seconds()));
+        yield 0;
+      }
+      case StepResult.Refused refused ->
+          throw new FormatException(
+              gradients,
+              "tensor "
+                  + refused.tensor()
+                  + ", element "
+                  + refused.index()
+                  + " is "
+                  + refused.value()
+                  + " after scaling, expected a finite number: the step is refused, the store is as"
+                  + " it was");
+    };
+  }
+}
