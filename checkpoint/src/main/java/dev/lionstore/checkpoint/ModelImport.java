@@ -21,6 +21,8 @@ import java.util.stream.Collectors;
 
 /** Makes a store at step 0 from a model: exact masters, momentum zero. */
 public final class ModelImport {
+  private static final int MAX_NAME_CHARS = 65_000;
+
   private ModelImport() {}
 
   /**
@@ -42,11 +44,14 @@ public final class ModelImport {
               .filter(entry -> Carried.TRAINED_TYPES.contains(entry.type()))
               .toList();
       requireSense(model, trained, options);
+      requireRoomForNames(model, trained);
       StoreLayout layout = layout(trained, options);
+      Carried carried =
+          Carried.of(source, name -> !SnapshotFiles.RESERVED.contains(name), names(trained));
       try (StoreBuilder builder =
           StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
         fill(builder, source, model, progress);
-        Carried.of(source, SnapshotFiles.RESERVED, names(trained)).writeInto(builder.directory());
+        carried.writeInto(builder.directory());
         builder.finish(0, new byte[0]);
       }
       return layout;
@@ -90,6 +95,20 @@ public final class ModelImport {
     }
   }
 
+  /** A snapshot appends to the names; it must not fail for that after days of training. */
+  private static void requireRoomForNames(Path model, List<TensorEntry> trained)
+      throws FormatException {
+    for (TensorEntry entry : trained) {
+      if (entry.name().length() > MAX_NAME_CHARS) {
+        throw new FormatException(
+            model,
+            "length of the name of tensor " + Text.quoted(entry.name()),
+            entry.name().length(),
+            "at most " + MAX_NAME_CHARS + " characters");
+      }
+    }
+  }
+
   private static void requireMatch(String option, Pattern pattern, List<TensorEntry> trained) {
     if (trained.stream().noneMatch(entry -> pattern.matcher(entry.name()).matches())) {
       throw new IllegalArgumentException(
@@ -99,7 +118,7 @@ public final class ModelImport {
               + " matches the whole name of none of the "
               + trained.size()
               + " tensors; the first is "
-              + trained.getFirst().name());
+              + Text.quoted(trained.getFirst().name()));
     }
   }
 

@@ -37,6 +37,8 @@ public final class SnapshotWriter {
     Path target = directory.resolve(SnapshotFiles.folderName(view.step()));
     try (NewFolder folder = NewFolder.create(target)) {
       Path path = folder.path();
+      // A killed process resumes at its last step and may never come to this one again.
+      NewFolder.removeLeftovers(directory, name -> SnapshotFiles.step(name).isPresent());
       ModelExport.writeModel(
           view, carried, path, ModelExport.Form.WEIGHTS, maxShardBytes, progress);
       writeOptimizer(view, path, maxShardBytes, progress);
@@ -47,7 +49,7 @@ public final class SnapshotWriter {
       List<Manifest.FileSums> sums = SnapshotFiles.sums(path, progress);
       writeFile(
           path.resolve(Manifest.NAME),
-          Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums).encode());
+          ManifestFile.encode(Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums)));
       view.requireUnchanged();
       folder.publish();
     }
