@@ -22,6 +22,9 @@ final class LionEqualsPyTorchTest {
   /** Over four million in all settings together, and no multiple of any vector length. */
   private static final long COUNT = (1L << 20) + 13;
 
+  /** The reference allocates per slice; it is the kernels' equal in tests of its own. */
+  private static final long REFERENCE_COUNT = (1L << 17) + 13;
+
   /** The planes of one contender. */
   private record Planes(MemorySegment master, MemorySegment momentum) {
     static Planes allocate(Arena arena, long count) {
@@ -51,8 +54,14 @@ final class LionEqualsPyTorchTest {
 
   @ParameterizedTest
   @MethodSource("settings")
-  void aHundredStepsGiveTheSameMasterAndMomentum(Settings settings) {
-    assertEquals("", firstDifference(new ScalarLion(), settings, COUNT));
+  void aHundredStepsOfTheVectorKernelGiveTheSameMasterAndMomentum(Settings settings) {
+    assertEquals("", firstDifference(KernelLion.of("vector"), settings, COUNT));
+  }
+
+  @ParameterizedTest
+  @MethodSource("settings")
+  void aHundredStepsOfTheScalarReferenceGiveTheSameMasterAndMomentum(Settings settings) {
+    assertEquals("", firstDifference(KernelLion.of("scalar"), settings, REFERENCE_COUNT));
   }
 
   @Test
