@@ -74,7 +74,7 @@ public final class LossChart {
     List<Double> steps = rows.stream().map(row -> (double) row.step()).toList();
     List<Double> losses = rows.stream().map(LossCurve.Row::training).toList();
     line(chart.addSeries("training, single batches", steps, losses), SINGLE_BATCH, 1f);
-    line(chart.addSeries("training, smoothed", steps, smooth(losses)), TRAINING, 2.5f);
+    line(chart.addSeries("training, smoothed", uneven(steps), smooth(losses)), TRAINING, 2.5f);
     addHeldOut(chart, rows);
     return chart;
   }
@@ -116,6 +116,13 @@ public final class LossChart {
         .setPlotGridLinesColor(GRID)
         .setPlotBorderVisible(false)
         .setMarkerSize(7);
+  }
+
+  /** XChart labels evenly spaced values at odd multiples of their spacing, others at round ones. */
+  private static List<Double> uneven(List<Double> steps) {
+    List<Double> shifted = new ArrayList<>(steps);
+    shifted.set(0, steps.getFirst() + 1e-3);
+    return shifted;
   }
 
   /** Exponential average, corrected for its start. */

@@ -41,8 +41,7 @@ public record RunFolder(Path root, Path store, Path snapshots) {
     Path fresh = root.resolve("text.bin.new");
     Files.write(fresh, text);
     Posix.sync(fresh);
-    Files.move(
-        fresh, text(), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(fresh, text(), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     Posix.sync(root);
   }
 }

@@ -95,8 +95,7 @@ final class RunStore {
         Arena arena = Arena.ofConfined()) {
       List<ParameterTensor> parameters = settings.shape().parameters();
       for (int p = 0; p < parameters.size(); p++) {
-        MemorySegment values =
-            arena.allocate(parameters.get(p).count() * Float.BYTES, Float.BYTES);
+        MemorySegment values = arena.allocate(parameters.get(p).count() * Float.BYTES, Float.BYTES);
         InitialValues.fill(settings.shape(), p, settings.seed(), values);
         int tensor = indexOf(builder.layout(), parameters.get(p).name());
         builder.setMaster(tensor, new GradientValues(ElementType.F32, values), folder.store());
@@ -114,13 +113,9 @@ final class RunStore {
         settings.gradientPlane(),
         List.of(ParameterGroup.ofDefaults()),
         settings.shape().parameters().stream()
-            .map(
-                p ->
-                    new TensorSpec(
-                        p.name(),
-                        p.shape(),
-                        ParameterGroup.DEFAULT_NAME,
-                        TensorSpec.Role.TRAINABLE))
+            .map(p ->
+                new TensorSpec(
+                    p.name(), p.shape(), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE))
             .toList());
   }
 

@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The trainer's own bytes in the store, published with each step: what continuing needs to know. The
- * data cursor and all random state are functions of the seed and the step.
+ * The trainer's own bytes in the store, published with each step: what continuing needs to know.
+ * The data cursor and all random state are functions of the seed and the step.
  *
  * @param format {@value #FORMAT}
  * @param step completed steps
@@ -75,7 +75,12 @@ record TrainingPosition(String format, long step, TrainingSettings settings, Str
         compare(prefix + field.getKey() + ".", field.getValue(), other, differences);
       } else if (!other.equals(field.getValue())) {
         differences.add(
-            prefix + field.getKey() + " was " + field.getValue().asText() + ", is " + other.asText());
+            prefix
+                + field.getKey()
+                + " was "
+                + field.getValue().asText()
+                + ", is "
+                + other.asText());
       }
     }
   }

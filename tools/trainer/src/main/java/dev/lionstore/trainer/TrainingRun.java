@@ -20,13 +20,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalDouble;
 
 /**
- * A training run whose state lives in a store. Killed at any instant and run again, it goes on where
- * it was, with the bits of a run that was never interrupted. Gradients go to the store in fp32; each
- * forward pass reads the exact master from it.
+ * A training run whose state lives in a store. Killed at any instant and run again, it goes on
+ * where it was, with the bits of a run that was never interrupted. Gradients go to the store in
+ * fp32; each forward pass reads the exact master from it.
  */
 public final class TrainingRun implements AutoCloseable {
   private final RunFolder folder;
@@ -118,8 +119,7 @@ public final class TrainingRun implements AutoCloseable {
       masters.add(arena.allocate(parameter.count() * Float.BYTES, Long.BYTES));
     }
     this.model =
-        new Transformer(
-            settings.shape(), Transformer.Precision.F32, masters, schedule.threads());
+        new Transformer(settings.shape(), Transformer.Precision.F32, masters, schedule.threads());
     this.curve = LossCurve.resume(folder.losses(), store.step());
   }
 
@@ -173,7 +173,7 @@ public final class TrainingRun implements AutoCloseable {
     long step = store.step();
     readMasters();
     OptionalDouble heldOut =
-        step % schedule.evaluateEvery() == 0
+        step % schedule.evaluateEvery() == 0 || step == settings.steps() - 1
             ? OptionalDouble.of(heldOutBitsPerByte())
             : OptionalDouble.empty();
     Batch batch = corpus.trainingBatch(settings.seed(), step, settings.windows());
@@ -192,8 +192,7 @@ public final class TrainingRun implements AutoCloseable {
   private void put(Gradients gradients) {
     int index = 0;
     for (Map.Entry<String, MemorySegment> gradient : gradients.byName().entrySet()) {
-      store.putGradient(
-          tensors[index], new GradientValues(ElementType.F32, gradient.getValue()));
+      store.putGradient(tensors[index], new GradientValues(ElementType.F32, gradient.getValue()));
       index++;
     }
   }
@@ -203,8 +202,7 @@ public final class TrainingRun implements AutoCloseable {
         store.step(
             StepRequest.of(settings.lion(), settings.schedule().at(step))
                 .withClipNorm(settings.clipNorm())
-                .withPosition(
-                    TrainingPosition.of(step + 1, settings, fingerprint).encode()));
+                .withPosition(TrainingPosition.of(step + 1, settings, fingerprint).encode()));
     return switch (result) {
       case StepResult.Applied applied -> applied;
       case StepResult.Refused refused ->
@@ -271,7 +269,7 @@ public final class TrainingRun implements AutoCloseable {
   public void draw() throws IOException {
     LossChart.write(
         curve.rows(),
-        "Lion, " + settings.shape().parameterCount() + " parameters",
+        String.format(Locale.ROOT, "Lion, %,d parameters", settings.shape().parameterCount()),
         folder.chart());
   }
 

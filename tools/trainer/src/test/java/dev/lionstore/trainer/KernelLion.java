@@ -36,8 +36,7 @@ record KernelLion(Kernel kernel) implements LionUnderTest {
     try (Arena arena = Arena.ofConfined()) {
       long bytes = Short.BYTES * Math.ceilDiv(count, (long) Kernel.ALIGNMENT) * Kernel.ALIGNMENT;
       List<MemorySegment> planes =
-          List.of(
-              arena.allocate(bytes, 64), arena.allocate(bytes, 64), arena.allocate(bytes, 64));
+          List.of(arena.allocate(bytes, 64), arena.allocate(bytes, 64), arena.allocate(bytes, 64));
       split(master, planes, count);
       planes.get(2).copyFrom(momentum);
       GradientValues values = new GradientValues(ElementType.F32, gradient);
