@@ -53,8 +53,7 @@ class ManifestTest {
     for (int bit = 0; bit < Byte.SIZE * whole.length; bit++) {
       byte[] flipped = whole.clone();
       flipped[bit / Byte.SIZE] ^= (byte) (1 << bit % Byte.SIZE);
-      assertThrows(
-          FormatException.class, () -> ManifestFile.decode(file, flipped), "bit " + bit);
+      assertThrows(FormatException.class, () -> ManifestFile.decode(file, flipped), "bit " + bit);
     }
   }
 
