@@ -114,7 +114,7 @@ final class ManifestFile {
   }
 
   /** Refuses every byte that {@link #encode} would not have written there. */
-  private static Manifest decode(Path file, byte[] bytes) throws FormatException {
+  static Manifest decode(Path file, byte[] bytes) throws FormatException {
     int end = Math.max(0, bytes.length - TRAILER_BYTES);
     String found = new String(bytes, end, bytes.length - end, StandardCharsets.ISO_8859_1);
     String expected = new String(trailer(bytes, end), StandardCharsets.US_ASCII);

@@ -10,6 +10,7 @@ import dev.lionstore.store.StateView;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -35,10 +36,12 @@ public final class SnapshotWriter {
       StateView view, Carried carried, Path directory, long maxShardBytes, LongConsumer progress)
       throws IOException {
     Path target = path(directory, view.step());
-    try (NewFolder folder = NewFolder.create(target)) {
-      Path path = folder.path();
+    if (Files.isDirectory(directory)) {
       // A killed process resumes at its last step and may never come to this one again.
       NewFolder.removeLeftovers(directory, name -> SnapshotFiles.step(name).isPresent());
+    }
+    try (NewFolder folder = NewFolder.create(target)) {
+      Path path = folder.path();
       ModelExport.writeModel(
           view, carried, path, ModelExport.Form.WEIGHTS, maxShardBytes, progress);
       writeOptimizer(view, path, maxShardBytes, progress);

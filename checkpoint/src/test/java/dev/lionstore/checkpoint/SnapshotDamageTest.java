@@ -1,0 +1,153 @@
+package dev.lionstore.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lionstore.FormatException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Damage in the files that the manifest vouches for. */
+class SnapshotDamageTest {
+  private static final int PAGE = 4096;
+
+  @TempDir Path folder;
+
+  @Test
+  void shouldDetectEveryFlippedByteOfSmallFilesAndOneInEveryPageOfLargeOnes() throws IOException {
+    Path snapshot = snapshot(1L << 40);
+    long seed = System.nanoTime();
+    System.out.println("shouldDetectEveryFlippedByte: seed " + seed);
+    SplittableRandom random = new SplittableRandom(seed);
+    int flips = 0;
+    for (String name : Models.names(snapshot)) {
+      Path file = snapshot.resolve(name);
+      byte[] whole = Files.readAllBytes(file);
+      int stride = whole.length > 2 * PAGE ? PAGE : 1;
+      for (int page = 0; page < whole.length; page += stride) {
+        int index = Math.min(whole.length - 1, page + random.nextInt(stride));
+        byte[] flipped = whole.clone();
+        flipped[index] ^= (byte) (1 << random.nextInt(Byte.SIZE));
+        Files.write(file, flipped);
+        assertDetected(snapshot, name + " byte " + index + ", seed " + seed);
+        flips++;
+      }
+      Files.write(file, whole);
+    }
+    assertSound(snapshot);
+    assertTrue(flips > 1000, flips + " flips");
+  }
+
+  @Test
+  void shouldDetectEveryFlippedByteOfAnIndex() throws IOException {
+    Path snapshot = snapshot(4000);
+    for (String name :
+        List.of("model.safetensors.index.json", "optimizer.safetensors.index.json")) {
+      Path file = snapshot.resolve(name);
+      byte[] whole = Files.readAllBytes(file);
+      for (int index = 0; index < whole.length; index++) {
+        byte[] flipped = whole.clone();
+        flipped[index] ^= (byte) (1 << index % Byte.SIZE);
+        Files.write(file, flipped);
+        assertDetected(snapshot, name + " byte " + index);
+      }
+      Files.write(file, whole);
+    }
+    assertSound(snapshot);
+  }
+
+  @Test
+  void shouldDetectMissingShortAndLongFiles() throws IOException {
+    Path snapshot = snapshot(4000);
+    List<String> names = Models.names(snapshot);
+    assertTrue(names.contains("position.bin") && names.size() > 12, names::toString);
+    for (String name : names) {
+      Path file = snapshot.resolve(name);
+      byte[] whole = Files.readAllBytes(file);
+      for (int size : new int[] {0, 1, whole.length - 1, whole.length + 1, whole.length + PAGE}) {
+        if (size != whole.length) {
+          Files.write(file, Arrays.copyOf(whole, size));
+          assertDetected(snapshot, name + " of " + size + " bytes");
+        }
+      }
+      Files.delete(file);
+      assertDetected(snapshot, name + " missing");
+      Files.createDirectory(file);
+      assertThrows(IOException.class, () -> check(snapshot), name + " a folder");
+      Files.delete(file);
+      Files.write(file, whole);
+    }
+    assertSound(snapshot);
+  }
+
+  @Test
+  void shouldRefuseAFileThatTakesThePlaceOfShards() throws IOException {
+    for (String planted : List.of("model", "optimizer")) {
+      Path parent = Files.createDirectory(folder.resolve(planted));
+      Path snapshot = Models.snapshot(Models.steppedStore(parent, 1), parent.resolve("s"), 4000);
+      RawTensor.write(
+          snapshot.resolve(planted + ".safetensors"),
+          RawTensor.readAll(snapshot, planted).values().stream().toList());
+      FormatException e = assertThrows(FormatException.class, () -> check(snapshot));
+      assertTrue(String.valueOf(e.getMessage()).contains("manifest.json lacks it"), e::toString);
+    }
+  }
+
+  @Test
+  void filesThatTheManifestLacksAreNeitherReadNorCarried() throws IOException {
+    Path snapshot = snapshot(1L << 40);
+    Files.writeString(snapshot.resolve("notes.txt"), "mine");
+    assertSound(snapshot);
+    try (Snapshot open = Snapshot.open(snapshot);
+        Carried carried = open.carried()) {
+      List<String> names = new ArrayList<>();
+      carried.files().forEach(file -> names.add(String.valueOf(file.getFileName())));
+      assertEquals(Models.OTHER_FILES.stream().sorted().toList(), names.stream().sorted().toList());
+    }
+  }
+
+  @Test
+  void shouldNotRestoreADamagedSnapshot() throws IOException {
+    Path snapshot = snapshot(1L << 40);
+    Path file = snapshot.resolve("optimizer.safetensors");
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(file, bytes);
+    Path restored = folder.resolve("restored");
+    try (Snapshot open = Snapshot.open(snapshot)) {
+      FormatException e =
+          assertThrows(FormatException.class, () -> open.restore(restored, 256, count -> {}));
+      assertTrue(String.valueOf(e.getMessage()).contains("optimizer.safetensors"), e::toString);
+    }
+    assertFalse(Files.exists(restored));
+    assertEquals(List.of("model", "snapshots", "store"), Models.names(folder));
+  }
+
+  private Path snapshot(long maxShardBytes) throws IOException {
+    return Models.snapshot(
+        Models.steppedStore(folder, 2), folder.resolve("snapshots"), maxShardBytes);
+  }
+
+  private static void assertDetected(Path snapshot, String what) {
+    assertThrows(FormatException.class, () -> check(snapshot), what);
+  }
+
+  private static void assertSound(Path snapshot) throws IOException {
+    check(snapshot);
+  }
+
+  private static void check(Path snapshot) throws IOException {
+    try (Snapshot open = Snapshot.open(snapshot)) {
+      open.verify(count -> {});
+    }
+  }
+}
