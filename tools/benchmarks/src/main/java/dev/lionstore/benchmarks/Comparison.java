@@ -1,0 +1,56 @@
+package dev.lionstore.benchmarks;
+
+import java.io.IOException;
+import java.util.Arrays;
+
+/**
+ * A subject measured in pairs with the roof: both meet the same noise, and the median of the pairs'
+ * ratios drops the pairs in which only one was disturbed.
+ *
+ * @param name of the subject
+ * @param share the roof's time divided by the subject's, one per pair, ascending
+ * @param subjectNanos the subject's times, ascending
+ * @param roofNanos the roof's times, ascending
+ */
+record Comparison(String name, double[] share, long[] subjectNanos, long[] roofNanos) {
+  /** Measures pairs; which of the two comes first alternates. */
+  static Comparison measure(Subject roof, Subject subject, int pairs)
+      throws IOException, InterruptedException {
+    double[] share = new double[pairs];
+    long[] subjectNanos = new long[pairs];
+    long[] roofNanos = new long[pairs];
+    for (int i = 0; i < pairs; i++) {
+      if (i % 2 == 0) {
+        roofNanos[i] = roof.nanos();
+        subjectNanos[i] = subject.nanos();
+      } else {
+        subjectNanos[i] = subject.nanos();
+        roofNanos[i] = roof.nanos();
+      }
+      share[i] = (double) roofNanos[i] / subjectNanos[i];
+    }
+    Arrays.sort(share);
+    Arrays.sort(subjectNanos);
+    Arrays.sort(roofNanos);
+    return new Comparison(subject.name(), share, subjectNanos, roofNanos);
+  }
+
+  /** The share of the roof that a fraction of the pairs stayed below. */
+  double share(double fraction) {
+    return share[index(fraction)];
+  }
+
+  /** The subject's median time, in nanoseconds. */
+  long medianNanos() {
+    return subjectNanos[index(0.5)];
+  }
+
+  /** The roof's median time, in nanoseconds. */
+  long medianRoofNanos() {
+    return roofNanos[index(0.5)];
+  }
+
+  private int index(double fraction) {
+    return (int) Math.round(fraction * (share.length - 1));
+  }
+}

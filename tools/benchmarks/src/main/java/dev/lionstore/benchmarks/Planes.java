@@ -1,0 +1,103 @@
+package dev.lionstore.benchmarks;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.Rounding;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.mapping.Posix;
+import dev.lionstore.rule.Lion;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The planes of one tensor and its gradient, filled.
+ *
+ * @param state weights, remainder and momentum
+ * @param gradient the gradient
+ * @param memory frees them
+ */
+record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable memory)
+    implements AutoCloseable {
+  private static final int STATE_PLANES = 3;
+  private static final int PAGE_BYTES = 4096;
+
+  /** Native memory that no file backs. */
+  @SuppressWarnings("MustBeClosedChecker") // closed by close()
+  static Planes anonymous(long count, ElementType gradientType) {
+    Arena arena = Arena.ofShared();
+    List<MemorySegment> state = new ArrayList<>();
+    for (int p = 0; p < STATE_PLANES; p++) {
+      state.add(arena.allocate(count * Short.BYTES, PAGE_BYTES));
+    }
+    MemorySegment gradient = arena.allocate(count * gradientType.bytes(), PAGE_BYTES);
+    return filled(state, gradient, gradientType, arena);
+  }
+
+  /** Files in a new folder, mapped as a store maps its planes; closing deletes them. */
+  static Planes mapped(Path parent, long count, ElementType gradientType) throws IOException {
+    Path folder = Files.createTempDirectory(parent, "lionstore-benchmark-");
+    List<MappedFile> files = new ArrayList<>();
+    AutoCloseable memory = () -> unmap(folder, files);
+    try {
+      for (int p = 0; p < STATE_PLANES; p++) {
+        files.add(map(folder.resolve("plane-" + p), count * Short.BYTES));
+      }
+      files.add(map(folder.resolve("gradient"), count * gradientType.bytes()));
+    } catch (IOException | RuntimeException | Error e) {
+      unmap(folder, files);
+      throw e;
+    }
+    List<MemorySegment> state = files.stream().limit(STATE_PLANES).map(MappedFile::memory).toList();
+    return filled(state, files.getLast().memory(), gradientType, memory);
+  }
+
+  private static Planes filled(
+      List<MemorySegment> state, MemorySegment gradient, ElementType type, AutoCloseable memory) {
+    Samples.fillState(state.get(0), state.get(1), state.get(2));
+    Samples.fillGradient(type, gradient, 3);
+    return new Planes(List.copyOf(state), new GradientValues(type, gradient), memory);
+  }
+
+  private static MappedFile map(Path file, long bytes) throws IOException {
+    long size = MappedFile.wholePages(bytes);
+    Posix.createAllocated(file, size);
+    return MappedFile.openWritable(file, size);
+  }
+
+  private static void unmap(Path folder, List<MappedFile> files) throws IOException {
+    for (MappedFile file : files) {
+      file.close();
+      Files.delete(file.path());
+    }
+    Files.delete(folder);
+  }
+
+  /** How many parameters there are. */
+  long count() {
+    return gradient.count();
+  }
+
+  /** A step of the paper's defaults with weight decay. */
+  TensorStep step(Rounding rounding) {
+    Lion.LionCoefficients coefficients =
+        Lion.RULE.coefficients(new double[] {1e-4, 0.9, 0.99, 0.1}, 1);
+    return new TensorStep(state, gradient, coefficients, rounding, 0xbb158ce5bae6963aL);
+  }
+
+  @Override
+  public void close() throws IOException {
+    try {
+      memory.close();
+    } catch (IOException | RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

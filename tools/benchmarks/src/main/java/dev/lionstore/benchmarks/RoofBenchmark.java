@@ -1,0 +1,143 @@
+package dev.lionstore.benchmarks;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.Rounding;
+import dev.lionstore.kernel.Kernels;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.store.StoreOptions;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import joptsimple.OptionException;
+
+/**
+ * Measures the vector kernel, and with a directory the store's whole step, as a share of the roof:
+ * the best loop that reads the same four streams and writes the same three in place, with the same
+ * threads in the same kind of memory, interleaved with what is measured.
+ */
+public final class RoofBenchmark {
+  private static final int WARM_UP_PASSES = 5;
+
+  /** What each roof copies at once of a stream; 0: all streams in one loop of vectors. */
+  private static final int[] ROOF_PIECE_BYTES = {0, 512, 4096, 16384};
+
+  private final RoofOptions options;
+  private final Crew crew;
+  private final Planes planes;
+
+  private RoofBenchmark(RoofOptions options, Crew crew, Planes planes) {
+    this.options = options;
+    this.crew = crew;
+    this.planes = planes;
+  }
+
+  /** The command line; see {@code --help}. */
+  public static void main(String[] arguments) throws IOException, InterruptedException {
+    try {
+      Optional<RoofOptions> options = RoofOptions.parse(arguments);
+      if (options.isPresent()) {
+        System.out.print(measure(options.get()).print(options.get().format()));
+      }
+    } catch (OptionException | IllegalArgumentException e) {
+      System.err.println("benchmark: " + e.getMessage());
+      System.exit(2);
+    }
+  }
+
+  private static RoofReport measure(RoofOptions options) throws IOException, InterruptedException {
+    try (Crew crew = new Crew(options.threads());
+        Planes planes = allocate(options)) {
+      return new RoofBenchmark(options, crew, planes).run();
+    }
+  }
+
+  private static Planes allocate(RoofOptions options) throws IOException {
+    return options.directory().isPresent()
+        ? Planes.mapped(options.directory().get(), options.parameters(), ElementType.BF16)
+        : Planes.anonymous(options.parameters(), ElementType.BF16);
+  }
+
+  private RoofReport run() throws IOException, InterruptedException {
+    List<Subject> roofs = new ArrayList<>();
+    for (int bytes : ROOF_PIECE_BYTES) {
+      roofs.add(roof(bytes));
+    }
+    Kernels.Selection selection = Kernels.select("vector", Lion.RULE);
+    List<Subject> kernels = new ArrayList<>();
+    for (Rounding rounding : Rounding.values()) {
+      kernels.add(
+          Subject.of(
+              "kernel, " + word(rounding),
+              crew.pass(Sweep.of(selection.kernel(), planes, rounding), planes.count())));
+    }
+    warmUp(roofs);
+    warmUp(kernels);
+    List<Comparison> candidates = new ArrayList<>();
+    for (Subject roof : roofs) {
+      candidates.add(Comparison.measure(roofs.getFirst(), roof, options.pairs()));
+    }
+    Subject best = roofs.get(indexOfBest(candidates));
+    List<Comparison> results = new ArrayList<>();
+    for (Subject kernel : kernels) {
+      results.add(Comparison.measure(best, kernel, options.pairs()));
+    }
+    if (options.directory().isPresent()) {
+      for (GradientPlane plane : List.of(GradientPlane.NONE, GradientPlane.BF16)) {
+        results.addAll(stores(best, options.directory().get(), plane));
+      }
+    }
+    return RoofReport.of(options, selection.reason(), candidates, best.name(), results);
+  }
+
+  private Subject roof(int pieceBytes) {
+    return pieceBytes == 0
+        ? Subject.of("vectors", crew.pass(() -> new VectorRoof(planes), planes.count()))
+        : Subject.of(
+            "copies of " + pieceBytes + " bytes",
+            crew.pass(() -> new CopyRoof(planes, pieceBytes), planes.count()));
+  }
+
+  private List<Comparison> stores(Subject roof, Path directory, GradientPlane plane)
+      throws IOException, InterruptedException {
+    StoreOptions store = StoreOptions.defaults().withBackend("vector").withThreads(crew.threads());
+    try (BenchmarkStore stepped = BenchmarkStore.create(directory, planes.count(), plane, store)) {
+      List<Comparison> results = new ArrayList<>();
+      for (Rounding rounding : Rounding.values()) {
+        Subject subject =
+            new Subject(
+                "store, gradient plane " + plane.word() + ", " + word(rounding),
+                () -> stepped.putGradient(planes.gradient()),
+                () -> stepped.step(rounding));
+        warmUp(List.of(subject));
+        results.add(Comparison.measure(roof, subject, options.pairs()));
+      }
+      return results;
+    }
+  }
+
+  private static void warmUp(List<Subject> subjects) throws IOException, InterruptedException {
+    for (int i = 0; i < WARM_UP_PASSES; i++) {
+      for (Subject subject : subjects) {
+        subject.nanos();
+      }
+    }
+  }
+
+  private static int indexOfBest(List<Comparison> candidates) {
+    int best = 0;
+    for (int i = 1; i < candidates.size(); i++) {
+      if (candidates.get(i).share(0.5) > candidates.get(best).share(0.5)) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  private static String word(Rounding rounding) {
+    return rounding.name().toLowerCase(Locale.ROOT);
+  }
+}
