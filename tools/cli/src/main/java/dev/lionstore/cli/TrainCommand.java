@@ -347,14 +347,15 @@ final class TrainCommand implements Callable<Integer> {
       if (shown != null) {
         shown.stepTo(result.step());
         shown.setExtraMessage(
-            String.format(Locale.ROOT, " %.3f bits/byte%s", row.training(), heldOut));
+            String.format(
+                Locale.ROOT, " %.3f bits/byte%s", row.training().orElse(Double.NaN), heldOut));
       } else if (row.step() % every == 0 || result.step() == settings.steps()) {
         System.err.printf(
             Locale.ROOT,
             "step %d of %d: %.3f bits per byte%s, norm %.3f, %.0f tokens/s%n",
             result.step(),
             settings.steps(),
-            row.training(),
+            row.training().orElse(Double.NaN),
             heldOut,
             result.gradientNorm(),
             row.tokensPerSecond());

@@ -27,7 +27,7 @@ public final class LossChart {
   private static final Color HELD_OUT = new Color(0xD6, 0x27, 0x28);
   private static final Color GRID = new Color(0xE5, 0xE5, 0xE5);
 
-  /** Old values count half after so many steps, a fraction of all. */
+  /** How far to either side the smoothed curve looks, a fraction of all steps. */
   private static final double SMOOTHING = 0.01;
 
   private LossChart() {}
@@ -48,10 +48,13 @@ public final class LossChart {
     Graphics2D graphics = picture.createGraphics();
     try {
       chart(rows, title).paint(graphics, WIDTH, HEIGHT);
-    } catch (LinkageError | RuntimeException e) {
-      // The JDK draws text through the system's fontconfig, which a bare container lacks.
+    } catch (VirtualMachineError e) {
+      throw e;
+    } catch (Error | RuntimeException e) {
+      // The JDK draws text through the system's fontconfig, which a bare container lacks. It says
+      // so with a plain Error or a RuntimeException, as the JDK's sun.font does at its pleasure.
       throw new IOException(
-          png + ": cannot draw text here, install fontconfig and a font such as fonts-dejavu-core",
+          png + ": cannot draw text here, install libfontconfig1 and fonts-dejavu-core (Debian)",
           e);
     } finally {
       graphics.dispose();
@@ -71,27 +74,34 @@ public final class LossChart {
             .yAxisTitle("loss, bits per byte")
             .build();
     style(chart);
-    List<Double> steps = rows.stream().map(row -> (double) row.step()).toList();
-    List<Double> losses = rows.stream().map(LossCurve.Row::training).toList();
-    line(chart.addSeries("training, single batches", steps, losses), SINGLE_BATCH, 1f);
-    line(chart.addSeries("training, smoothed", uneven(steps), smooth(losses)), TRAINING, 2.5f);
-    addHeldOut(chart, rows);
+    addTraining(chart, rows.stream().filter(row -> row.training().isPresent()).toList());
+    addHeldOut(chart, rows.stream().filter(row -> row.heldOut().isPresent()).toList());
     return chart;
   }
 
-  private static void addHeldOut(XYChart chart, List<LossCurve.Row> rows) {
-    List<LossCurve.Row> evaluated = rows.stream().filter(row -> row.heldOut().isPresent()).toList();
-    if (evaluated.isEmpty()) {
+  private static void addTraining(XYChart chart, List<LossCurve.Row> rows) {
+    if (rows.isEmpty()) {
       return;
     }
-    XYSeries series =
-        chart.addSeries(
-            "held out",
-            evaluated.stream().map(row -> (double) row.step()).toList(),
-            evaluated.stream().map(row -> row.heldOut().orElseThrow()).toList());
+    List<Double> steps = steps(rows);
+    List<Double> losses = rows.stream().map(row -> row.training().orElseThrow()).toList();
+    line(chart.addSeries("training, single batches", steps, losses), SINGLE_BATCH, 1f);
+    line(chart.addSeries("training, smoothed", uneven(steps), smooth(losses)), TRAINING, 2.5f);
+  }
+
+  private static void addHeldOut(XYChart chart, List<LossCurve.Row> rows) {
+    if (rows.isEmpty()) {
+      return;
+    }
+    List<Double> losses = rows.stream().map(row -> row.heldOut().orElseThrow()).toList();
+    XYSeries series = chart.addSeries("held out", steps(rows), losses);
     line(series, HELD_OUT, 2.5f);
     series.setMarker(SeriesMarkers.CIRCLE);
     series.setMarkerColor(HELD_OUT);
+  }
+
+  private static List<Double> steps(List<LossCurve.Row> rows) {
+    return rows.stream().map(row -> (double) row.step()).toList();
   }
 
   private static void line(XYSeries series, Color color, float width) {
@@ -101,6 +111,7 @@ public final class LossChart {
   }
 
   private static void style(XYChart chart) {
+    chart.getStyler().setXAxisMaxLabelCount(11);
     chart
         .getStyler()
         .setLegendPosition(LegendPosition.InsideNE)
@@ -125,16 +136,18 @@ public final class LossChart {
     return shifted;
   }
 
-  /** Exponential average, corrected for its start. */
+  /** The mean of what surrounds each value; early on, where the loss falls, of fewer values. */
   private static List<Double> smooth(List<Double> losses) {
-    double keep = Math.pow(0.5, 1 / Math.max(1, SMOOTHING * losses.size()));
+    int reach = (int) (SMOOTHING * losses.size());
     List<Double> smoothed = new ArrayList<>();
-    double sum = 0;
-    double weight = 0;
-    for (double loss : losses) {
-      sum = keep * sum + (1 - keep) * loss;
-      weight = keep * weight + (1 - keep);
-      smoothed.add(sum / weight);
+    for (int i = 0; i < losses.size(); i++) {
+      int from = Math.max(i - reach, 0);
+      int to = Math.min(Math.min(i + reach, 2 * i) + 1, losses.size());
+      smoothed.add(
+          losses.subList(from, to).stream()
+              .mapToDouble(Double::doubleValue)
+              .average()
+              .orElseThrow());
     }
     return smoothed;
   }

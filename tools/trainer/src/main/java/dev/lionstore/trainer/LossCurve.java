@@ -31,20 +31,36 @@ public final class LossCurve implements AutoCloseable {
    * One step.
    *
    * @param step the step from {@code step} to {@code step + 1}
-   * @param training loss of its batch before the step, bits per byte
+   * @param training loss of its batch before the step, bits per byte; absent in a row after the
+   *     last step, which only evaluates
    * @param heldOut held-out loss before the step, bits per byte; absent where not evaluated
    * @param tokensPerSecond bytes predicted per second
    * @param milliseconds what a step takes, wall time
    */
   public record Row(
       long step,
-      double training,
+      OptionalDouble training,
       OptionalDouble heldOut,
       double tokensPerSecond,
       double milliseconds) {
     private String toLine() {
-      String evaluated = heldOut.isPresent() ? Double.toString(heldOut.getAsDouble()) : "";
-      return step + "," + training + "," + evaluated + "," + tokensPerSecond + "," + milliseconds;
+      return step
+          + ","
+          + text(training)
+          + ","
+          + text(heldOut)
+          + ","
+          + tokensPerSecond
+          + ","
+          + milliseconds;
+    }
+
+    private static String text(OptionalDouble value) {
+      return value.isPresent() ? Double.toString(value.getAsDouble()) : "";
+    }
+
+    private static OptionalDouble number(String text) {
+      return text.isEmpty() ? OptionalDouble.empty() : OptionalDouble.of(Double.parseDouble(text));
     }
 
     private static Optional<Row> parse(String line) {
@@ -56,10 +72,8 @@ public final class LossCurve implements AutoCloseable {
         return Optional.of(
             new Row(
                 Long.parseLong(fields[0]),
-                Double.parseDouble(fields[1]),
-                fields[2].isEmpty()
-                    ? OptionalDouble.empty()
-                    : OptionalDouble.of(Double.parseDouble(fields[2])),
+                number(fields[1]),
+                number(fields[2]),
                 Double.parseDouble(fields[3]),
                 Double.parseDouble(fields[4])));
       } catch (NumberFormatException e) {

@@ -166,14 +166,19 @@ public final class TrainingRun implements AutoCloseable {
       }
     }
     snapshot();
-    return outcome();
+    readMasters();
+    double heldOut = heldOutBitsPerByte();
+    curve.append(
+        new LossCurve.Row(
+            store.step(), OptionalDouble.empty(), OptionalDouble.of(heldOut), 0, lastMilliseconds));
+    return outcome(heldOut);
   }
 
   private void takeStep(double lastMilliseconds) throws IOException {
     long step = store.step();
     readMasters();
     OptionalDouble heldOut =
-        step % schedule.evaluateEvery() == 0 || step == settings.steps() - 1
+        step % schedule.evaluateEvery() == 0
             ? OptionalDouble.of(heldOutBitsPerByte())
             : OptionalDouble.empty();
     Batch batch = corpus.trainingBatch(settings.seed(), step, settings.windows());
@@ -182,7 +187,11 @@ public final class TrainingRun implements AutoCloseable {
           lastMilliseconds > 0 ? batch.predictions() / lastMilliseconds * 1e3 : 0;
       LossCurve.Row row =
           new LossCurve.Row(
-              step, gradients.bitsPerByte(), heldOut, tokensPerSecond, lastMilliseconds);
+              step,
+              OptionalDouble.of(gradients.bitsPerByte()),
+              heldOut,
+              tokensPerSecond,
+              lastMilliseconds);
       curve.append(row);
       put(gradients);
       listener.stepped(row, apply(step));
@@ -242,9 +251,9 @@ public final class TrainingRun implements AutoCloseable {
     }
   }
 
-  private Outcome outcome() throws IOException {
-    readMasters();
-    List<LossCurve.Row> rows = curve.rows();
+  private Outcome outcome(double heldOut) throws IOException {
+    List<LossCurve.Row> rows =
+        curve.rows().stream().filter(row -> row.training().isPresent()).toList();
     byte[] sample =
         new TextSampler(0.8, settings.seed())
             .continueText(model, new byte[] {TextFiles.SEPARATOR}, schedule.sampleBytes());
@@ -253,7 +262,7 @@ public final class TrainingRun implements AutoCloseable {
         store.step(),
         parameters,
         rows.isEmpty() ? OptionalDouble.empty() : rows.getFirst().heldOut(),
-        heldOutBitsPerByte(),
+        heldOut,
         median(rows.stream().mapToDouble(LossCurve.Row::tokensPerSecond).toArray()),
         median(rows.stream().mapToDouble(LossCurve.Row::milliseconds).toArray()),
         parameters * store.layout().planes().stream().mapToInt(p -> p.type().bytes()).sum(),

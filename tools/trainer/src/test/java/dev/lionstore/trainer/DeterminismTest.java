@@ -46,13 +46,13 @@ final class DeterminismTest {
   @Test
   void anotherProcessComputesTheSameBitsEvenWhileAllCoresAreBusy() throws Exception {
     String expected = checksumOfTraining(2);
-    assertEquals(expected, ChildJvm.run(Probe.class, "2"));
+    assertEquals(expected, ChildJvm.plain().run(Probe.class, "2"));
     List<Thread> spinners = new ArrayList<>();
     for (int i = 0; i < Runtime.getRuntime().availableProcessors(); i++) {
       spinners.add(Thread.ofPlatform().daemon().start(DeterminismTest::spin));
     }
     try {
-      assertEquals(expected, ChildJvm.run(Probe.class, "2"));
+      assertEquals(expected, ChildJvm.plain().run(Probe.class, "2"));
     } finally {
       spinners.forEach(Thread::interrupt);
     }

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -25,7 +26,7 @@ final class LossChartTest {
       OptionalDouble heldOut =
           step % evaluatedEvery == 0 ? OptionalDouble.of(trend + 0.1) : OptionalDouble.empty();
       double noise = 0.3 * (SplitMix.drawUnit(1, step) - 0.5);
-      rows.add(new LossCurve.Row(step, trend + noise, heldOut, 20_000, 51));
+      rows.add(new LossCurve.Row(step, OptionalDouble.of(trend + noise), heldOut, 20_000, 51));
     }
     return rows;
   }
@@ -59,6 +60,31 @@ final class LossChartTest {
     Path png = folder.resolve("loss.png");
     LossChart.write(rows(1, 1), "one step", png);
     assertEquals(720, ImageIO.read(png.toFile()).getHeight());
+  }
+
+  /** Draws and prints what went wrong. */
+  static final class Probe {
+    public static void main(String[] arguments) {
+      try {
+        LossChart.write(rows(9, 3), "no fonts", Path.of(arguments[0]));
+      } catch (IOException e) {
+        System.out.println(e.getMessage());
+      }
+    }
+  }
+
+  @Test
+  void saysWhatToInstallWhereThereAreNoFonts() throws Exception {
+    Path configuration = folder.resolve("fonts.conf");
+    Files.writeString(configuration, "<?xml version=\"1.0\"?><fontconfig></fontconfig>");
+    // The JDK remembers fonts in the home folder, hence another one.
+    ChildJvm bare =
+        new ChildJvm(
+            List.of("-Duser.home=" + folder), Map.of("FONTCONFIG_FILE", configuration.toString()));
+    Path png = folder.resolve("loss.png");
+    assertEquals(
+        png + ": cannot draw text here, install libfontconfig1 and fonts-dejavu-core (Debian)",
+        bare.run(Probe.class, png.toString()));
   }
 
   @Test

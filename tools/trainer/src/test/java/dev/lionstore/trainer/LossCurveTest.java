@@ -26,7 +26,8 @@ final class LossCurveTest {
 
   private static LossCurve.Row row(long step) {
     OptionalDouble heldOut = step % 2 == 0 ? OptionalDouble.of(8.5) : OptionalDouble.empty();
-    return new LossCurve.Row(step, 8.0 - step / 3.0, heldOut, 20_000, 51.2);
+    OptionalDouble training = OptionalDouble.of(8.0 - step / 3.0);
+    return new LossCurve.Row(step, training, heldOut, 20_000, 51.2);
   }
 
   private static List<LossCurve.Row> rows(long count) {
@@ -46,6 +47,17 @@ final class LossCurveTest {
   void whatIsAppendedIsReadBackExactly() throws IOException {
     run(0, 5);
     assertEquals(rows(5), LossCurve.read(file));
+  }
+
+  @Test
+  void theRowAfterTheLastStepHasNoTrainingLossAndGoesWhenTrainingGoesOn() throws IOException {
+    run(0, 5);
+    try (LossCurve curve = LossCurve.resume(file, 5)) {
+      curve.append(new LossCurve.Row(5, OptionalDouble.empty(), OptionalDouble.of(3.5), 0, 0));
+    }
+    assertEquals(OptionalDouble.empty(), LossCurve.read(file).get(5).training());
+    run(5, 7);
+    assertEquals(rows(7), LossCurve.read(file));
   }
 
   @Test

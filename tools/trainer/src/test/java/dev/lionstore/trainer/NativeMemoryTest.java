@@ -26,7 +26,7 @@ final class NativeMemoryTest {
 
   @Test
   void aThousandStepsLeaveNoMemoryBehind() throws Exception {
-    long grown = Long.parseLong(ChildJvm.run(Probe.class));
+    long grown = Long.parseLong(ChildJvm.plain().run(Probe.class));
     // A leak of the gradients alone would be 48 MiB, of the graph a multiple of that.
     assertTrue(grown < 12 * 1024, "resident memory grew by " + grown + " KiB");
   }
