@@ -60,7 +60,8 @@ final class StoreFiles implements AutoCloseable {
   static StoreFiles create(Path directory, LayoutFile layout) throws IOException {
     Geometry geometry = layout.geometry();
     long needed = size(layout);
-    long usable = Files.getFileStore(directory).getUsableSpace();
+    // Not by its FileStore: that one is looked up in the mount table, which a chroot lacks.
+    long usable = directory.toFile().getUsableSpace();
     if (usable < needed) {
       throw new NoSpaceException(directory, needed, usable);
     }
