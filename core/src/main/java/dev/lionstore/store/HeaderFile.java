@@ -225,10 +225,26 @@ class HeaderFile {
     require(in.getInt() == layoutCrc);
     byte[] position = new byte[in.getInt(POSITION_LENGTH_OFFSET)];
     Optional<Intent> intent = decodeIntent(in, phase);
+    require(step >= 0 && step <= Mark.LAST_STEP);
+    intent.ifPresent(this::requirePossible);
     in.get(position);
     require(!in.hasRemaining());
     int crc = in.getInt(CRC_OFFSET);
     return new Header(generation, phase, step, bootId, writer, position, intent, crc);
+  }
+
+  private void requirePossible(Intent intent) {
+    StoreLayout stored = layout.layout();
+    require(intent.hyperparameters().length == stored.groups().size());
+    for (double[] group : intent.hyperparameters()) {
+      require(group.length == stored.rule().hyperparameters().size());
+      stored.rule().coefficients(group, intent.gradientScale());
+    }
+    BitSet tensors = intent.tensors();
+    require(tensors.length() <= stored.tensors().size());
+    for (int t = tensors.nextSetBit(0); t >= 0; t = tensors.nextSetBit(t + 1)) {
+      require(stored.tensors().get(t).trainable());
+    }
   }
 
   private static Optional<Intent> decodeIntent(ByteBuffer in, Header.Phase phase) {

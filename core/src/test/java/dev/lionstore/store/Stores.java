@@ -1,5 +1,7 @@
 package dev.lionstore.store;
 
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
 import dev.lionstore.ElementType;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
@@ -14,11 +16,15 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /** Small stores with several tensors, two groups, a frozen tensor, an empty one and a scalar. */
 final class Stores {
@@ -27,6 +33,9 @@ final class Stores {
 
   static final int NORM = 2;
   static final int WEIGHT = 4;
+
+  /** What {@link #dead} and {@link #afterOneStep} publish with their step. */
+  static final byte[] POSITION = "after one step".getBytes(StandardCharsets.UTF_8);
 
   private final Path folder;
   private final StoreLayout layout;
@@ -64,7 +73,7 @@ final class Stores {
 
   Path create(String name, int chunkElements) throws IOException {
     Path directory = folder.resolve(name);
-    try (StoreBuilder builder = StoreBuilder.create(directory, layout, chunkElements, 1 << 16)) {
+    try (StoreBuilder builder = StoreBuilder.create(directory, layout, chunkElements, 1 << 12)) {
       for (int t = 0; t < layout.tensors().size(); t++) {
         builder.setMaster(t, values(t, 1000, ElementType.F32), directory);
       }
@@ -128,6 +137,37 @@ final class Stores {
       }
     }
     return out.toByteArray();
+  }
+
+  /** A store whose writer died in step 1, after so many undo units; and the expected bits. */
+  Path dead(String name, int units) throws IOException {
+    Path directory = create(name, 256);
+    StateStore store =
+        StateStore.open(directory, StoreOptions.defaults().withThreads(1), new DyingParts(units));
+    try (store) {
+      putGradients(store, 0);
+      assertThrows(DyingParts.Death.class, () -> store.step(request().withPosition(POSITION)));
+    }
+    return directory;
+  }
+
+  /** The state after one step that nothing interrupts. */
+  byte[] afterOneStep(String name) throws IOException {
+    try (StateStore store = StateStore.open(create(name, 256))) {
+      putGradients(store, 0);
+      store.step(request().withPosition(POSITION));
+      return bytes(store);
+    }
+  }
+
+  static Path copy(Path from, Path to) throws IOException {
+    Files.createDirectories(to);
+    try (Stream<Path> files = Files.list(from)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, to.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+      }
+    }
+    return to;
   }
 
   private GradientValues values(int tensor, int round, ElementType type) {

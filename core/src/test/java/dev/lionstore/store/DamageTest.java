@@ -1,0 +1,290 @@
+package dev.lionstore.store;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lionstore.FormatException;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.Rounding;
+import dev.lionstore.mapping.Boot;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Files that are not what they were, in every situation in which a writer can find them. */
+class DamageTest {
+  /** What every header's record of these stores fits in, and a little of what follows it. */
+  private static final int RECORD_BYTES = 320;
+
+  private static final List<String> FILES =
+      List.of(
+          "header",
+          "layout",
+          "progress",
+          "weights.plane",
+          "remainder.plane",
+          "momentum.plane",
+          "gradient.plane");
+
+  @TempDir Path folder;
+  private Stores stores;
+
+  @BeforeEach
+  void prepare() {
+    stores = new Stores(folder, GradientPlane.F32, Rounding.STOCHASTIC);
+  }
+
+  /** Where the writer was when it ended. */
+  enum Situation {
+    CLOSED,
+    KILLED_IDLE,
+    KILLED_IN_THE_FIRST_UNIT,
+    KILLED_LATER
+  }
+
+  private Path store(Situation situation) throws IOException {
+    return switch (situation) {
+      case CLOSED -> stepped("s", Situation.CLOSED);
+      case KILLED_IDLE -> stepped("s", Situation.KILLED_IDLE);
+      case KILLED_IN_THE_FIRST_UNIT -> stores.dead("s", 0);
+      case KILLED_LATER -> stores.dead("s", 5);
+    };
+  }
+
+  private Path stepped(String name, Situation situation) throws IOException {
+    Path directory = stores.create(name, 256);
+    Path killed = folder.resolve(name + "-killed");
+    try (StateStore store = StateStore.open(directory)) {
+      stores.putGradients(store, 0);
+      store.step(Stores.request().withPosition(Stores.POSITION));
+      Stores.copy(directory, killed);
+    }
+    return situation == Situation.CLOSED ? directory : killed;
+  }
+
+  @ParameterizedTest
+  @EnumSource(Situation.class)
+  void everyFlippedBitOfAHeaderIsDetectedOrHarmless(Situation situation) throws IOException {
+    byte[] after = stores.afterOneStep("expected");
+    Path directory = store(situation);
+    Path file = directory.resolve("header");
+    Optional<Condition> intact = condition(directory);
+    Map<Verdict, Integer> verdicts = new EnumMap<>(Verdict.class);
+    try (RandomAccessFile header = new RandomAccessFile(file.toFile(), "rw")) {
+      for (int slot = 0; slot < 2; slot++) {
+        long begin = slot * header.length() / 2;
+        for (long bit = 8 * begin; bit < 8 * (begin + RECORD_BYTES); bit++) {
+          flip(header, bit);
+          verdicts.merge(verdict(directory, intact, after, bit), 1, Integer::sum);
+          flip(header, bit);
+        }
+      }
+    }
+    assertNotEquals(0, verdicts.getOrDefault(Verdict.HARMLESS, 0), verdicts::toString);
+  }
+
+  private static void flip(RandomAccessFile file, long bit) throws IOException {
+    file.seek(bit / 8);
+    int flipped = file.read() ^ (1 << (bit % 8));
+    file.seek(bit / 8);
+    file.write(flipped);
+  }
+
+  private enum Verdict {
+    HARMLESS,
+    DETECTED,
+    STILL_TRUE
+  }
+
+  private Verdict verdict(Path directory, Optional<Condition> intact, byte[] after, long bit)
+      throws IOException {
+    Optional<Condition> found = condition(directory);
+    if (found.equals(intact)) {
+      return Verdict.HARMLESS;
+    }
+    if (found.isEmpty() || !found.get().usable()) {
+      return Verdict.DETECTED;
+    }
+    Path copy = Stores.copy(directory, folder.resolve("opened"));
+    try (StateStore store = StateStore.open(copy)) {
+      assertEquals(1, store.step(), () -> "bit " + bit + ": " + found);
+      assertArrayEquals(after, Stores.bytes(store), () -> "bit " + bit + ": " + found);
+      assertArrayEquals(Stores.POSITION, store.position(), () -> "bit " + bit + ": " + found);
+    }
+    return Verdict.STILL_TRUE;
+  }
+
+  /** What a writer finds; nothing if it is refused with the reason. */
+  private static Optional<Condition> condition(Path directory) throws IOException {
+    LayoutFile layout = LayoutFile.read(directory);
+    try (StoreFiles files = StoreFiles.openReadOnly(directory, layout)) {
+      Header header = files.header().newest();
+      return Optional.of(Condition.of(header, files, Boot.id(), Condition.Viewer.WRITER));
+    } catch (FormatException e) {
+      return Optional.empty();
+    }
+  }
+
+  static Stream<Arguments> filesInEverySituation() {
+    return FILES.stream()
+        .flatMap(
+            file -> Stream.of(Situation.values()).map(situation -> Arguments.of(file, situation)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("filesInEverySituation")
+  void aMissingTruncatedExtendedOrZeroedFileIsDetected(String name, Situation situation)
+      throws IOException {
+    Path directory = store(situation);
+    Path file = directory.resolve(name);
+    byte[] bytes = Files.readAllBytes(file);
+    for (byte[] damaged :
+        List.of(
+            new byte[bytes.length],
+            new byte[0],
+            Arrays.copyOf(bytes, bytes.length - 1),
+            Arrays.copyOf(bytes, bytes.length / 2),
+            Arrays.copyOf(bytes, bytes.length + 4096))) {
+      Files.write(file, damaged);
+      assertRefused(directory, damaged.length + " bytes of " + bytes.length);
+    }
+    Files.delete(file);
+    assertRefused(directory, "deleted");
+  }
+
+  private static void assertRefused(Path directory, String how) {
+    IOException e = assertThrows(IOException.class, () -> StateStore.open(directory), how);
+    assertTrue(
+        e instanceof FormatException || e instanceof StoreUnusableException, () -> how + ": " + e);
+    assertThrows(IOException.class, () -> StoreReader.openAtRest(directory), how);
+  }
+
+  @ParameterizedTest
+  @MethodSource("filesInEverySituation")
+  void aFileOfAnotherStoreIsDetected(String name, Situation situation) throws IOException {
+    Path directory = store(situation);
+    Path other = stepped("other", Situation.KILLED_IDLE);
+    Files.write(directory.resolve(name), Files.readAllBytes(other.resolve(name)));
+    assertRefused(directory, name);
+  }
+
+  @ParameterizedTest
+  @MethodSource("filesInEverySituation")
+  void aFileFromEarlierIsDetectedOrHarmless(String name, Situation situation) throws IOException {
+    Path directory = stores.create("s", 256);
+    Path earlier = Stores.copy(directory, folder.resolve("earlier"));
+    byte[] after = liveTwoSteps(directory, situation);
+    Path killed = folder.resolve("killed");
+    Files.write(killed.resolve(name), Files.readAllBytes(earlier.resolve(name)));
+    try (StateStore store = StateStore.open(killed)) {
+      // Layouts never change; between steps, progress and gradients mean nothing.
+      boolean applying = situation.compareTo(Situation.KILLED_IDLE) > 0;
+      List<String> harmless =
+          applying ? List.of("layout") : List.of("layout", "progress", "gradient.plane");
+      assertTrue(harmless.contains(name), () -> name + " from earlier was accepted");
+      assertEquals(2, store.step());
+      assertArrayEquals(after, Stores.bytes(store));
+    } catch (FormatException | StoreUnusableException e) {
+      assertNotEquals("layout", name, e::toString);
+    }
+  }
+
+  /** Leaves in "killed" what the second step's end, or its middle, left; returns its bits. */
+  private byte[] liveTwoSteps(Path directory, Situation situation) throws IOException {
+    Path killed = folder.resolve("killed");
+    int unitsOfAStep = 10;
+    int units =
+        unitsOfAStep
+            + switch (situation) {
+              case CLOSED, KILLED_IDLE -> 1000;
+              case KILLED_IN_THE_FIRST_UNIT -> 0;
+              case KILLED_LATER -> 5;
+            };
+    StoreOptions options = StoreOptions.defaults().withThreads(1);
+    try (StateStore store = StateStore.open(directory, options, new DyingParts(units))) {
+      stores.putGradients(store, 0);
+      store.step(Stores.request());
+      stores.putGradients(store, 1);
+      if (situation.compareTo(Situation.KILLED_IDLE) > 0) {
+        assertThrows(DyingParts.Death.class, () -> store.step(Stores.request()));
+      } else {
+        store.step(Stores.request());
+        Stores.copy(directory, killed);
+      }
+    }
+    if (situation != Situation.KILLED_IDLE) {
+      Stores.copy(directory, killed);
+    }
+    try (StateStore store = StateStore.open(directory)) {
+      return Stores.bytes(store);
+    }
+  }
+
+  @Test
+  void aStoreThatAnotherBootLeftOpenIsNotTrusted() throws IOException {
+    Path directory = store(Situation.KILLED_LATER);
+    LayoutFile layout = LayoutFile.read(directory);
+    try (StoreFiles files = StoreFiles.openReadOnly(directory, layout)) {
+      Header header = files.header().newest();
+      Condition condition = Condition.of(header, files, new UUID(1, 2), Condition.Viewer.WRITER);
+      assertEquals(Condition.State.UNTRUSTED, condition.state());
+    }
+  }
+
+  @Test
+  void progressThatNamesWhatIsNotThereIsDamage() throws IOException {
+    Path directory = store(Situation.KILLED_LATER);
+    LayoutFile layout = LayoutFile.read(directory);
+    for (int[] inHand : new int[][] {{1 << 20, 0}, {0, 1}}) {
+      Path copy = Stores.copy(directory, folder.resolve("copy-" + inHand[0]));
+      try (StoreFiles files = StoreFiles.openWritable(copy, layout, StoreParts.STANDARD)) {
+        files.progress().setProgress(200, 1, inHand[0], inHand[1]);
+      }
+      assertRefused(copy, Arrays.toString(inHand));
+    }
+  }
+
+  @Test
+  void aRecordWithItsChecksumThatCannotBeIsNotAHeader() throws IOException {
+    Path directory = store(Situation.CLOSED);
+    LayoutFile layout = LayoutFile.read(directory);
+    try (StoreFiles files = StoreFiles.openWritable(directory, layout, StoreParts.STANDARD)) {
+      Header good = files.header().newest();
+      Intent impossible =
+          new Intent(
+              Rounding.NEAREST, 0, 1, new double[][] {{1, 2, 3, 4}}, BitSet.valueOf(new byte[99]));
+      Header bad =
+          new Header(
+              good.generation() + 1,
+              Header.Phase.APPLYING,
+              good.step(),
+              good.bootId(),
+              good.writer(),
+              good.position(),
+              Optional.of(impossible),
+              0);
+      files.header().prepare(bad);
+      files.header().publish(bad);
+      assertEquals(good.generation(), files.header().newest().generation());
+    }
+  }
+}
