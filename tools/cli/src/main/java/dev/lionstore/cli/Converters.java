@@ -11,7 +11,9 @@ import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/** What options' values are read with; a wrong value is a usage error that says what is expected. */
+/**
+ * What options' values are read with; a wrong value is a usage error that says what is expected.
+ */
 final class Converters {
   private Converters() {}
 

@@ -30,7 +30,8 @@ import picocli.CommandLine.Spec;
     name = "import",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Makes a store from a model in safetensors (F32, F16, BF16; the rest is carried along).")
+    description =
+        "Makes a store from a model in safetensors (F32, F16, BF16; the rest is carried along).")
 final class ImportCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
@@ -69,7 +70,10 @@ final class ImportCommand implements Callable<Integer> {
       description = "Tensors that are never stepped: the whole name matches. May be repeated.")
   private List<Pattern> frozen = List.of();
 
-  @ArgGroup(exclusive = false, multiplicity = "0..*", heading = "%nParameter groups, repeated; the first that matches wins:%n")
+  @ArgGroup(
+      exclusive = false,
+      multiplicity = "0..*",
+      heading = "%nParameter groups, repeated; the first that matches wins:%n")
   private List<Group> groups = List.of();
 
   @Option(
@@ -109,8 +113,7 @@ final class ImportCommand implements Callable<Integer> {
     ImportOptions.GroupRule rule() {
       Double own = weightDecay;
       OptionalDouble decay = own == null ? OptionalDouble.empty() : OptionalDouble.of(own);
-      return new ImportOptions.GroupRule(
-          new ParameterGroup(name, learningRateScale, decay), match);
+      return new ImportOptions.GroupRule(new ParameterGroup(name, learningRateScale, decay), match);
     }
   }
 

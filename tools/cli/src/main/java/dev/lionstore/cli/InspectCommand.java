@@ -33,7 +33,8 @@ import picocli.CommandLine.Spec;
     name = "inspect",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Shows what a store, a snapshot or a model in safetensors holds; changes nothing.")
+    description =
+        "Shows what a store, a snapshot or a model in safetensors holds; changes nothing.")
 final class InspectCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
@@ -84,7 +85,9 @@ final class InspectCommand implements Callable<Integer> {
       try (Snapshot snapshot = Snapshot.open(path)) {
         Condition condition =
             new Condition(
-                Condition.State.CLEAN, snapshot.step(), "whole; lionstore verify checks every byte");
+                Condition.State.CLEAN,
+                snapshot.step(),
+                "whole; lionstore verify checks every byte");
         print(state("snapshot", condition, snapshot, snapshot.fileBytes()));
       }
     } else if (Files.exists(path)) {
@@ -164,7 +167,9 @@ final class InspectCommand implements Callable<Integer> {
     line("kind", state.kind() + " of rule " + state.rule());
     line("state", state.state() + ": " + state.found());
     line("step", Words.count(state.step()));
-    line("parameters", Words.count(state.parameters()) + " in " + state.tensors().size() + " tensors");
+    line(
+        "parameters",
+        Words.count(state.parameters()) + " in " + state.tensors().size() + " tensors");
     line("files", Words.bytes(state.fileBytes()));
     state.planeBytes().forEach((plane, bytes) -> line("  " + plane, Words.bytes(bytes)));
     line("gradients", "plane " + state.gradientPlane());
@@ -192,7 +197,9 @@ final class InspectCommand implements Callable<Integer> {
       return;
     }
     line("kind", "model in " + model.files() + " safetensors file(s)");
-    line("parameters", Words.count(model.parameters()) + " in " + model.tensors().size() + " tensors");
+    line(
+        "parameters",
+        Words.count(model.parameters()) + " in " + model.tensors().size() + " tensors");
     line("data", Words.bytes(model.dataBytes()));
     line(
         "types",
@@ -205,7 +212,8 @@ final class InspectCommand implements Callable<Integer> {
       for (Tensor tensor : tensors) {
         out()
             .println(
-                String.join("\t", tensor.name(), tensor.type(), tensor.shape().toString(), tensor.group()));
+                String.join(
+                    "\t", tensor.name(), tensor.type(), tensor.shape().toString(), tensor.group()));
       }
     }
   }

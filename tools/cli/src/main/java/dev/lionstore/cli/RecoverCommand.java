@@ -16,7 +16,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "recover",
     mixinStandardHelpOptions = true,
-    description = "Finishes the step that a killed process had begun; every writer does so by itself.")
+    description =
+        "Finishes the step that a killed process had begun; every writer does so by itself.")
 final class RecoverCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 

@@ -18,7 +18,8 @@ import picocli.CommandLine.Spec;
     name = "snapshot",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Copies a store's state to DIR/step-NNNNNNNNNNNN, complete and durable or not at all.")
+    description =
+        "Copies a store's state to DIR/step-NNNNNNNNNNNN, complete and durable or not at all.")
 final class SnapshotCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
@@ -45,8 +46,7 @@ final class SnapshotCommand implements Callable<Integer> {
                     "snapshot",
                     SnapshotWriter.progressBytes(view),
                     progress ->
-                        SnapshotWriter.write(
-                            view, carried, directory, maxShardBytes, progress)));
+                        SnapshotWriter.write(view, carried, directory, maxShardBytes, progress)));
     if (StoreReader.isStore(store)) {
       SnapshotPointer.write(store, snapshot);
     }

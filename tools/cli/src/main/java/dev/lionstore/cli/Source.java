@@ -98,12 +98,11 @@ final class Source {
   /** The bytes of a state's planes, padding aside. */
   static long stateBytes(StateView view) {
     return view.layout().tensors().stream()
-        .mapToLong(
-            tensor ->
-                view.layout().planesOf(tensor).stream()
-                    .map(Plane::type)
-                    .mapToLong(type -> type.bytes() * tensor.count())
-                    .sum())
+        .mapToLong(tensor ->
+            view.layout().planesOf(tensor).stream()
+                .map(Plane::type)
+                .mapToLong(type -> type.bytes() * tensor.count())
+                .sum())
         .sum();
   }
 }

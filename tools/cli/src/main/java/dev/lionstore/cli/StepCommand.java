@@ -51,7 +51,8 @@ final class StepCommand implements Callable<Integer> {
       names = "--gradients",
       required = true,
       paramLabel = "F",
-      description = "A safetensors file, index or folder with a gradient (F32, F16, BF16) per tensor.")
+      description =
+          "A safetensors file, index or folder with a gradient (F32, F16, BF16) per tensor.")
   private Path gradients = Path.of("");
 
   @Option(names = "--lr", required = true, description = "The learning rate.")

@@ -57,7 +57,10 @@ final class TrainCommand implements Callable<Integer> {
       description = "Where the run keeps what it makes (default: ${DEFAULT-VALUE}).")
   private Path run = Path.of("lionstore-run");
 
-  @Option(names = "--store", paramLabel = "DIR", description = "Default: store in the run's folder.")
+  @Option(
+      names = "--store",
+      paramLabel = "DIR",
+      description = "Default: store in the run's folder.")
   private @Nullable Path store;
 
   @Option(
