@@ -1,21 +1,27 @@
 package dev.lionstore.checkpoint;
 
+import dev.lionstore.FormatException;
+import dev.lionstore.Utf8Order;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsFile;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.SafetensorsWriter;
-import dev.lionstore.safetensors.TensorEntry;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
+import java.nio.charset.Charset;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Collectors;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /**
@@ -32,12 +38,15 @@ public final class Carried implements AutoCloseable {
   private static final String TENSORS = "carried.safetensors";
 
   private final List<Path> files;
-  private final Map<TensorEntry, MemorySegment> tensors;
+  private final SortedMap<String, Tensor> tensors;
   private final AutoCloseable owner;
 
-  private Carried(List<Path> files, Map<TensorEntry, MemorySegment> tensors, AutoCloseable owner) {
+  private record Tensor(DeclaredTensor declared, MemorySegment data) {}
+
+  private Carried(List<Path> files, List<Tensor> tensors, AutoCloseable owner) {
     this.files = List.copyOf(files);
-    this.tensors = Map.copyOf(tensors);
+    this.tensors = new TreeMap<>(Utf8Order.COMPARATOR);
+    tensors.forEach(tensor -> this.tensors.put(tensor.declared().name(), tensor));
     this.owner = owner;
   }
 
@@ -48,27 +57,39 @@ public final class Carried implements AutoCloseable {
 
   /** Nothing. */
   public static Carried nothing() {
-    return new Carried(List.of(), Map.of(), () -> {});
+    return new Carried(List.of(), List.of(), () -> {});
   }
 
   /**
    * What a model or snapshot folder has beside its trained tensors; it lives as long as the model.
    *
-   * @param reserved names of files that are left out
+   * @param fileNames which files
    * @param trained names of tensors that are left out
+   * @throws FormatException if a file's name is not text here: no manifest could name it
    */
-  static Carried of(SafetensorsModel model, Set<String> reserved, Set<String> trained) {
-    List<Path> files =
-        model.otherFiles().stream()
-            .filter(path -> !reserved.contains(String.valueOf(path.getFileName())))
-            .toList();
-    Map<TensorEntry, MemorySegment> tensors =
+  static Carried of(SafetensorsModel model, Predicate<String> fileNames, Set<String> trained)
+      throws IOException {
+    List<Path> files = new ArrayList<>();
+    for (Path path : model.otherFiles()) {
+      String name = String.valueOf(path.getFileName());
+      if (fileNames.test(name)) {
+        requireText(path, name);
+        files.add(path);
+      }
+    }
+    List<Tensor> tensors =
         model.tensors().stream()
             .filter(entry -> !trained.contains(entry.name()))
-            .collect(
-                Collectors.toMap(
-                    entry -> entry, entry -> model.data(entry.name())));
+            .map(entry -> new Tensor(entry.declaration(), model.data(entry.name())))
+            .toList();
     return new Carried(files, tensors, () -> {});
+  }
+
+  private static void requireText(Path path, String name) throws FormatException {
+    if (!SnapshotFiles.isPlainName(name) || !Path.of(name).equals(path.getFileName())) {
+      throw new FormatException(
+          path, "name", "not " + Charset.defaultCharset() + " text", "text; rename or remove it");
+    }
   }
 
   /** What a store carries. */
@@ -82,12 +103,13 @@ public final class Carried implements AutoCloseable {
     }
     Path tensors = store.resolve(TENSORS);
     if (!Files.exists(tensors)) {
-      return new Carried(files, Map.of(), () -> {});
+      return new Carried(files, List.of(), () -> {});
     }
     SafetensorsFile file = SafetensorsFile.open(tensors);
-    Map<TensorEntry, MemorySegment> data =
+    List<Tensor> data =
         file.entries().stream()
-            .collect(Collectors.toMap(entry -> entry, file::data));
+            .map(entry -> new Tensor(entry.declaration(), file.data(entry)))
+            .toList();
     return new Carried(files, data, file);
   }
 
@@ -96,18 +118,14 @@ public final class Carried implements AutoCloseable {
     return files;
   }
 
-  /** Tensors, to be written beside the trained ones. */
+  /** Tensors in name order, to be written beside the trained ones. */
   List<DeclaredTensor> tensors() {
-    return tensors.keySet().stream().map(TensorEntry::declaration).toList();
+    return tensors.values().stream().map(Tensor::declared).toList();
   }
 
   /** The bytes of a carried tensor. */
   MemorySegment data(String name) {
-    return tensors.entrySet().stream()
-        .filter(entry -> entry.getKey().name().equals(name))
-        .findFirst()
-        .orElseThrow()
-        .getValue();
+    return Optional.ofNullable(tensors.get(name)).orElseThrow().data();
   }
 
   /** Puts everything into a store that is being made, synced. */

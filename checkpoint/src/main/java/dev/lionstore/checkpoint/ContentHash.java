@@ -19,11 +19,11 @@ import java.util.function.LongConsumer;
 /**
  * The content hash: equal for equal state, whatever chunk size, machine or file holds it.
  *
- * <p>SHA-256 of {@code "lionstore-state-1\n" rule "\n" step "\n"}, then for each tensor in UTF-8 name
- * order: u32 name length, name, u32 rank, u64 dimensions, then its planes in rule order without
- * padding (a frozen tensor has weights and remainder alone). Little-endian. For a plain model the
- * first line is {@code "lionstore-tensors-1\n"}, and a tensor's bytes follow its type's name (u32
- * length, name).
+ * <p>SHA-256 of {@code "lionstore-state-1\n" rule "\n" step "\n"}, then for each tensor in UTF-8
+ * name order: u32 name length, name, u32 rank, u64 dimensions, then its planes in rule order
+ * without padding (a frozen tensor has weights and remainder alone). Little-endian. For a plain
+ * model the first line is {@code "lionstore-tensors-1\n"}, and a tensor's bytes follow its type's
+ * name (u32 length, name).
  */
 public final class ContentHash {
   private static final long PIECE_BYTES = 1 << 20;

@@ -1,13 +1,5 @@
 package dev.lionstore.checkpoint;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.lionstore.FormatException;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
@@ -17,16 +9,23 @@ import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreLayout;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code manifest.json}: what a snapshot holds, and the checksums of its files.
+ * {@code manifest.json}: what a snapshot holds, and the checksums of its files and of itself. A
+ * value that exists is sound in itself; whether the files fit it is for {@link Snapshot}.
  *
  * @param format {@value #FORMAT}
  * @param version {@value #VERSION}
@@ -40,7 +39,6 @@ import org.jspecify.annotations.Nullable;
  * @param chunkBytes how many bytes of a file each checksum covers
  * @param files every file of the snapshot but this one
  */
-@JsonInclude(JsonInclude.Include.NON_NULL)
 record Manifest(
     String format,
     int version,
@@ -57,19 +55,6 @@ record Manifest(
   static final String FORMAT = "lionstore-snapshot";
   static final int VERSION = 1;
 
-  private static final ObjectMapper JSON =
-      JsonMapper.builder()
-          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-          .enable(SerializationFeature.INDENT_OUTPUT)
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(
-              DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES,
-              DeserializationFeature.FAIL_ON_TRAILING_TOKENS,
-              DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES,
-              DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
-          .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-          .build();
-
   /**
    * A parameter group.
    *
@@ -77,8 +62,11 @@ record Manifest(
    * @param learningRateScale what the learning rate is multiplied with
    * @param weightDecay its own weight decay, if it has one
    */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  record Group(String name, double learningRateScale, @Nullable Double weightDecay) {}
+  record Group(String name, double learningRateScale, @Nullable Double weightDecay) {
+    Group {
+      given("name", name);
+    }
+  }
 
   /**
    * A tensor.
@@ -88,7 +76,13 @@ record Manifest(
    * @param group its group's name
    * @param frozen whether steps leave it
    */
-  record Tensor(String name, List<Long> shape, String group, boolean frozen) {}
+  record Tensor(String name, List<Long> shape, String group, boolean frozen) {
+    Tensor {
+      given("name", name);
+      shape = copy("shape", shape);
+      given("group", group);
+    }
+  }
 
   /**
    * A file's size and checksums.
@@ -97,7 +91,42 @@ record Manifest(
    * @param bytes its size
    * @param crc32c of each chunk, 8 hexadecimal digits
    */
-  record FileSums(String name, long bytes, List<String> crc32c) {}
+  record FileSums(String name, long bytes, List<String> crc32c) {
+    private static final Predicate<String> SUM = Pattern.compile("[0-9a-f]{8}").asMatchPredicate();
+
+    FileSums {
+      given("name", name);
+      crc32c = copy("crc32c", crc32c);
+      require("name", SnapshotFiles.isPlainName(name), name, "a plain file name");
+      require("name", !name.equals(NAME), name, "another file");
+      require("bytes", bytes >= 0, bytes, "at least 0");
+      require("crc32c", crc32c.stream().allMatch(SUM), crc32c, "8 hexadecimal digits each");
+    }
+  }
+
+  /** Checks what can be checked without the files. */
+  Manifest {
+    require("format", FORMAT.equals(format), format, FORMAT);
+    require("version", version == VERSION, version, VERSION);
+    given("rule", rule);
+    require("step", step >= 0, step, "at least 0");
+    given("rounding", rounding);
+    given("gradient_plane", gradientPlane);
+    groups = copy("groups", groups);
+    tensors = copy("tensors", tensors);
+    require("chunk_bytes", chunkBytes > 0, chunkBytes, "at least 1");
+    files = copy("files", files);
+    Set<String> names = new HashSet<>();
+    long total = 0;
+    for (FileSums file : files) {
+      require("files", names.add(file.name()), file.name() + " twice", "each file once");
+      total += file.bytes();
+      require("files", total >= 0, "more than 2^63 - 1 bytes", "less");
+      long chunks = Math.ceilDiv(file.bytes(), (long) chunkBytes);
+      long sums = file.crc32c().size();
+      require("crc32c of " + file.name(), sums == chunks, sums + " sums", chunks);
+    }
+  }
 
   static Manifest of(StateView view, int chunkBytes, List<FileSums> files) {
     StoreLayout layout = view.layout();
@@ -106,7 +135,7 @@ record Manifest(
         VERSION,
         layout.rule().name(),
         view.step(),
-        layout.rounding().name().toLowerCase(Locale.ROOT),
+        word(layout.rounding()),
         layout.seed(),
         layout.gradientPlane().word(),
         layout.groups().stream().map(Manifest::group).toList(),
@@ -124,61 +153,36 @@ record Manifest(
         group.weightDecay().isPresent() ? group.weightDecay().getAsDouble() : null);
   }
 
-  byte[] encode() {
-    try {
-      return JSON.writeValueAsBytes(this);
-    } catch (JsonProcessingException e) {
-      throw new AssertionError("a manifest is plain data", e);
-    }
-  }
-
-  static Manifest read(Path snapshot) throws IOException {
-    Path file = snapshot.resolve(NAME);
-    if (Files.isDirectory(snapshot) && !Files.exists(file)) {
-      throw new FormatException(snapshot, "not a snapshot: it has no " + NAME);
-    }
-    try {
-      Manifest manifest = JSON.readValue(Files.readAllBytes(file), Manifest.class);
-      manifest.validate(file);
-      return manifest;
-    } catch (JsonProcessingException e) {
-      throw new FormatException(file, "malformed: " + e.getOriginalMessage());
-    }
-  }
-
-  private void validate(Path file) throws FormatException {
-    require(file, "format", format.equals(FORMAT), format, FORMAT);
-    require(file, "version", version == VERSION, version, VERSION + "; use a newer Lionstore");
-    require(file, "step", step >= 0, step, "at least 0");
-    require(file, "chunk_bytes", chunkBytes > 0, chunkBytes, "at least 1");
-    for (FileSums sums : files) {
-      boolean plain =
-          !sums.name().isEmpty()
-              && !sums.name().contains("/")
-              && !sums.name().contains("\\")
-              && sums.name().indexOf('\0') < 0
-              && !sums.name().equals("..");
-      require(file, "files", plain, sums.name(), "a plain file name");
-      long chunks = Math.ceilDiv(sums.bytes(), (long) chunkBytes);
-      require(
-          file, sums.name(), sums.crc32c().size() == chunks, sums.crc32c().size(), chunks + " sums");
-    }
-  }
-
   /** The layout of a store with this content. */
   StoreLayout layout(Path snapshot) throws FormatException {
-    Path file = snapshot.resolve(NAME);
     try {
       return new StoreLayout(
           rule(rule),
-          Rounding.valueOf(rounding.toUpperCase(Locale.ROOT)),
+          word("rounding", rounding, Rounding.values(), Manifest::word),
           seed,
-          GradientPlane.valueOf(gradientPlane.toUpperCase(Locale.ROOT)),
+          word("gradient_plane", gradientPlane, GradientPlane.values(), GradientPlane::word),
           groups.stream().map(Manifest::group).toList(),
           tensors.stream().map(Manifest::spec).toList());
     } catch (IllegalArgumentException e) {
-      throw new FormatException(file, "malformed: " + e.getMessage());
+      throw ManifestFile.malformed(snapshot.resolve(NAME), e);
     }
+  }
+
+  /** A file's sums, if the snapshot has it. */
+  Optional<FileSums> sums(String name) {
+    return files.stream().filter(file -> file.name().equals(name)).findFirst();
+  }
+
+  private static String word(Rounding rounding) {
+    return rounding.name().toLowerCase(Locale.ROOT);
+  }
+
+  private static <T> T word(String field, String found, T[] values, Function<T, String> word) {
+    return Arrays.stream(values)
+        .filter(value -> word.apply(value).equals(found))
+        .findFirst()
+        .orElseThrow(
+            () -> new IllegalArgumentException(field + " is " + found + ", which is unknown"));
   }
 
   private static UpdateRule rule(String name) {
@@ -202,11 +206,20 @@ record Manifest(
         tensor.frozen() ? TensorSpec.Role.FROZEN : TensorSpec.Role.TRAINABLE);
   }
 
-  private static void require(
-      Path file, String field, boolean holds, Object found, Object expected)
-      throws FormatException {
+  private static void given(String field, @Nullable Object value) {
+    require(field, value != null, "missing", "given");
+  }
+
+  private static <T> List<T> copy(String field, @Nullable List<T> values) {
+    if (values == null || values.stream().anyMatch(Objects::isNull)) {
+      throw new IllegalArgumentException(field + " is or holds null");
+    }
+    return List.copyOf(values);
+  }
+
+  static void require(String field, boolean holds, @Nullable Object found, Object expected) {
     if (!holds) {
-      throw new FormatException(file, field, found, expected);
+      throw new IllegalArgumentException(field + " is " + found + ", expected " + expected);
     }
   }
 }

@@ -69,8 +69,7 @@ public final class ModelExport {
       long maxShardBytes,
       LongConsumer progress)
       throws IOException {
-    SafetensorsType type =
-        form == Form.MASTER ? SafetensorsType.F32 : SafetensorsType.BF16;
+    SafetensorsType type = form == Form.MASTER ? SafetensorsType.F32 : SafetensorsType.BF16;
     List<DeclaredTensor> declared = new ArrayList<>(carried.tensors());
     Map<String, Integer> trained = new HashMap<>();
     List<TensorSpec> tensors = view.layout().tensors();
@@ -103,8 +102,7 @@ public final class ModelExport {
       MemorySegment piece = arena.allocate((long) PIECE_ELEMENTS * Float.BYTES, Float.BYTES);
       long count = tensor.count();
       for (long from = 0; from < count; from += PIECE_ELEMENTS) {
-        MemorySegment part =
-            piece.asSlice(0, Math.min(PIECE_ELEMENTS, count - from) * Float.BYTES);
+        MemorySegment part = piece.asSlice(0, Math.min(PIECE_ELEMENTS, count - from) * Float.BYTES);
         view.copyMaster(index, from, part);
         writer.write(tensor.name(), part);
       }

@@ -21,6 +21,8 @@ import java.util.stream.Collectors;
 
 /** Makes a store at step 0 from a model: exact masters, momentum zero. */
 public final class ModelImport {
+  private static final int MAX_NAME_CHARS = 65_000;
+
   private ModelImport() {}
 
   /**
@@ -30,8 +32,8 @@ public final class ModelImport {
    * @param store where the store will be: nothing or an empty folder
    * @param progress told the bytes of the model read since the last call
    * @return what the store holds
-   * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that a
-   *     master cannot hold
+   * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that
+   *     a master cannot hold
    * @throws IllegalArgumentException if a pattern matches nothing: it was not meant so
    */
   public static StoreLayout run(
@@ -42,12 +44,14 @@ public final class ModelImport {
               .filter(entry -> Carried.TRAINED_TYPES.contains(entry.type()))
               .toList();
       requireSense(model, trained, options);
+      requireRoomForNames(model, trained);
       StoreLayout layout = layout(trained, options);
+      Carried carried =
+          Carried.of(source, name -> !SnapshotFiles.RESERVED.contains(name), names(trained));
       try (StoreBuilder builder =
-          StoreBuilder.create(
-              store, layout, options.chunkElements(), options.positionCapacity())) {
+          StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
         fill(builder, source, model, progress);
-        Carried.of(source, SnapshotFiles.RESERVED, names(trained)).writeInto(builder.directory());
+        carried.writeInto(builder.directory());
         builder.finish(0, new byte[0]);
       }
       return layout;
@@ -91,6 +95,20 @@ public final class ModelImport {
     }
   }
 
+  /** A snapshot appends to the names; it must not fail for that after days of training. */
+  private static void requireRoomForNames(Path model, List<TensorEntry> trained)
+      throws FormatException {
+    for (TensorEntry entry : trained) {
+      if (entry.name().length() > MAX_NAME_CHARS) {
+        throw new FormatException(
+            model,
+            "length of the name of tensor " + Text.quoted(entry.name()),
+            entry.name().length(),
+            "at most " + MAX_NAME_CHARS + " characters");
+      }
+    }
+  }
+
   private static void requireMatch(String option, Pattern pattern, List<TensorEntry> trained) {
     if (trained.stream().noneMatch(entry -> pattern.matcher(entry.name()).matches())) {
       throw new IllegalArgumentException(
@@ -100,7 +118,7 @@ public final class ModelImport {
               + " matches the whole name of none of the "
               + trained.size()
               + " tensors; the first is "
-              + trained.getFirst().name());
+              + Text.quoted(trained.getFirst().name()));
     }
   }
 

@@ -3,6 +3,7 @@ package dev.lionstore.checkpoint;
 import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.SafetensorsFile;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StateView;
@@ -12,6 +13,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -40,8 +42,9 @@ public final class Snapshot implements StateView, AutoCloseable {
     this.layout = manifest.layout(folder);
     this.model = model;
     this.optimizer = optimizer;
-    Path positionFile = folder.resolve(SnapshotFiles.POSITION);
-    this.position = Files.exists(positionFile) ? Files.readAllBytes(positionFile) : new byte[0];
+    requireListed(model, SafetensorsModel.MODEL);
+    requireListed(optimizer, SnapshotFiles.OPTIMIZER);
+    this.position = readPosition();
     for (TensorSpec tensor : layout.tensors()) {
       for (Plane plane : layout.planesOf(tensor)) {
         requireEntry(tensor, plane);
@@ -50,12 +53,14 @@ public final class Snapshot implements StateView, AutoCloseable {
   }
 
   /**
-   * Opens a snapshot and checks that everything is there, but not the checksums; see {@link #verify}.
+   * Opens a snapshot and checks that everything is there, but not the checksums; see {@link
+   * #verify}.
    *
    * @throws FormatException if it is not a whole snapshot
    */
   public static Snapshot open(Path folder) throws IOException {
-    Manifest manifest = Manifest.read(folder);
+    Manifest manifest = ManifestFile.read(folder);
+    SnapshotFiles.requireThere(folder, manifest);
     SafetensorsModel model = SafetensorsModel.open(folder);
     try {
       SafetensorsModel optimizer = SafetensorsModel.open(folder, SnapshotFiles.OPTIMIZER);
@@ -71,9 +76,11 @@ public final class Snapshot implements StateView, AutoCloseable {
     }
   }
 
-  /** Whether a folder calls itself a snapshot. */
+  /** Whether a folder calls itself a snapshot; {@code manifest.json} alone may be anything's. */
   public static boolean isSnapshot(Path folder) {
-    return Files.exists(folder.resolve(Manifest.NAME));
+    return Files.exists(folder.resolve(Manifest.NAME))
+        && (ManifestFile.isOurs(folder)
+            || Files.exists(folder.resolve(SnapshotFiles.OPTIMIZER_FILE)));
   }
 
   /** The snapshots in a folder, oldest first; what is not called like one is passed over. */
@@ -83,13 +90,33 @@ public final class Snapshot implements StateView, AutoCloseable {
     }
     try (Stream<Path> entries = Files.list(folder)) {
       return entries
-          .filter(entry -> SnapshotFiles.step(entry).isPresent())
-          .sorted(
-              (a, b) ->
-                  Long.compare(
-                      SnapshotFiles.step(a).getAsLong(), SnapshotFiles.step(b).getAsLong()))
+          .filter(entry -> SnapshotFiles.step(entry).isPresent() && Files.isDirectory(entry))
+          .sorted(Comparator.comparingLong(entry -> SnapshotFiles.step(entry).orElseThrow()))
           .toList();
     }
+  }
+
+  private void requireListed(SafetensorsModel part, String baseName) throws FormatException {
+    for (SafetensorsFile file : part.files()) {
+      SnapshotFiles.requireListed(file.path(), manifest);
+    }
+    Path single = folder.resolve(baseName + ".safetensors");
+    if (part.files().stream().noneMatch(file -> file.path().equals(single))) {
+      SnapshotFiles.requireListed(folder.resolve(baseName + ".safetensors.index.json"), manifest);
+    }
+  }
+
+  private byte[] readPosition() throws IOException {
+    Optional<Manifest.FileSums> sums = manifest.sums(SnapshotFiles.POSITION);
+    if (sums.isEmpty()) {
+      return new byte[0];
+    }
+    Path file = folder.resolve(SnapshotFiles.POSITION);
+    if (sums.get().bytes() > SnapshotFiles.MAX_POSITION_BYTES) {
+      throw new FormatException(
+          file, "size", sums.get().bytes(), "at most " + SnapshotFiles.MAX_POSITION_BYTES);
+    }
+    return Files.readAllBytes(file);
   }
 
   private void requireEntry(TensorSpec tensor, Plane plane) throws FormatException {
@@ -97,7 +124,7 @@ public final class Snapshot implements StateView, AutoCloseable {
     String name = nameIn(tensor, plane);
     Optional<TensorEntry> entry = part.tensor(name);
     if (entry.isEmpty()) {
-      throw new FormatException(folder, "tensor " + name + " is missing");
+      throw new FormatException(folder, "tensor " + Text.quoted(name) + " is missing");
     }
     require(name, "type", entry.get().type().name(), plane.type().name());
     require(name, "shape", entry.get().shape(), tensor.shape());
@@ -106,7 +133,8 @@ public final class Snapshot implements StateView, AutoCloseable {
   private void require(String tensor, String field, Object found, Object expected)
       throws FormatException {
     if (!found.equals(expected)) {
-      throw new FormatException(folder, "tensor " + tensor + ", " + field, found, expected);
+      throw new FormatException(
+          folder, "tensor " + Text.quoted(tensor) + ", " + field, found, expected);
     }
   }
 
@@ -122,10 +150,7 @@ public final class Snapshot implements StateView, AutoCloseable {
    * @throws FormatException naming the file and the bytes that are wrong
    */
   public void verify(LongConsumer progress) throws IOException {
-    Optional<FormatException> damage = SnapshotFiles.firstDamage(folder, manifest, progress);
-    if (damage.isPresent()) {
-      throw damage.get();
-    }
+    SnapshotFiles.verify(folder, manifest, progress);
   }
 
   /** What all of its files take, in bytes. */
@@ -134,10 +159,10 @@ public final class Snapshot implements StateView, AutoCloseable {
   }
 
   /** What the model carries beside its trained tensors; it lives as long as this. */
-  public Carried carried() {
+  public Carried carried() throws IOException {
     Set<String> trained =
         layout.tensors().stream().map(TensorSpec::name).collect(Collectors.toSet());
-    return Carried.of(model, SnapshotFiles.RESERVED, trained);
+    return Carried.of(model, file -> manifest.sums(file).isPresent(), trained);
   }
 
   /**
@@ -148,6 +173,7 @@ public final class Snapshot implements StateView, AutoCloseable {
    * @param progress told the bytes verified and copied since the last call
    */
   public void restore(Path store, int chunkElements, LongConsumer progress) throws IOException {
+    StoreBuilder.requireAbsentOrEmpty(store);
     verify(progress);
     int capacity = Math.max(StoreBuilder.DEFAULT_POSITION_CAPACITY, position.length);
     try (StoreBuilder builder = StoreBuilder.create(store, layout, chunkElements, capacity)) {

@@ -9,8 +9,8 @@ import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 
 /**
- * The file {@code STORE.snapshot} beside a store's folder: the newest snapshot's path, so that it is
- * found when the store is damaged or gone.
+ * The file {@code STORE.snapshot} beside a store's folder: the newest snapshot's path, so that it
+ * is found when the store is damaged or gone.
  */
 public final class SnapshotPointer {
   private SnapshotPointer() {}
@@ -21,16 +21,18 @@ public final class SnapshotPointer {
     Path fresh = pointer.resolveSibling("." + pointer.getFileName() + ".new");
     Files.writeString(fresh, snapshot.toAbsolutePath() + "\n", StandardCharsets.UTF_8);
     Posix.sync(fresh);
-    Files.move(
-        fresh, pointer, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(fresh, pointer, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     Posix.sync(Optional.ofNullable(pointer.getParent()).orElse(pointer));
   }
 
   /** The newest snapshot of a store, if one was written and is still there. */
   public static Optional<Path> read(Path store) {
     try {
-      Path snapshot = Path.of(Files.readString(pointer(store), StandardCharsets.UTF_8).strip());
-      return Optional.of(snapshot).filter(Snapshot::isSnapshot);
+      String line = Files.readString(pointer(store), StandardCharsets.UTF_8);
+      // Only the line's own end goes: a folder's name may end in white space.
+      return line.endsWith("\n")
+          ? Optional.of(Path.of(line.substring(0, line.length() - 1))).filter(Snapshot::isSnapshot)
+          : Optional.empty();
     } catch (IOException | IllegalArgumentException e) {
       return Optional.empty();
     }

@@ -32,15 +32,13 @@ public final class SnapshotWriter {
    * @throws java.nio.file.FileAlreadyExistsException if there is one of this step
    */
   public static Path write(
-      StateView view,
-      Carried carried,
-      Path directory,
-      long maxShardBytes,
-      LongConsumer progress)
+      StateView view, Carried carried, Path directory, long maxShardBytes, LongConsumer progress)
       throws IOException {
     Path target = path(directory, view.step());
     try (NewFolder folder = NewFolder.create(target)) {
       Path path = folder.path();
+      // A killed process resumes at its last step and may never come to this one again.
+      NewFolder.removeLeftovers(directory, name -> SnapshotFiles.step(name).isPresent());
       ModelExport.writeModel(
           view, carried, path, ModelExport.Form.WEIGHTS, maxShardBytes, progress);
       writeOptimizer(view, path, maxShardBytes, progress);
@@ -51,7 +49,7 @@ public final class SnapshotWriter {
       List<Manifest.FileSums> sums = SnapshotFiles.sums(path, progress);
       writeFile(
           path.resolve(Manifest.NAME),
-          Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums).encode());
+          ManifestFile.encode(Manifest.of(view, SnapshotFiles.CHUNK_BYTES, sums)));
       view.requireUnchanged();
       folder.publish();
     }
@@ -85,8 +83,7 @@ public final class SnapshotWriter {
       }
     }
     try (ShardedWriter writer =
-        ShardedWriter.create(
-            folder, SnapshotFiles.OPTIMIZER, declared, maxShardBytes, Map.of())) {
+        ShardedWriter.create(folder, SnapshotFiles.OPTIMIZER, declared, maxShardBytes, Map.of())) {
       for (int t = 0; t < tensors.size(); t++) {
         for (Plane plane : optimizerPlanes(view, tensors.get(t))) {
           writer.write(Snapshot.nameIn(tensors.get(t), plane), view.values(plane, t));

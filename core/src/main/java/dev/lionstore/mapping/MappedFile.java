@@ -2,11 +2,13 @@ package dev.lionstore.mapping;
 
 import dev.lionstore.FormatException;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import net.openhft.chronicle.bytes.MappedBytes;
 
 /**
@@ -19,13 +21,19 @@ public final class MappedFile implements AutoCloseable {
   public static final int PAGE_BYTES = 4096;
 
   private final Path path;
-  private final FileChannel channel;
+
+  /**
+   * Not a {@link FileChannel}: an interrupt of the thread that asks one for its size would close
+   * it, and the store could never be made durable again.
+   */
+  private final RandomAccessFile file;
+
   private final Arena arena;
   private final MemorySegment memory;
 
-  private MappedFile(Path path, FileChannel channel, Arena arena, MemorySegment memory) {
+  private MappedFile(Path path, RandomAccessFile file, Arena arena, MemorySegment memory) {
     this.path = path;
-    this.channel = channel;
+    this.file = file;
     this.arena = arena;
     this.memory = memory;
   }
@@ -36,24 +44,17 @@ public final class MappedFile implements AutoCloseable {
    * @param size what the file must have, in bytes
    * @throws FormatException if it has another size
    */
-  @SuppressWarnings({
-    "restricted",
-    "MustBeClosedChecker"
-  }) // the mapping's address and size are Chronicle's own
+  @SuppressWarnings("restricted") // the mapping's address and size are Chronicle's own
   public static MappedFile openWritable(Path path, long size) throws IOException {
-    FileChannel channel = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE);
-    try {
-      requireSize(path, channel, size);
-      Arena arena = Arena.ofShared();
-      MappedBytes bytes = MappedBytes.singleMappedBytes(path.toFile(), size);
-      MemorySegment memory =
-          MemorySegment.ofAddress(bytes.addressForWrite(0))
+    return open(
+        path,
+        "rw",
+        size,
+        (file, arena) -> {
+          MappedBytes bytes = MappedBytes.singleMappedBytes(path.toFile(), size);
+          return MemorySegment.ofAddress(bytes.addressForWrite(0))
               .reinterpret(size, arena, _ -> bytes.releaseLast());
-      return new MappedFile(path, channel, arena, memory);
-    } catch (IOException | RuntimeException | Error e) {
-      channel.close();
-      throw e;
-    }
+        });
   }
 
   /**
@@ -62,16 +63,34 @@ public final class MappedFile implements AutoCloseable {
    * @param size what the file must have, in bytes
    * @throws FormatException if it has another size
    */
-  @SuppressWarnings("MustBeClosedChecker") // closed by close()
+  @SuppressWarnings("MustBeClosedChecker") // the channel is the file's own
   public static MappedFile openReadOnly(Path path, long size) throws IOException {
-    FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
+    return open(
+        path,
+        "r",
+        size,
+        (file, arena) -> file.getChannel().map(FileChannel.MapMode.READ_ONLY, 0, size, arena));
+  }
+
+  /** How a file is mapped. */
+  private interface Mapper {
+    MemorySegment map(RandomAccessFile file, Arena arena) throws IOException;
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // closed by close()
+  private static MappedFile open(Path path, String mode, long size, Mapper mapper)
+      throws IOException {
+    if (!Files.isRegularFile(path)) {
+      throw new FormatException(path, "is missing, or not a regular file");
+    }
+    RandomAccessFile file = new RandomAccessFile(path.toFile(), mode);
+    Arena arena = Arena.ofShared();
     try {
-      requireSize(path, channel, size);
-      Arena arena = Arena.ofShared();
-      MemorySegment memory = channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
-      return new MappedFile(path, channel, arena, memory);
+      requireSize(path, file, size);
+      return new MappedFile(path, file, arena, mapper.map(file, arena));
     } catch (IOException | RuntimeException | Error e) {
-      channel.close();
+      arena.close();
+      file.close();
       throw e;
     }
   }
@@ -93,23 +112,38 @@ public final class MappedFile implements AutoCloseable {
 
   /** Checks that nobody has truncated or extended it: touching missing pages would kill the JVM. */
   public void requireUnchangedSize() throws IOException {
-    requireSize(path, channel, memory.byteSize());
+    requireSize(path, file, memory.byteSize());
   }
 
   /** Makes everything written so far durable. A failure is final: never try again. */
   public void force() throws IOException {
-    channel.force(true);
+    try {
+      file.getFD().sync();
+    } catch (IOException e) {
+      throw syncFailure(path, e);
+    }
   }
 
   @Override
   public void close() throws IOException {
-    arena.close();
-    channel.close();
+    try (file) {
+      arena.close();
+    }
   }
 
-  private static void requireSize(Path path, FileChannel channel, long size) throws IOException {
-    if (channel.size() != size) {
-      throw new FormatException(path, "size", channel.size() + " bytes", size + " bytes");
+  private static FileSystemException syncFailure(Path path, IOException cause) {
+    FileSystemException failure =
+        new FileSystemException(
+            path.toString(),
+            null,
+            "the disk failed to keep what was written: " + cause.getMessage());
+    failure.initCause(cause);
+    return failure;
+  }
+
+  private static void requireSize(Path path, RandomAccessFile file, long size) throws IOException {
+    if (file.length() != size) {
+      throw new FormatException(path, "size", file.length() + " bytes", size + " bytes");
     }
   }
 }

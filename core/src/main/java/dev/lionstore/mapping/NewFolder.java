@@ -2,30 +2,38 @@ package dev.lionstore.mapping;
 
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Comparator;
 import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * A folder that is made complete or not at all: filled beside its place, synced, renamed. Closing
- * without publishing removes what was written. What a killed process left is removed by the next one.
+ * A folder that is made complete or not at all: filled beside its place, in {@code
+ * .NAME.partial-PID-NUMBER}, synced, renamed. Closing without publishing removes what was written.
+ * What a killed process left is removed by the next one; it is known by its lock, which nobody
+ * holds any more.
  */
 public final class NewFolder implements AutoCloseable {
-  private static final Pattern PARTIAL = Pattern.compile("\\.(.+)\\.partial-([0-9]+)");
+  private static final Pattern PARTIAL = Pattern.compile("\\.(.+)\\.partial-[0-9]+-[0-9]+");
+  private static final int ATTEMPTS = 3;
 
   private final Path target;
   private final Path partial;
+  private final Optional<FolderLock> lock;
   private boolean done;
 
-  private NewFolder(Path target, Path partial) {
+  private NewFolder(Path target, Path partial, Optional<FolderLock> lock) {
     this.target = target;
     this.partial = partial;
+    this.lock = lock;
   }
 
   /**
@@ -36,15 +44,30 @@ public final class NewFolder implements AutoCloseable {
    */
   public static NewFolder create(Path target) throws IOException {
     requireAbsentOrEmpty(target);
-    Path absolute = target.toAbsolutePath().normalize();
-    Path parent = parent(absolute);
-    Files.createDirectories(parent);
-    removeLeftovers(absolute);
-    Path partial =
-        parent.resolve(
-            "." + absolute.getFileName() + ".partial-" + ProcessHandle.current().pid());
+    Path place = place(target.toAbsolutePath());
+    String name = String.valueOf(place.getFileName());
+    removeLeftovers(parent(place), name::equals);
+    Path partial = Path.of("");
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+      partial = parent(place).resolve(partialName(name));
+      Files.createDirectory(partial);
+      Optional<FolderLock> lock = FolderLock.tryTake(partial);
+      // Before it was locked, somebody may have taken it for a leftover.
+      if (lock.isPresent() && Files.exists(partial)) {
+        return new NewFolder(place, partial, lock);
+      }
+      lock.ifPresent(FolderLock::close);
+      Files.deleteIfExists(partial);
+    }
+    // A file system without locks, where nobody can take this for a leftover either.
     Files.createDirectory(partial);
-    return new NewFolder(absolute, partial);
+    return new NewFolder(place, partial, Optional.empty());
+  }
+
+  /** A name that never comes again: a lock is taken by name, but belongs to the folder itself. */
+  private static String partialName(String name) {
+    long number = ThreadLocalRandom.current().nextLong(Long.MAX_VALUE);
+    return "." + name + ".partial-" + ProcessHandle.current().pid() + "-" + number;
   }
 
   /**
@@ -67,25 +90,78 @@ public final class NewFolder implements AutoCloseable {
         target.toString(), null, "exists already and is not an empty folder; choose another place");
   }
 
+  /**
+   * Removes what dead processes left unfinished.
+   *
+   * @param folder in which it is
+   * @param names which names they were to get
+   */
+  public static void removeLeftovers(Path folder, Predicate<String> names) throws IOException {
+    try (Stream<Path> entries = Files.list(folder)) {
+      for (Path entry : entries.toList()) {
+        Matcher name = PARTIAL.matcher(String.valueOf(entry.getFileName()));
+        if (name.matches()
+            && names.test(name.group(1))
+            && Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
+          removeUnlessHeld(entry);
+        }
+      }
+    }
+  }
+
   /** The folder to fill. */
   public Path path() {
     return partial;
   }
 
-  /** Puts the folder, whose files are synced, in its place, durably. */
+  /**
+   * Puts the folder, whose files are synced, in its place, durably. What has appeared there
+   * meanwhile is left alone: renaming replaces nothing but an empty folder.
+   */
   public void publish() throws IOException {
     Posix.sync(partial);
     requireAbsentOrEmpty(target);
     Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
     done = true;
+    lock.ifPresent(FolderLock::close);
     Posix.sync(parent(target));
   }
 
   @Override
   public void close() throws IOException {
-    if (!done) {
-      done = true;
+    if (done) {
+      return;
+    }
+    done = true;
+    try {
       deleteTree(partial);
+    } finally {
+      lock.ifPresent(FolderLock::close);
+    }
+  }
+
+  /** The target without symbolic links, its parent made; a rename would replace a link itself. */
+  private static Path place(Path target) throws IOException {
+    makeFolders(parent(target));
+    Path place =
+        Files.exists(target)
+            ? target.toRealPath()
+            : parent(target).toRealPath().resolve(target.getFileName());
+    if (Files.exists(place)
+        && !Files.getAttribute(place, "unix:dev")
+            .equals(Files.getAttribute(parent(place), "unix:dev"))) {
+      throw new FileSystemException(
+          target.toString(), null, "is where a disk is mounted; choose a folder in it");
+    }
+    return place;
+  }
+
+  /** Makes folders whose entries are durable, as that of what will be in them is to be. */
+  private static void makeFolders(Path folder) throws IOException {
+    if (!Files.isDirectory(folder)) {
+      makeFolders(parent(folder));
+      Files.createDirectories(folder);
+      Posix.sync(parent(folder));
     }
   }
 
@@ -93,14 +169,13 @@ public final class NewFolder implements AutoCloseable {
     return Optional.ofNullable(absolute.getParent()).orElse(absolute);
   }
 
-  private static void removeLeftovers(Path target) throws IOException {
-    try (Stream<Path> siblings = Files.list(parent(target))) {
-      for (Path sibling : siblings.toList()) {
-        Matcher name = PARTIAL.matcher(String.valueOf(sibling.getFileName()));
-        if (name.matches()
-            && name.group(1).equals(String.valueOf(target.getFileName()))
-            && ProcessHandle.of(Long.parseLong(name.group(2))).isEmpty()) {
-          deleteTree(sibling);
+  private static void removeUnlessHeld(Path leftover) throws IOException {
+    Optional<FolderLock> lock = FolderLock.tryTake(leftover);
+    if (lock.isPresent()) {
+      try (FolderLock _ = lock.get()) {
+        // Its maker may have renamed or removed it since it was listed.
+        if (Files.exists(leftover)) {
+          deleteTree(leftover);
         }
       }
     }

@@ -2,8 +2,6 @@ package dev.lionstore.store;
 
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.TensorStep;
-import java.lang.foreign.MemorySegment;
-import java.util.List;
 
 /**
  * Steps chunks in one worker's slot, undo unit by undo unit: save the unit, name it, change it (see
@@ -14,18 +12,11 @@ final class ChunkStepper {
 
   private final ProgressFile progress;
   private final int worker;
-  private final int[] bytesPerElement;
-  private final MemorySegment savedEven;
-  private final MemorySegment savedOdd;
   private final Kernel.Stepper stepper;
 
-  ChunkStepper(StoreFiles files, Kernel.Stepper stepper, int worker) {
-    this.progress = files.progress();
+  ChunkStepper(ProgressFile progress, Kernel.Stepper stepper, int worker) {
+    this.progress = progress;
     this.worker = worker;
-    this.bytesPerElement =
-        files.planes().stream().mapToInt(plane -> plane.plane().type().bytes()).toArray();
-    this.savedEven = progress.saved(worker, 0);
-    this.savedOdd = progress.saved(worker, 1);
     this.stepper = stepper;
   }
 
@@ -37,12 +28,16 @@ final class ChunkStepper {
   /** Undoes the unit that a killed worker had in hand and steps the rest of its chunk. */
   void resume(TensorStep tensor, int chunk, long from, long to, long nextStep) {
     int unit = progress.unitInHand(worker);
-    copy(tensor.planes(), from + (long) unit * UNIT, saved(unit), Direction.RESTORE);
+    progress.restore(worker, tensor.planes(), unit, from + (long) unit * UNIT);
     applyUnits(tensor, chunk, from, to, nextStep, unit);
   }
 
-  /** Steps a chunk without a way back: there are no kept gradients to finish it from. */
-  void applyUnkept(TensorStep tensor, long from, long to) {
+  /**
+   * Steps a chunk without a way back: there are no kept gradients to finish it from. The progress
+   * tells which chunks a killed writer had begun.
+   */
+  void applyUnkept(TensorStep tensor, int chunk, long from, long to, long nextStep) {
+    progress.setProgress(worker, nextStep, chunk, 0);
     for (long at = from; at < to; at += UNIT) {
       stepper.apply(tensor, at, (int) Math.min(UNIT, to - at));
     }
@@ -52,36 +47,10 @@ final class ChunkStepper {
       TensorStep tensor, int chunk, long from, long to, long nextStep, int firstUnit) {
     int unit = firstUnit;
     for (long at = from + (long) unit * UNIT; at < to; at += UNIT) {
-      copy(tensor.planes(), at, saved(unit), Direction.SAVE);
+      progress.save(worker, tensor.planes(), unit, at);
       progress.setProgress(worker, nextStep, chunk, unit);
       stepper.apply(tensor, at, (int) Math.min(UNIT, to - at));
       unit++;
-    }
-  }
-
-  private MemorySegment saved(int unit) {
-    return (unit & 1) == 0 ? savedEven : savedOdd;
-  }
-
-  private enum Direction {
-    SAVE,
-    RESTORE
-  }
-
-  /** Whole units, or up to the padding's end. */
-  private void copy(List<MemorySegment> planes, long from, MemorySegment saved, Direction way) {
-    long savedOffset = 0;
-    for (int p = 0; p < bytesPerElement.length; p++) {
-      MemorySegment plane = planes.get(p);
-      long offset = from * bytesPerElement[p];
-      long unitBytes = (long) UNIT * bytesPerElement[p];
-      long bytes = Math.min(unitBytes, plane.byteSize() - offset);
-      if (way == Direction.SAVE) {
-        MemorySegment.copy(plane, offset, saved, savedOffset, bytes);
-      } else {
-        MemorySegment.copy(saved, savedOffset, plane, offset, bytes);
-      }
-      savedOffset += unitBytes;
     }
   }
 }

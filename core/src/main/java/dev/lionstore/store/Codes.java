@@ -61,6 +61,7 @@ final class Codes {
       case IDLE -> 1;
       case APPLYING -> 2;
       case APPLYING_UNKEPT -> 3;
+      case SYNC_FAILED -> 4;
     };
   }
 
@@ -70,6 +71,7 @@ final class Codes {
       case 1 -> Header.Phase.IDLE;
       case 2 -> Header.Phase.APPLYING;
       case 3 -> Header.Phase.APPLYING_UNKEPT;
+      case 4 -> Header.Phase.SYNC_FAILED;
       default -> throw unknown("phase", code);
     };
   }

@@ -23,8 +23,18 @@ public record Condition(State state, long step, String sentence) {
     RECOVERING,
     /** Parts are at different steps, or a file is not what the header says. */
     DAMAGED,
-    /** The machine went down without closing the store; memory that was not written is lost. */
+    /**
+     * What the disk holds is unknown: the machine went down with the store open, or a sync failed.
+     */
     UNTRUSTED
+  }
+
+  /** Who asks. */
+  enum Viewer {
+    /** Holds the lock: no other writer lives, whatever the header says. */
+    WRITER,
+    /** May look on while a writer works. */
+    READER
   }
 
   /** Whether a writer may open it. */
@@ -40,29 +50,49 @@ public record Condition(State state, long step, String sentence) {
    *
    * @param bootId of the machine's present run
    */
-  static Condition of(Header header, StoreFiles files, UUID bootId) {
+  static Condition of(Header header, StoreFiles files, UUID bootId, Viewer viewer) {
     long step = header.step();
-    boolean alive = header.writer().isAlive();
-    if (header.phase() != Header.Phase.CLEAN && !header.bootId().equals(bootId)) {
-      return new Condition(
-          State.UNTRUSTED,
-          step,
-          "the machine went down at step " + step + " while the store was open");
+    Optional<String> distrust = distrust(header, bootId);
+    if (distrust.isPresent()) {
+      return new Condition(State.UNTRUSTED, step, distrust.get());
     }
-    boolean applying = header.intent().isPresent();
-    Optional<String> mismatch = mismatch(files, step, applying ? step + 1 : step);
+    boolean alive = viewer == Viewer.READER && header.writer().isAlive();
+    boolean applying = header.phase().applies();
+    if (applying && alive) {
+      return busy(header);
+    }
+    Optional<String> mismatch = new Consistency(files, header).mismatch();
     if (mismatch.isPresent()) {
       return new Condition(State.DAMAGED, step, mismatch.get());
-    }
-    if (applying && alive) {
-      return new Condition(State.BUSY, step, writer(header) + " is applying step " + (step + 1));
     }
     return switch (header.phase()) {
       case CLEAN -> new Condition(State.CLEAN, step, "closed in order at step " + step);
       case IDLE -> new Condition(State.IDLE, step, idleSentence(header, alive));
       case APPLYING -> new Condition(State.RECOVERING, step + 1, recoveringSentence(header));
-      case APPLYING_UNKEPT -> new Condition(State.DAMAGED, step, TornStep.sentence(header, files));
+      case APPLYING_UNKEPT ->
+          new Condition(State.DAMAGED, step, TornStep.of(header, files).sentence());
+      case SYNC_FAILED -> throw new IllegalStateException("such a store is not trusted");
     };
+  }
+
+  /** A living writer steps so often that no moment between two steps was seen. */
+  static Condition busy(Header header) {
+    return new Condition(
+        State.BUSY, header.step(), writer(header) + " is applying step " + (header.step() + 1));
+  }
+
+  private static Optional<String> distrust(Header header, UUID bootId) {
+    if (header.phase() == Header.Phase.SYNC_FAILED) {
+      return Optional.of(
+          "the disk failed to keep what was written, at step "
+              + header.step()
+              + "; what it holds is unknown");
+    }
+    if (header.phase() != Header.Phase.CLEAN && !header.bootId().equals(bootId)) {
+      return Optional.of(
+          "the machine went down at step " + header.step() + " while the store was open");
+    }
+    return Optional.empty();
   }
 
   private static String idleSentence(Header header, boolean alive) {
@@ -79,31 +109,6 @@ public record Condition(State state, long step, String sentence) {
         + " was killed while applying step "
         + (header.step() + 1)
         + "; the next writer finishes it from the gradients kept";
-  }
-
-  /** A file that is from another step than the header says. */
-  private static Optional<String> mismatch(StoreFiles files, long earliest, long latest) {
-    for (int chunk = 0; chunk < files.geometry().chunkCount(); chunk++) {
-      if (isAfter(files.progress().stampedStep(chunk), latest)) {
-        return Optional.of(
-            "the header says step " + earliest + " but chunk " + chunk + " is stamped later");
-      }
-    }
-    return files.planes().stream()
-        .filter(plane -> plane.step() < earliest || plane.step() > latest)
-        .findFirst()
-        .map(plane ->
-            "the header says step "
-                + earliest
-                + " but plane "
-                + plane.plane().name()
-                + " was published with step "
-                + plane.step());
-  }
-
-  /** Whether a step's low 32 bits stand for one after {@code step}. */
-  private static boolean isAfter(long low32, long step) {
-    return (int) low32 - (int) step > 0;
   }
 
   private static String writer(Header header) {

@@ -13,6 +13,7 @@ import java.util.List;
  * <p>A chunk is the unit of scheduling and of stamps: consecutive elements of one tensor.
  */
 final class Geometry {
+  private final long[] counts;
   private final long[] firstElement;
   private final long[] firstChunk;
   private final long trainableElements;
@@ -21,6 +22,7 @@ final class Geometry {
 
   Geometry(List<TensorSpec> tensors, int chunkElements) {
     this.chunkElements = chunkElements;
+    this.counts = tensors.stream().mapToLong(TensorSpec::count).toArray();
     this.firstElement = new long[tensors.size()];
     this.firstChunk = new long[tensors.size() + 1];
     this.trainableElements = place(tensors, TensorSpec.Role.TRAINABLE, 0);
@@ -29,6 +31,16 @@ final class Geometry {
       TensorSpec tensor = tensors.get(t);
       long chunks = tensor.trainable() ? -Math.floorDiv(-tensor.count(), chunkElements) : 0;
       firstChunk[t + 1] = firstChunk[t] + chunks;
+    }
+    if (firstChunk[tensors.size()] > ProgressFile.MAX_CHUNKS) {
+      throw new IllegalArgumentException(
+          "there are "
+              + firstChunk[tensors.size()]
+              + " chunks of "
+              + chunkElements
+              + " elements, expected at most "
+              + ProgressFile.MAX_CHUNKS
+              + "; choose a larger chunk");
     }
   }
 
@@ -71,5 +83,30 @@ final class Geometry {
   /** The index of a tensor's first chunk; that of the tensor after the last is the count. */
   int firstChunk(int tensor) {
     return Math.toIntExact(firstChunk[tensor]);
+  }
+
+  /** The tensor that a chunk is of. */
+  int tensorOf(int chunk) {
+    int low = 0;
+    int high = firstChunk.length - 1;
+    while (high - low > 1) {
+      int middle = (low + high) >>> 1;
+      if (firstChunk[middle] <= chunk) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  /** The index in its tensor of a chunk's first element. */
+  long from(int chunk, int tensor) {
+    return (chunk - firstChunk[tensor]) * chunkElements;
+  }
+
+  /** The index in its tensor after that of a chunk's last element. */
+  long to(int chunk, int tensor) {
+    return Math.min(counts[tensor], from(chunk, tensor) + chunkElements);
   }
 }

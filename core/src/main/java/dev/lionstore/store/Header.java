@@ -40,7 +40,14 @@ record Header(
     /** Applying a step whose gradients are in the gradient plane. */
     APPLYING,
     /** Applying a step whose gradients die with the writer. */
-    APPLYING_UNKEPT
+    APPLYING_UNKEPT,
+    /** Nothing any more: what the disk holds is unknown. */
+    SYNC_FAILED;
+
+    /** Whether there is an intent. */
+    boolean applies() {
+      return this == APPLYING || this == APPLYING_UNKEPT;
+    }
   }
 
   /**
@@ -52,6 +59,9 @@ record Header(
   record Writer(long pid, long start) {
     static final Writer NONE = new Writer(0, 0);
 
+    /** The system derives a process's start from a boot time that it may correct meanwhile. */
+    private static final long START_TOLERANCE = 2000;
+
     static Writer self() {
       ProcessHandle self = ProcessHandle.current();
       return new Writer(self.pid(), start(self));
@@ -60,7 +70,8 @@ record Header(
     boolean isAlive() {
       return pid != 0
           && ProcessHandle.of(pid)
-              .filter(process -> process.isAlive() && start(process) == start)
+              .filter(process ->
+                  process.isAlive() && Math.abs(start(process) - start) <= START_TOLERANCE)
               .isPresent();
     }
 

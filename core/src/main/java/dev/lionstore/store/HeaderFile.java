@@ -4,7 +4,6 @@ import dev.lionstore.FormatException;
 import dev.lionstore.Rounding;
 import dev.lionstore.mapping.MappedFile;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
@@ -24,7 +23,8 @@ import java.util.zip.CRC32C;
  *       8     4  CRC-32C of the bytes from offset 12 to the end of the record
  *      12     4  bytes of the record
  *      16     4  version
- *      20     4  phase: 0 clean, 1 idle, 2 applying, 3 applying without kept gradients
+ *      20     4  phase: 0 clean, 1 idle, 2 applying, 3 applying without kept gradients,
+ *                4 a sync has failed
  *      24     8  generation
  *      32     8  step
  *      40    16  store id
@@ -43,7 +43,7 @@ import java.util.zip.CRC32C;
  *                the position
  * </pre>
  */
-final class HeaderFile {
+class HeaderFile {
   static final String NAME = "header";
   static final int VERSION = 1;
 
@@ -55,20 +55,26 @@ final class HeaderFile {
   private static final int FIXED_BYTES = 128;
   private static final int SLOTS = 2;
   private static final ValueLayout.OfLong MAGIC_LAYOUT =
-      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfInt I32 =
-      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+      ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private final MappedFile file;
   private final LayoutFile layout;
   private final int layoutCrc;
   private final int slotBytes;
+  private final ByteBuffer[] buffers = new ByteBuffer[SLOTS];
 
   HeaderFile(MappedFile file, LayoutFile layout) {
     this.file = file;
     this.layout = layout;
     this.layoutCrc = layout.crc();
     this.slotBytes = slotBytes(layout);
+    for (int slot = 0; slot < SLOTS; slot++) {
+      buffers[slot] =
+          file.memory()
+              .asSlice((long) slot * slotBytes, slotBytes)
+              .asByteBuffer()
+              .order(ByteOrder.LITTLE_ENDIAN);
+    }
   }
 
   /** The size of the file in bytes. */
@@ -89,7 +95,7 @@ final class HeaderFile {
   }
 
   /**
-   * The newest valid header.
+   * The newest valid header. Beside a writer both may be invalid for a moment.
    *
    * @throws FormatException if neither slot is valid
    */
@@ -110,33 +116,61 @@ final class HeaderFile {
     file.force();
   }
 
-  /** Writes the next generation over the older slot; returns its checksum. */
-  int write(Header header) {
-    MemorySegment slot = slot((int) (header.generation() % SLOTS));
-    slot.set(MAGIC_LAYOUT, 0, 0);
+  /**
+   * Writes the next generation over the older slot, all but its validity; returns its checksum. It
+   * does not count before {@link #publish}.
+   */
+  int prepare(Header header) {
+    ByteBuffer out = buffers[slot(header)];
+    out.clear();
+    invalidate(slot(header));
     VarHandle.storeStoreFence();
-    ByteBuffer out = buffer(slot);
     encode(header, out);
-    int length = out.position();
-    out.putInt(LENGTH_OFFSET, length);
-    int crc = crc(out, length);
-    out.putInt(CRC_OFFSET, crc);
-    VarHandle.storeStoreFence();
-    slot.set(MAGIC_LAYOUT, 0, MAGIC);
-    return crc;
+    encode(header.intent().orElse(Intent.NONE), header.position().length, out);
+    encodePosition(header, out);
+    return seal(out);
   }
 
-  private void encode(Header header, ByteBuffer out) {
+  /** Makes what was prepared the newest generation. */
+  void publish(Header header) {
+    VarHandle.storeStoreFence();
+    setMagic(slot(header), MAGIC);
+    VarHandle.storeStoreFence();
+  }
+
+  private static int slot(Header header) {
+    return (int) (header.generation() % SLOTS);
+  }
+
+  void invalidate(int slot) {
+    setMagic(slot, 0);
+  }
+
+  void encode(Header header, ByteBuffer out) {
     out.position(BODY_OFFSET).putInt(VERSION).putInt(Codes.of(header.phase()));
     out.putLong(header.generation()).putLong(header.step());
     putUuid(out, layout.storeId());
     putUuid(out, header.bootId());
     out.putLong(header.writer().pid()).putLong(header.writer().start()).putInt(layoutCrc);
-    encode(header.intent().orElse(Intent.NONE), header.position().length, out);
+  }
+
+  void encodePosition(Header header, ByteBuffer out) {
     out.put(header.position());
   }
 
-  private static void encode(Intent intent, int positionBytes, ByteBuffer out) {
+  int seal(ByteBuffer out) {
+    int length = out.position();
+    out.putInt(LENGTH_OFFSET, length);
+    int crc = crcOf(out, length);
+    out.putInt(CRC_OFFSET, crc);
+    return crc;
+  }
+
+  final void setMagic(int slot, long magic) {
+    file.memory().set(MAGIC_LAYOUT, (long) slot * slotBytes, magic);
+  }
+
+  void encode(Intent intent, int positionBytes, ByteBuffer out) {
     double[][] groups = intent.hyperparameters();
     byte[] tensors = intent.tensors().toByteArray();
     out.putInt(Codes.of(intent.rounding()))
@@ -152,26 +186,34 @@ final class HeaderFile {
     out.put(tensors);
   }
 
-  private Optional<Header> read(int index) {
-    MemorySegment slot = slot(index);
-    if (slot.get(MAGIC_LAYOUT, 0) != MAGIC) {
-      return Optional.empty();
-    }
-    int length = slot.get(I32, LENGTH_OFFSET);
-    ByteBuffer in = buffer(slot);
-    int crc = in.getInt(CRC_OFFSET);
-    if (length < FIXED_BYTES || length > slotBytes || crc != crc(in, length)) {
+  /** Reads a copy, so that a writer beside cannot change what the checksum has been taken of. */
+  private Optional<Header> read(int slot) {
+    ByteBuffer record = record(slot);
+    if (record.getLong(0) != MAGIC || !isIntact(record)) {
       return Optional.empty();
     }
     try {
-      return Optional.of(decode(in.limit(length), crc));
+      return Optional.of(decode(record.limit(record.getInt(LENGTH_OFFSET))));
     } catch (RuntimeException e) {
       // The checksum holds over a record that cannot be: as invalid as a wrong checksum.
       return Optional.empty();
     }
   }
 
-  private Header decode(ByteBuffer in, int crc) {
+  private ByteBuffer record(int slot) {
+    byte[] record = new byte[slotBytes];
+    buffers[slot].get(0, record);
+    return ByteBuffer.wrap(record).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  boolean isIntact(ByteBuffer record) {
+    int length = record.getInt(LENGTH_OFFSET);
+    return length >= FIXED_BYTES
+        && length <= record.capacity()
+        && record.getInt(CRC_OFFSET) == crcOf(record, length);
+  }
+
+  private Header decode(ByteBuffer in) {
     in.position(BODY_OFFSET);
     require(in.getInt() == VERSION);
     Header.Phase phase = Codes.phase(in.getInt());
@@ -182,13 +224,14 @@ final class HeaderFile {
     Header.Writer writer = new Header.Writer(in.getLong(), in.getLong());
     require(in.getInt() == layoutCrc);
     byte[] position = new byte[in.getInt(POSITION_LENGTH_OFFSET)];
-    Optional<Intent> intent = decodeIntent(in);
+    Optional<Intent> intent = decodeIntent(in, phase);
     in.get(position);
     require(!in.hasRemaining());
+    int crc = in.getInt(CRC_OFFSET);
     return new Header(generation, phase, step, bootId, writer, position, intent, crc);
   }
 
-  private static Optional<Intent> decodeIntent(ByteBuffer in) {
+  private static Optional<Intent> decodeIntent(ByteBuffer in, Header.Phase phase) {
     Rounding rounding = Codes.rounding(in.getInt());
     long seed = in.getLong();
     double scale = in.getDouble();
@@ -202,9 +245,9 @@ final class HeaderFile {
       }
     }
     in.get(tensors);
-    return groupCount == 0
-        ? Optional.empty()
-        : Optional.of(new Intent(rounding, seed, scale, groups, BitSet.valueOf(tensors)));
+    return phase.applies()
+        ? Optional.of(new Intent(rounding, seed, scale, groups, BitSet.valueOf(tensors)))
+        : Optional.empty();
   }
 
   private static void require(boolean holds) {
@@ -213,17 +256,9 @@ final class HeaderFile {
     }
   }
 
-  private MemorySegment slot(int index) {
-    return file.memory().asSlice((long) index * slotBytes, slotBytes);
-  }
-
-  private static ByteBuffer buffer(MemorySegment slot) {
-    return slot.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
-  }
-
-  private static int crc(ByteBuffer slot, int length) {
+  private static int crcOf(ByteBuffer record, int length) {
     CRC32C crc = new CRC32C();
-    crc.update(slot.duplicate().position(LENGTH_OFFSET).limit(length));
+    crc.update(record.duplicate().position(LENGTH_OFFSET).limit(length));
     return (int) crc.getValue();
   }
 

@@ -64,6 +64,7 @@ final class PendingGradients {
   /** Takes a tensor's gradient, instead of one that came before. */
   void put(int tensor, GradientValues gradient) {
     requireFits(tensor, gradient);
+    forget(tensor); // if copying fails, neither the old nor the new one is whole
     set(tensor, kept.get(tensor).map(plane -> copy(tensor, gradient, plane)).orElse(gradient));
   }
 
@@ -76,7 +77,9 @@ final class PendingGradients {
               + layout.gradientPlane().word());
     }
     GradientValues sum = kept.get(tensor).orElseThrow();
-    if (isPresent(tensor)) {
+    boolean first = !isPresent(tensor);
+    forget(tensor);
+    if (!first) {
       for (long i = 0; i < sum.count(); i++) {
         sum.data().set(F32, 4 * i, sum.get(i) + gradient.get(i));
       }
@@ -155,7 +158,6 @@ final class PendingGradients {
       float value = from.get(i);
       int bits = Float.floatToRawIntBits(value);
       if ((bits & LOW_HALF) != 0 && !Float.isNaN(value)) {
-        forget(tensor);
         throw new IllegalArgumentException(
             "gradient of tensor "
                 + layout.tensors().get(tensor).name()
@@ -167,6 +169,32 @@ final class PendingGradients {
                 + " --gradient-plane f32, or hand over bf16 gradients");
       }
       to.data().set(U16, 2 * i, (short) ((bits | (Float.isNaN(value) ? 0x400000 : 0)) >>> 16));
+    }
+  }
+
+  /**
+   * Checks, before anything is changed, that gradients which stayed with the caller can be read by
+   * the caller's and the other threads.
+   */
+  void requireReadableBy(List<Thread> others) {
+    if (layout.gradientPlane() != GradientPlane.NONE) {
+      return;
+    }
+    for (int t = 0; t < values.length; t++) {
+      if (isPresent(t)) {
+        MemorySegment data = values[t].data();
+        boolean readable = data.scope().isAlive() && data.isAccessibleBy(Thread.currentThread());
+        for (Thread other : others) {
+          readable &= data.isAccessibleBy(other);
+        }
+        if (!readable) {
+          throw new IllegalArgumentException(
+              "gradient of tensor "
+                  + layout.tensors().get(t).name()
+                  + " is in memory that has been released or belongs to one thread; keep it in a"
+                  + " shared or automatic arena until the step has ended");
+        }
+      }
     }
   }
 

@@ -18,20 +18,22 @@ import java.util.UUID;
  *       8     4  version
  *      12     4  bytes of the name
  *      16    16  store id
- *      32     8  the step that the plane was last published with
- *      40        name, UTF-8
+ *      32     8  the step that the plane was last published with; of gradients: unused
+ *      40     8  the mark of the intent that was last applied to it, or from it (see {@link Mark})
+ *      48        name, UTF-8
  *    4096        the values, {@link Plane.Type#bytes()} each
  * </pre>
  */
-final class PlaneFile {
+class PlaneFile {
   static final int DATA_OFFSET = MappedFile.PAGE_BYTES;
 
   private static final int VERSION = 1;
   private static final long MAGIC = 0x4E414C504E4F494CL;
   private static final int STEP_OFFSET = 32;
-  private static final int NAME_OFFSET = 40;
+  private static final int MARK_OFFSET = 40;
+  private static final int NAME_OFFSET = 48;
   private static final ValueLayout.OfLong I64 =
-      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+      ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt I32 =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -91,8 +93,19 @@ final class PlaneFile {
     return file.memory().get(I64, STEP_OFFSET);
   }
 
+  /** Says which step all of it is at. */
   void publish(long step) {
     file.memory().set(I64, STEP_OFFSET, step);
+  }
+
+  /** The intent that was last applied to it. */
+  long mark() {
+    return file.memory().get(I64, MARK_OFFSET);
+  }
+
+  /** Says which intent is about to be applied to it, or from it. */
+  void expect(long mark) {
+    file.memory().set(I64, MARK_OFFSET, mark);
   }
 
   /** Consecutive values. */

@@ -2,6 +2,7 @@ package dev.lionstore.store;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.mapping.Boot;
 import dev.lionstore.rule.Plane;
@@ -27,23 +28,41 @@ public final class StateStore implements StateView, AutoCloseable {
   private final PendingGradients gradients;
   private final StepApplier applier;
   private final UUID bootId = Boot.id();
+  private final Header.Writer self = Header.Writer.self();
   private Header header;
-  private boolean failed;
+  private volatile Life life = Life.OPEN;
 
-  private StateStore(Path directory, StoreLock lock, StoreFiles files, StoreOptions options)
+  /** The position of the last step: a copy, since the trainer may use its array again. */
+  private byte[] position = new byte[0];
+
+  private enum Life {
+    OPEN,
+    /** Nothing more may be done with it but closing. */
+    FAILED,
+    CLOSED
+  }
+
+  private StateStore(
+      Path directory, StoreLock lock, StoreFiles files, StoreOptions options, StoreParts parts)
       throws IOException {
     this.directory = directory;
     this.lock = lock;
     this.files = files;
     this.selection = Kernels.select(options.backend(), files.layout().layout().rule());
     this.header = files.header().newest();
-    Condition condition = Condition.of(header, files, bootId);
+    Condition condition = Condition.of(header, files, bootId, Condition.Viewer.WRITER);
     if (!condition.usable()) {
       throw new StoreUnusableException(directory, condition);
     }
+    Kernel kernel = parts.kernel(selection.kernel());
+    this.gradients = new PendingGradients(files, kernel);
     this.crew = new WorkerCrew(options.threads());
-    this.gradients = new PendingGradients(files, selection.kernel());
-    this.applier = new StepApplier(files, selection.kernel(), crew, header);
+    try {
+      this.applier = new StepApplier(files, kernel, crew, header);
+    } catch (RuntimeException | Error e) {
+      crew.close();
+      throw e;
+    }
   }
 
   /** Opens with {@link StoreOptions#defaults()}. */
@@ -60,12 +79,17 @@ public final class StateStore implements StateView, AutoCloseable {
    * @throws IllegalArgumentException if the backend is not there
    */
   public static StateStore open(Path directory, StoreOptions options) throws IOException {
+    return open(directory, options, StoreParts.STANDARD);
+  }
+
+  static StateStore open(Path directory, StoreOptions options, StoreParts parts)
+      throws IOException {
     LayoutFile layout = LayoutFile.read(directory);
     StoreLock lock = StoreLock.acquire(directory);
     try {
-      StoreFiles files = StoreFiles.openWritable(directory, layout);
+      StoreFiles files = StoreFiles.openWritable(directory, layout, parts);
       try {
-        StateStore store = new StateStore(directory, lock, files, options);
+        StateStore store = new StateStore(directory, lock, files, options, parts);
         store.begin();
         return store;
       } catch (IOException | RuntimeException | Error e) {
@@ -80,14 +104,22 @@ public final class StateStore implements StateView, AutoCloseable {
 
   /** Brings the store to a step boundary and says durably that it is open. */
   private void begin() throws IOException {
-    if (header.phase() == Header.Phase.APPLYING) {
-      applier.finish(header);
-      publish();
-    } else {
-      files.progress().clear();
-      write(Header.Phase.IDLE, header.step(), header.position(), Optional.empty());
+    try {
+      if (header.phase() == Header.Phase.APPLYING) {
+        applier.finish(header);
+        publish();
+      } else {
+        // Twice: a slot that still says "clean" would be believed after a power loss that tears
+        // the other one.
+        write(Header.Phase.IDLE, header.step());
+        write(Header.Phase.IDLE, header.step());
+      }
+      files.progress().clear(ProgressFile.WORKERS);
+      forceHeader();
+    } catch (IOException | RuntimeException | Error e) {
+      crew.close();
+      throw e;
     }
-    files.header().force();
   }
 
   /** Which kernel steps, and why. */
@@ -104,6 +136,7 @@ public final class StateStore implements StateView, AutoCloseable {
    *     plane cannot hold the values exactly
    */
   public void putGradient(int tensor, GradientValues gradient) {
+    requireOpen();
     gradients.put(tensor, gradient);
   }
 
@@ -114,6 +147,7 @@ public final class StateStore implements StateView, AutoCloseable {
    * @throws IllegalArgumentException as {@link #putGradient}, or if there is no f32 gradient plane
    */
   public void accumulateGradient(int tensor, GradientValues gradient) {
+    requireOpen();
     gradients.accumulate(tensor, gradient);
   }
 
@@ -132,49 +166,83 @@ public final class StateStore implements StateView, AutoCloseable {
    */
   public StepResult step(StepRequest request) throws IOException {
     requireUsable();
+    requireMoreSteps();
     StepPlan plan = StepPlan.of(files.layout(), gradients, request);
     Optional<StepResult.Refused> refused = plan.refusal(files.layout().layout(), gradients);
     if (refused.isPresent()) {
       gradients.clear();
       return refused.get();
     }
+    gradients.requireReadableBy(crew.threads());
     files.requireUnchangedSizes();
-    Header.Phase phase =
-        files.gradient().isPresent() ? Header.Phase.APPLYING : Header.Phase.APPLYING_UNKEPT;
-    failed = true; // until the step has ended, whatever is thrown
-    write(phase, header.step(), request.position(), Optional.of(plan.intent()));
+    life = Life.FAILED; // until the step has ended, whatever is thrown
+    intend(plan.intent(), request.position());
     applier.apply(header, gradients::values);
     publish();
-    failed = false;
+    life = Life.OPEN;
     gradients.clear();
     return new StepResult.Applied(header.step(), plan.gradientNorm(), plan.clipCoefficient());
   }
 
-  /** The step has been applied everywhere: the store is idle at the next one. */
-  private void publish() {
-    long next = header.step() + 1;
-    files.planes().forEach(plane -> plane.publish(next));
-    write(Header.Phase.IDLE, next, header.position(), Optional.empty());
+  /** From here on the step will happen, whatever dies. */
+  private void intend(Intent intent, byte[] nextPosition) {
+    if (position.length != nextPosition.length) {
+      position = new byte[nextPosition.length];
+    }
+    System.arraycopy(nextPosition, 0, position, 0, position.length);
+    Header.Phase phase =
+        files.gradient().isPresent() ? Header.Phase.APPLYING : Header.Phase.APPLYING_UNKEPT;
+    Header next = next(phase, header.step(), position, Optional.of(intent));
+    files.progress().clear(crew.workers());
+    int crc = files.header().prepare(next);
+    files.expect(Mark.of(header.step() + 1, crc));
+    files.header().publish(next);
+    header = next.withCrc(crc);
   }
 
-  private void write(Header.Phase phase, long step, byte[] position, Optional<Intent> intent) {
-    Header next =
-        new Header(
-            header.generation() + 1,
-            phase,
-            step,
-            bootId,
-            phase == Header.Phase.CLEAN ? Header.Writer.NONE : Header.Writer.self(),
-            position,
-            intent,
-            0);
-    header = next.withCrc(files.header().write(next));
+  /** The step has been applied everywhere: the store is idle at the next one. */
+  private void publish() {
+    long step = header.step() + 1;
+    for (PlaneFile plane : files.planes()) {
+      plane.publish(step);
+    }
+    write(Header.Phase.IDLE, step);
+  }
+
+  private void write(Header.Phase phase, long step) {
+    Header next = next(phase, step, header.position(), Optional.empty());
+    header = next.withCrc(files.header().prepare(next));
+    files.header().publish(next);
+  }
+
+  private Header next(Header.Phase phase, long step, byte[] nextPosition, Optional<Intent> intent) {
+    Header.Writer writer = phase == Header.Phase.CLEAN ? Header.Writer.NONE : self;
+    return new Header(
+        header.generation() + 1, phase, step, bootId, writer, nextPosition, intent, 0);
+  }
+
+  /** Gradients that are put after a failure would take the place of those that finish the step. */
+  private void requireOpen() {
+    switch (life) {
+      case OPEN -> {}
+      case FAILED -> throw new IllegalStateException("the store " + directory + " has failed");
+      case CLOSED -> throw new IllegalStateException("the store " + directory + " is closed");
+    }
   }
 
   private void requireUsable() throws StoreUnusableException {
-    if (failed) {
-      throw new StoreUnusableException(
-          directory, "an earlier failure was final; close the store and open it again");
+    switch (life) {
+      case OPEN -> {}
+      case FAILED ->
+          throw new StoreUnusableException(
+              directory, "an earlier failure was final; close the store and open it again");
+      case CLOSED -> throw new StoreUnusableException(directory, "it has been closed");
+    }
+  }
+
+  private void requireMoreSteps() throws StoreUnusableException {
+    if (header.step() >= Mark.LAST_STEP) {
+      throw new StoreUnusableException(directory, "it is at the last step that can be counted");
     }
   }
 
@@ -185,9 +253,30 @@ public final class StateStore implements StateView, AutoCloseable {
    */
   public void force() throws IOException {
     requireUsable();
-    failed = true;
-    files.force();
-    failed = false;
+    try {
+      files.force();
+    } catch (IOException e) {
+      syncFailed();
+      throw e;
+    }
+  }
+
+  private void forceHeader() throws IOException {
+    try {
+      files.header().force();
+    } catch (IOException e) {
+      syncFailed();
+      throw e;
+    }
+  }
+
+  /**
+   * A second sync would succeed although the first has lost something, so this is recorded for
+   * those who open the store later.
+   */
+  private void syncFailed() {
+    life = Life.FAILED;
+    write(Header.Phase.SYNC_FAILED, header.step());
   }
 
   @Override
@@ -215,17 +304,25 @@ public final class StateStore implements StateView, AutoCloseable {
     return files.values(plane, tensor).asReadOnly();
   }
 
-  /** Closes it; what it holds is durable afterwards unless this throws. */
+  /**
+   * Closes it; what it holds is durable afterwards unless this throws. Closing again does nothing.
+   */
   @Override
   public void close() throws IOException {
+    if (life == Life.CLOSED) {
+      return;
+    }
+    boolean open = life == Life.OPEN;
     crew.close();
     try (lock;
         files) {
-      if (!failed) {
+      if (open) {
         force();
-        write(Header.Phase.CLEAN, header.step(), header.position(), Optional.empty());
-        files.header().force();
+        write(Header.Phase.CLEAN, header.step());
+        forceHeader();
       }
+    } finally {
+      life = Life.CLOSED;
     }
   }
 }

@@ -31,8 +31,8 @@ public interface StateView {
   MemorySegment values(Plane plane, int tensor);
 
   /**
-   * Checks, after reading, that everything read was of one step; a state that cannot change while it
-   * is read has nothing to check.
+   * Checks, after reading, that everything read was of one step; a state that cannot change while
+   * it is read has nothing to check.
    *
    * @throws StoreBusyException if a step has begun meanwhile: what was read may be torn
    */

@@ -30,7 +30,9 @@ final class StepApplier {
   private final int[] groups;
   private final int[] tensorOfChunk;
   private final AtomicInteger nextChunk = new AtomicInteger();
+  private final WorkerCrew.Task applyChunks = this::applyChunks;
   private Header header;
+  private long mark;
 
   StepApplier(StoreFiles files, Kernel kernel, WorkerCrew crew, Header header) {
     this.files = files;
@@ -49,7 +51,7 @@ final class StepApplier {
       Arrays.fill(tensorOfChunk, geometry.firstChunk(t), geometry.firstChunk(t + 1), t);
     }
     for (int worker = 0; worker < crew.workers(); worker++) {
-      steppers.add(new ChunkStepper(files, kernel.newStepper(), worker));
+      steppers.add(new ChunkStepper(progress, kernel.newStepper(), worker));
     }
   }
 
@@ -62,7 +64,7 @@ final class StepApplier {
   void apply(Header intending, IntFunction<GradientValues> gradients) {
     prepare(intending, gradients);
     nextChunk.set(0);
-    crew.run(this::applyChunks);
+    crew.run(applyChunks);
   }
 
   /** Finishes the chunks that killed workers had in hand, then what they had not begun. */
@@ -74,11 +76,12 @@ final class StepApplier {
       resume(worker);
     }
     nextChunk.set(0);
-    crew.run(this::applyChunks);
+    crew.run(applyChunks);
   }
 
   private void prepare(Header intending, IntFunction<GradientValues> gradients) {
     header = intending;
+    mark = Mark.of(nextStep(), intending.crc());
     Intent intent = intending.intent().orElseThrow();
     UpdateRule.Coefficients[] coefficients =
         new UpdateRule.Coefficients[intent.hyperparameters().length];
@@ -111,10 +114,11 @@ final class StepApplier {
   private void resume(int worker) {
     int chunk = progress.chunkInHand(worker, nextStep());
     if (chunk >= 0 && isOpen(chunk)) {
-      ChunkStepper stepper = new ChunkStepper(files, kernel.newStepper(), worker);
+      ChunkStepper stepper = new ChunkStepper(progress, kernel.newStepper(), worker);
       int t = tensorOfChunk[chunk];
-      stepper.resume(tensorStep(t), chunk, from(chunk), to(chunk), nextStep());
-      progress.stamp(chunk, nextStep(), header.crc());
+      stepper.resume(
+          tensorStep(t), chunk, geometry.from(chunk, t), geometry.to(chunk, t), nextStep());
+      progress.stamp(chunk, mark);
     }
   }
 
@@ -124,13 +128,15 @@ final class StepApplier {
     int chunks = tensorOfChunk.length;
     for (int c = nextChunk.getAndIncrement(); c < chunks; c = nextChunk.getAndIncrement()) {
       if (isOpen(c)) {
-        TensorStep tensor = tensorStep(tensorOfChunk[c]);
+        int t = tensorOfChunk[c];
+        long from = geometry.from(c, t);
+        long to = geometry.to(c, t);
         if (kept) {
-          stepper.apply(tensor, c, from(c), to(c), nextStep());
+          stepper.apply(tensorStep(t), c, from, to, nextStep());
         } else {
-          stepper.applyUnkept(tensor, from(c), to(c));
+          stepper.applyUnkept(tensorStep(t), c, from, to, nextStep());
         }
-        progress.stamp(c, nextStep(), header.crc());
+        progress.stamp(c, mark);
       }
     }
   }
@@ -146,20 +152,10 @@ final class StepApplier {
   /** Whether a chunk is to be stepped and has not been. */
   private boolean isOpen(int chunk) {
     return header.intent().orElseThrow().tensors().get(tensorOfChunk[chunk])
-        && !progress.isStamped(chunk, nextStep(), header.crc());
+        && progress.stamp(chunk) != mark;
   }
 
   private long nextStep() {
     return header.step() + 1;
-  }
-
-  private long from(int chunk) {
-    int index = chunk - geometry.firstChunk(tensorOfChunk[chunk]);
-    return (long) index * geometry.chunkElements();
-  }
-
-  private long to(int chunk) {
-    long count = layout.tensors().get(tensorOfChunk[chunk]).count();
-    return Math.min(count, from(chunk) + geometry.chunkElements());
   }
 }

@@ -35,12 +35,14 @@ public final class StoreBuilder implements AutoCloseable {
 
   private final Path target;
   private final Path partial;
+  private final StoreLock lock;
   private final StoreFiles files;
   private boolean finished;
 
-  private StoreBuilder(Path target, Path partial, StoreFiles files) {
+  private StoreBuilder(Path target, Path partial, StoreLock lock, StoreFiles files) {
     this.target = target;
     this.partial = partial;
+    this.lock = lock;
     this.files = files;
   }
 
@@ -65,15 +67,33 @@ public final class StoreBuilder implements AutoCloseable {
     Path absolute = target.toAbsolutePath();
     Path parent = Optional.ofNullable(absolute.getParent()).orElse(absolute);
     Files.createDirectories(parent);
-    Path partial =
-        parent.resolve("." + absolute.getFileName() + ".partial-" + ProcessHandle.current().pid());
-    Files.createDirectory(partial);
+    LayoutFile file = new LayoutFile(UUID.randomUUID(), layout, chunkElements, positionCapacity);
+    String prefix = "." + absolute.getFileName() + ".partial-";
+    deleteAbandoned(parent, prefix);
+    Path partial = Files.createDirectory(parent.resolve(prefix + file.storeId()));
+    StoreLock lock = StoreLock.acquire(partial);
     try {
-      LayoutFile file = new LayoutFile(UUID.randomUUID(), layout, chunkElements, positionCapacity);
-      return new StoreBuilder(absolute, partial, StoreFiles.create(partial, file));
+      return new StoreBuilder(absolute, partial, lock, StoreFiles.create(partial, file));
     } catch (IOException | RuntimeException | Error e) {
-      deleteTree(partial);
+      try (lock) {
+        deleteTree(partial);
+      }
       throw e;
+    }
+  }
+
+  /** Deletes what builders have left that were killed: nobody holds its lock. */
+  private static void deleteAbandoned(Path parent, String prefix) throws IOException {
+    try (Stream<Path> entries = Files.list(parent)) {
+      for (Path entry : entries.toList()) {
+        if (entry.getFileName().toString().startsWith(prefix)) {
+          try (StoreLock _ = StoreLock.acquire(entry)) {
+            deleteTree(entry);
+          } catch (StoreBusyException e) {
+            // Another builder for the same place is at work; the slower one will be refused.
+          }
+        }
+      }
     }
   }
 
@@ -161,14 +181,20 @@ public final class StoreBuilder implements AutoCloseable {
       throw new IllegalArgumentException(
           "the position has " + position.length + " bytes, too many");
     }
+    if (step < 0 || step > Mark.LAST_STEP) {
+      throw new IllegalArgumentException("step is " + step + ", expected 0 to " + Mark.LAST_STEP);
+    }
     files.planes().forEach(plane -> plane.publish(step));
-    files.header().write(cleanHeader(step, position));
+    Header header = cleanHeader(step, position);
+    files.header().prepare(header);
+    files.header().publish(header);
     files.force();
     files.close();
     Posix.syncTree(partial);
     requireAbsentOrEmpty(target);
     Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
     finished = true;
+    lock.close();
     Posix.sync(Optional.ofNullable(target.getParent()).orElse(target));
   }
 
@@ -181,8 +207,10 @@ public final class StoreBuilder implements AutoCloseable {
   public void close() throws IOException {
     if (!finished) {
       finished = true;
-      files.close();
-      deleteTree(partial);
+      try (lock;
+          files) {
+        deleteTree(partial);
+      }
     }
   }
 

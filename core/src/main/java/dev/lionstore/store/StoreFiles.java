@@ -31,23 +31,24 @@ final class StoreFiles implements AutoCloseable {
   }
 
   @SuppressWarnings("this-escape") // closes what it has opened if the rest cannot be
-  private StoreFiles(Path directory, LayoutFile layout, Opener opener) throws IOException {
+  private StoreFiles(Path directory, LayoutFile layout, Opener opener, StoreParts parts)
+      throws IOException {
     this.layout = layout;
     this.geometry = layout.geometry();
     try {
       this.header =
-          new HeaderFile(open(opener, directory, HeaderFile.NAME, HeaderFile.size(layout)), layout);
+          parts.header(open(opener, directory, HeaderFile.NAME, HeaderFile.size(layout)), layout);
       this.progress =
-          new ProgressFile(
+          parts.progress(
               open(opener, directory, ProgressFile.NAME, progressSize(layout, geometry)),
               layout.layout());
       for (Plane plane : layout.layout().planes()) {
-        planes.add(openPlane(opener, directory, plane));
+        planes.add(openPlane(opener, parts, directory, plane));
       }
       Optional<Plane> kept = gradientPlane(layout.layout().gradientPlane());
       this.gradient =
           kept.isPresent()
-              ? Optional.of(openPlane(opener, directory, kept.get()))
+              ? Optional.of(openPlane(opener, parts, directory, kept.get()))
               : Optional.empty();
     } catch (IOException | RuntimeException | Error e) {
       close();
@@ -70,24 +71,28 @@ final class StoreFiles implements AutoCloseable {
       Posix.createAllocated(
           directory.resolve(PlaneFile.name(plane)), PlaneFile.size(plane, geometry));
     }
-    StoreFiles files = new StoreFiles(directory, layout, MappedFile::openWritable);
+    StoreFiles files =
+        new StoreFiles(directory, layout, MappedFile::openWritable, StoreParts.STANDARD);
     files.eachPlane().forEach(plane -> plane.initialise(layout.storeId()));
-    files.progress.clear();
+    files.progress.initialise(layout.storeId());
     return files;
   }
 
   /** Maps an existing store's files for the writer. */
-  static StoreFiles openWritable(Path directory, LayoutFile layout) throws IOException {
-    return checked(new StoreFiles(directory, layout, MappedFile::openWritable));
+  static StoreFiles openWritable(Path directory, LayoutFile layout, StoreParts parts)
+      throws IOException {
+    return checked(new StoreFiles(directory, layout, MappedFile::openWritable, parts));
   }
 
   /** Maps an existing store's files for reading. */
   static StoreFiles openReadOnly(Path directory, LayoutFile layout) throws IOException {
-    return checked(new StoreFiles(directory, layout, MappedFile::openReadOnly));
+    return checked(
+        new StoreFiles(directory, layout, MappedFile::openReadOnly, StoreParts.STANDARD));
   }
 
   private static StoreFiles checked(StoreFiles files) throws IOException {
     try {
+      files.progress.requireOf(files.layout.storeId());
       for (PlaneFile plane : files.eachPlane()) {
         plane.requireOf(files.layout.storeId());
       }
@@ -126,9 +131,10 @@ final class StoreFiles implements AutoCloseable {
     };
   }
 
-  private PlaneFile openPlane(Opener opener, Path directory, Plane plane) throws IOException {
+  private PlaneFile openPlane(Opener opener, StoreParts parts, Path directory, Plane plane)
+      throws IOException {
     long size = PlaneFile.size(plane, geometry);
-    return new PlaneFile(open(opener, directory, PlaneFile.name(plane), size), plane);
+    return parts.plane(open(opener, directory, PlaneFile.name(plane), size), plane);
   }
 
   private MappedFile open(Opener opener, Path directory, String name, long size)
@@ -168,6 +174,17 @@ final class StoreFiles implements AutoCloseable {
     List<PlaneFile> all = new ArrayList<>(planes);
     gradient.ifPresent(all::add);
     return all;
+  }
+
+  /** Ties every file that a step changes or reads to the step's intent. */
+  void expect(long mark) {
+    progress.expect(mark);
+    for (PlaneFile plane : planes) {
+      plane.expect(mark);
+    }
+    if (gradient.isPresent()) {
+      gradient.get().expect(mark);
+    }
   }
 
   /** A tensor's values in a plane of the state, without padding; empty if it has none there. */

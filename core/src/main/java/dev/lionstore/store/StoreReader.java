@@ -1,14 +1,21 @@
 package dev.lionstore.store;
 
+import dev.lionstore.FormatException;
 import dev.lionstore.mapping.Boot;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
+import java.lang.invoke.VarHandle;
 import java.nio.file.Path;
+import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 
 /** Reads a store without changing anything, also beside a writer. */
 public final class StoreReader implements StateView, AutoCloseable {
+  private static final int MOST_LOOKS = 20;
+  private static final long PAUSE_NANOSECONDS = 500_000;
+
   private final Path directory;
   private final StoreFiles files;
   private final Header header;
@@ -17,8 +24,39 @@ public final class StoreReader implements StateView, AutoCloseable {
   private StoreReader(Path directory, StoreFiles files) throws IOException {
     this.directory = directory;
     this.files = files;
-    this.header = files.header().newest();
-    this.condition = Condition.of(header, files, Boot.id());
+    Header found = newest(files);
+    Condition verdict = verdict(found, files);
+    for (int looks = 1; newest(files).generation() != found.generation(); looks++) {
+      if (looks == MOST_LOOKS) {
+        verdict = Condition.busy(found);
+        break;
+      }
+      found = newest(files);
+      verdict = verdict(found, files);
+    }
+    this.header = found;
+    this.condition = verdict;
+  }
+
+  private static Condition verdict(Header header, StoreFiles files) {
+    VarHandle.acquireFence();
+    Condition condition = Condition.of(header, files, Boot.id(), Condition.Viewer.READER);
+    VarHandle.acquireFence();
+    return condition;
+  }
+
+  /** A writer that steps fast invalidates one record and then the other while they are read. */
+  private static Header newest(StoreFiles files) throws IOException {
+    for (int looks = 1; ; looks++) {
+      try {
+        return files.header().newest();
+      } catch (FormatException e) {
+        if (looks == MOST_LOOKS) {
+          throw e;
+        }
+        LockSupport.parkNanos(PAUSE_NANOSECONDS);
+      }
+    }
   }
 
   /** Whether a folder is a store, whole or not. */
@@ -29,7 +67,7 @@ public final class StoreReader implements StateView, AutoCloseable {
   /**
    * Opens a store in whatever condition it is.
    *
-   * @throws dev.lionstore.FormatException if a file is not what it should be
+   * @throws FormatException if a file is not what it should be
    */
   public static StoreReader open(Path directory) throws IOException {
     StoreFiles files = StoreFiles.openReadOnly(directory, LayoutFile.read(directory));
@@ -76,11 +114,20 @@ public final class StoreReader implements StateView, AutoCloseable {
 
   @Override
   public void requireUnchanged() throws IOException {
-    Header now = files.header().newest();
+    VarHandle.acquireFence();
+    Header now = newest(files);
     boolean stepped = now.step() != header.step() || now.intent().isPresent();
     if (stepped) {
       throw new StoreBusyException(directory, "a step began while it was read; try again");
     }
+  }
+
+  /** How far a killed step without kept gradients had come, if that is what was found. */
+  public Optional<TornStep> tornStep() {
+    return header.phase() == Header.Phase.APPLYING_UNKEPT
+            && condition.state() == Condition.State.DAMAGED
+        ? Optional.of(TornStep.of(header, files))
+        : Optional.empty();
   }
 
   /** What the store's files take, in bytes. */

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -18,7 +19,7 @@ final class WorkerCrew implements AutoCloseable {
   private final AtomicLong round = new AtomicLong();
   private volatile boolean closed;
   private volatile @Nullable Thread caller;
-  private volatile @Nullable Throwable failure;
+  private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
 
   /** What each worker does in a round. */
   interface Task {
@@ -30,13 +31,19 @@ final class WorkerCrew implements AutoCloseable {
     void run(int worker);
   }
 
+  @SuppressWarnings("this-escape") // ends the threads it has started if another cannot be
   WorkerCrew(int workers) {
-    for (int worker = 1; worker < workers; worker++) {
-      int index = worker;
-      Thread thread = new Thread(() -> serve(index), "lionstore-step-" + worker);
-      thread.setDaemon(true);
-      threads.add(thread);
-      thread.start();
+    try {
+      for (int worker = 1; worker < workers; worker++) {
+        int index = worker;
+        Thread thread = new Thread(() -> serve(index), "lionstore-step-" + worker);
+        thread.setDaemon(true);
+        thread.start();
+        threads.add(thread);
+      }
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
     }
   }
 
@@ -44,12 +51,17 @@ final class WorkerCrew implements AutoCloseable {
     return threads.size() + 1;
   }
 
+  /** The threads that work beside the caller's. */
+  List<Thread> threads() {
+    return threads;
+  }
+
   /** Runs the task on every worker and returns when all have ended; rethrows what one threw. */
   void run(Task next) {
     if (closed) {
       throw new IllegalStateException("the store is closed");
     }
-    failure = null;
+    failure.set(null);
     caller = Thread.currentThread();
     task = next;
     working.set(threads.size());
@@ -58,10 +70,19 @@ final class WorkerCrew implements AutoCloseable {
       LockSupport.unpark(thread);
     }
     runGuarded(0);
+    awaitOthers();
+    rethrow(failure.get());
+  }
+
+  private void awaitOthers() {
+    boolean interrupted = false;
     while (working.get() > 0) {
       LockSupport.park(this);
+      interrupted |= Thread.interrupted(); // it would not park again
     }
-    rethrow(failure);
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   private void serve(int worker) {
@@ -84,7 +105,7 @@ final class WorkerCrew implements AutoCloseable {
     try {
       task.run(worker);
     } catch (Throwable e) {
-      failure = e;
+      failure.compareAndSet(null, e);
     }
   }
 
@@ -100,7 +121,9 @@ final class WorkerCrew implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
-    threads.forEach(LockSupport::unpark);
+    for (Thread thread : threads) {
+      LockSupport.unpark(thread);
+    }
     boolean interrupted = false;
     for (Thread thread : threads) {
       while (thread.isAlive()) {

@@ -17,7 +17,7 @@ public final class Corpus {
   /** One segment of so many is held out. */
   private static final int SEGMENTS_PER_CYCLE = 10;
 
-  private static final int LONGEST_SEGMENT = 4096;
+  private static final int LONGEST_SEGMENT = 2048;
 
   private final byte[] text;
   private final int window;
@@ -26,7 +26,8 @@ public final class Corpus {
   private Corpus(byte[] text, int context) {
     this.text = text;
     this.window = context + 1;
-    this.segment = Math.max(window, Math.min(LONGEST_SEGMENT, text.length / SEGMENTS_PER_CYCLE));
+    int wanted = Math.min(LONGEST_SEGMENT, text.length / SEGMENTS_PER_CYCLE);
+    this.segment = Math.max(1, wanted / window) * window;
     if (text.length < SEGMENTS_PER_CYCLE * (long) window) {
       throw new IllegalArgumentException(
           "the text has "

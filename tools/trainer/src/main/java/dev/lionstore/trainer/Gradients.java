@@ -40,6 +40,19 @@ public final class Gradients implements AutoCloseable {
     return Collections.unmodifiableMap(segments);
   }
 
+  /**
+   * The gradient of one tensor, as in {@link #byName()}.
+   *
+   * @throws IllegalArgumentException if the model has no tensor of this name
+   */
+  public MemorySegment of(String name) {
+    MemorySegment segment = segments.get(name);
+    if (segment == null) {
+      throw new IllegalArgumentException("the model has no tensor named " + name);
+    }
+    return segment;
+  }
+
   /** Frees the memory. A second call does nothing. */
   @Override
   public void close() {

@@ -1,0 +1,21 @@
+package dev.lionstore.store;
+
+/**
+ * The word that ties a file, or a chunk of it, to one step's intent: CRC-32C of the intent's header
+ * in the high half, the step that it leads to in the low half.
+ */
+final class Mark {
+  /** The last step that can be counted. */
+  static final long LAST_STEP = Integer.MAX_VALUE;
+
+  private Mark() {}
+
+  static long of(long nextStep, int intentCrc) {
+    return ((long) intentCrc << Integer.SIZE) | nextStep;
+  }
+
+  /** The step that it leads to. */
+  static long step(long mark) {
+    return mark & 0xFFFFFFFFL;
+  }
+}

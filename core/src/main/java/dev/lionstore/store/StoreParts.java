@@ -1,0 +1,31 @@
+package dev.lionstore.store;
+
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.rule.Plane;
+
+/**
+ * Makes the parts that change a store's files. The crash harness puts parts of its own in their
+ * place, which die before or after a store to memory, or break a rule of the protocol on purpose.
+ * Production code has no hook, no flag and no cost: as long as nobody derives from these classes,
+ * the compiler calls them directly.
+ */
+class StoreParts {
+  static final StoreParts STANDARD = new StoreParts();
+
+  HeaderFile header(MappedFile file, LayoutFile layout) {
+    return new HeaderFile(file, layout);
+  }
+
+  ProgressFile progress(MappedFile file, StoreLayout layout) {
+    return new ProgressFile(file, layout);
+  }
+
+  PlaneFile plane(MappedFile file, Plane plane) {
+    return new PlaneFile(file, plane);
+  }
+
+  Kernel kernel(Kernel selected) {
+    return selected;
+  }
+}

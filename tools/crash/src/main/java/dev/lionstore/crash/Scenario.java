@@ -1,0 +1,163 @@
+package dev.lionstore.crash;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.ParameterGroup;
+import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.LionConfig;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StepRequest;
+import dev.lionstore.store.StepResult;
+import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreLayout;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.SplittableRandom;
+
+/**
+ * A small model and everything that is done to it: a pure function of the seed and the step, so
+ * that a run that was killed can be compared with one that was not.
+ *
+ * <p>Tensors of several chunks, of less than an undo unit, of one element and of none; two groups;
+ * clipping, several micro-batches, missing gradients, refused steps and positions of varying
+ * lengths in some steps.
+ *
+ * @param seed decides all of it
+ * @param gradientPlane of the store
+ * @param rounding of the store
+ * @param chunkElements of the store
+ */
+public record Scenario(
+    long seed, GradientPlane gradientPlane, Rounding rounding, int chunkElements) {
+  private static final int POSITION_CAPACITY = 8192;
+  private static final int INITIAL = -1;
+  private static final ValueLayout.OfFloat F32 =
+      ValueLayout.JAVA_FLOAT.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  /** One that keeps gradients, chosen by its seed. */
+  public static Scenario of(long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    return new Scenario(
+        seed,
+        random.nextBoolean() ? GradientPlane.F32 : GradientPlane.BF16,
+        random.nextBoolean() ? Rounding.NEAREST : Rounding.STOCHASTIC,
+        256 << random.nextInt(3));
+  }
+
+  private StoreLayout layout() {
+    return new StoreLayout(
+        Lion.RULE,
+        rounding,
+        seed,
+        gradientPlane,
+        List.of(
+            new ParameterGroup("norms", 0.5, OptionalDouble.of(0)), ParameterGroup.ofDefaults()),
+        List.of(
+            tensor("embedding", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 23L, 41L),
+            tensor("bias", "norms", TensorSpec.Role.TRAINABLE, 37L),
+            tensor("empty", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 0L, 5L),
+            tensor("frozen", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.FROZEN, 100L),
+            tensor("norm", "norms", TensorSpec.Role.TRAINABLE, 300L),
+            tensor("scalar", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE)));
+  }
+
+  private static TensorSpec tensor(String name, String group, TensorSpec.Role role, Long... shape) {
+    return new TensorSpec(name, List.of(shape), group, role);
+  }
+
+  /** Makes the store at step 0. */
+  public void create(Path directory) throws IOException {
+    StoreLayout layout = layout();
+    try (StoreBuilder builder =
+        StoreBuilder.create(directory, layout, chunkElements, POSITION_CAPACITY)) {
+      for (int t = 0; t < layout.tensors().size(); t++) {
+        builder.setMaster(t, values(layout, t, INITIAL, 0), directory);
+      }
+      builder.finish(0, position(0));
+    }
+  }
+
+  /** Takes the store from the step that it is at to the next one. */
+  public void step(StateStore store) throws IOException {
+    long step = store.step();
+    SplittableRandom random = random(step, 1);
+    if (random.nextInt(8) == 0) {
+      refusedStep(store, step);
+    }
+    int microBatches = gradientPlane == GradientPlane.F32 ? 1 + random.nextInt(2) : 1;
+    List<TensorSpec> tensors = store.layout().tensors();
+    int always = random.nextInt(2) == 0 ? 2 : 0;
+    for (int t = 0; t < tensors.size(); t++) {
+      boolean missing = t != always && random.nextInt(5) == 0;
+      if (tensors.get(t).trainable() && !missing) {
+        put(store, t, step, microBatches);
+      }
+    }
+    StepRequest request = request(step).withScale(2, microBatches);
+    StepResult result = store.step(random.nextBoolean() ? request.withClipNorm(3) : request);
+    if (!(result instanceof StepResult.Applied applied) || applied.step() != step + 1) {
+      throw new IllegalStateException("step " + (step + 1) + " ended with " + result);
+    }
+  }
+
+  private void put(StateStore store, int tensor, long step, int microBatches) {
+    if (microBatches == 1) {
+      store.putGradient(tensor, values(store.layout(), tensor, step, 0));
+      return;
+    }
+    for (int batch = 0; batch < microBatches; batch++) {
+      store.accumulateGradient(tensor, values(store.layout(), tensor, step, batch));
+    }
+  }
+
+  /** A loss scaler's business: a gradient that is not finite changes nothing. */
+  private void refusedStep(StateStore store, long step) throws IOException {
+    GradientValues gradient = values(store.layout(), 0, step, 7);
+    gradient.data().set(F32, 0, Float.POSITIVE_INFINITY);
+    store.putGradient(0, gradient);
+    StepResult result = store.step(request(step));
+    if (!(result instanceof StepResult.Refused)) {
+      throw new IllegalStateException("an infinite gradient ended with " + result);
+    }
+  }
+
+  private StepRequest request(long step) {
+    double learningRate = 0.01 / (1 + step % 10);
+    return StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), learningRate)
+        .withMissing(StepRequest.Missing.ALLOWED)
+        .withPosition(position(step + 1));
+  }
+
+  /** The trainer's bytes after a step. */
+  public byte[] position(long step) {
+    SplittableRandom random = random(step, 2);
+    byte[] position = new byte[random.nextInt(3) * 1000 + random.nextInt(100)];
+    random.nextBytes(position);
+    return position;
+  }
+
+  /** Values that bfloat16 holds exactly. */
+  private GradientValues values(StoreLayout layout, int tensor, long step, int batch) {
+    SplittableRandom random = random(step, 100L + tensor * 10L + batch);
+    long count = layout.tensors().get(tensor).count();
+    MemorySegment data = Arena.ofAuto().allocate(count * Float.BYTES, Float.BYTES);
+    for (long i = 0; i < count; i++) {
+      int bits = Float.floatToRawIntBits((float) random.nextGaussian()) & 0xFFFF0000;
+      data.set(F32, i * Float.BYTES, Float.intBitsToFloat(bits));
+    }
+    return new GradientValues(ElementType.F32, data);
+  }
+
+  private SplittableRandom random(long step, long purpose) {
+    return new SplittableRandom(seed * 0x9E3779B97F4A7C15L + step * 1_000_003 + purpose);
+  }
+}

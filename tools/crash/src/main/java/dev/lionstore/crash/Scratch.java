@@ -1,0 +1,52 @@
+package dev.lionstore.crash;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.stream.Stream;
+
+/** A folder for stores that are killed, in memory if there is room: a sync costs nothing there. */
+final class Scratch implements AutoCloseable {
+  private static final Path MEMORY = Path.of("/dev/shm");
+
+  private final Path folder;
+
+  Scratch() throws IOException {
+    this.folder =
+        Files.isWritable(MEMORY)
+            ? Files.createTempDirectory(MEMORY, "lionstore-crash-")
+            : Files.createTempDirectory("lionstore-crash-");
+  }
+
+  Path folder() {
+    return folder;
+  }
+
+  /** Copies a store's files into a new folder. */
+  static Path copy(Path from, Path to) throws IOException {
+    if (Files.exists(to)) {
+      delete(to);
+    }
+    Files.createDirectory(to);
+    try (Stream<Path> files = Files.list(from)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, to.resolve(file.getFileName()));
+      }
+    }
+    return to;
+  }
+
+  static void delete(Path directory) throws IOException {
+    try (Stream<Path> tree = Files.walk(directory)) {
+      for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(path);
+      }
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    delete(folder);
+  }
+}

@@ -1,0 +1,17 @@
+package dev.lionstore.store;
+
+/** A rule of the protocol that is broken on purpose, to see that the harness notices. */
+public enum Fault {
+  /** Nothing is broken. */
+  NONE,
+  /** A chunk is stamped when its first unit begins. */
+  STAMP_BEFORE_DATA,
+  /** Units are named without having been saved. */
+  UNIT_NOT_SAVED,
+  /** A header's slot stays valid while it is written, and its checksum is not looked at. */
+  INTENT_UNCHECKED,
+  /** Recovery applies chunks that have been applied. */
+  APPLIED_TWICE,
+  /** Stamps and units in hand of a later step than the header's are not looked at. */
+  LATER_STEP_IGNORED
+}

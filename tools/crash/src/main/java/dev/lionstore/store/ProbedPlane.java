@@ -1,0 +1,28 @@
+package dev.lionstore.store;
+
+import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.rule.Plane;
+
+/** Reports every change of a plane's first page. */
+final class ProbedPlane extends PlaneFile {
+  private final ProtocolPoints points;
+
+  ProbedPlane(MappedFile file, Plane plane, ProtocolPoints points) {
+    super(file, plane);
+    this.points = points;
+  }
+
+  @Override
+  void publish(long step) {
+    points.reached("plane: before its step");
+    super.publish(step);
+    points.reached("plane: published");
+  }
+
+  @Override
+  void expect(long mark) {
+    points.reached("plane: before its mark");
+    super.expect(mark);
+    points.reached("plane: marked");
+  }
+}

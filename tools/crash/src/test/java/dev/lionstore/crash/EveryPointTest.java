@@ -1,0 +1,75 @@
+package dev.lionstore.crash;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lionstore.GradientPlane;
+import dev.lionstore.Rounding;
+import dev.lionstore.store.Fault;
+import java.io.IOException;
+import java.util.Set;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class EveryPointTest {
+  private static final int STRIDE = 29;
+
+  private static final Set<String> POINTS =
+      Set.of(
+          "chunk: before its stamp",
+          "chunk: stamped",
+          "header: after the sync",
+          "header: before it is valid",
+          "header: before its slot is invalid",
+          "header: before the sync",
+          "header: checksum written",
+          "header: fixed fields written",
+          "header: intent written",
+          "header: it is valid",
+          "header: its slot is invalid",
+          "header: position written",
+          "plane: before its mark",
+          "plane: before its step",
+          "plane: marked",
+          "plane: published",
+          "progress: before it is cleared",
+          "progress: before its mark",
+          "progress: cleared",
+          "progress: marked",
+          "unit: before it is restored",
+          "unit: before it is saved",
+          "unit: changed",
+          "unit: half changed",
+          "unit: named",
+          "unit: restored",
+          "unit: saved");
+
+  @ParameterizedTest
+  @CsvSource({"1, F32, NEAREST, 1", "2, BF16, STOCHASTIC, 1", "3, F32, STOCHASTIC, 3"})
+  void aWriterKilledAtAnyPointAndInItsRecoveryLosesNothing(
+      long seed, GradientPlane plane, Rounding rounding, int threads) throws IOException {
+    Scenario scenario = new Scenario(seed, plane, rounding, 512);
+    try (Scratch scratch = new Scratch();
+        EveryPoint points = new EveryPoint(scenario, scratch.folder(), threads, Fault.NONE)) {
+      points.run(STRIDE);
+      assertEquals(POINTS, points.kills().keySet(), "the points at which writers were killed");
+      assertTrue(points.count() > 700, () -> points.count() + " kills");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Fault.class,
+      names = {"NONE", "LATER_STEP_IGNORED"},
+      mode = EnumSource.Mode.EXCLUDE)
+  void aPlantedFaultIsNoticed(Fault fault) throws IOException {
+    Scenario scenario = new Scenario(4, GradientPlane.F32, Rounding.STOCHASTIC, 512);
+    try (Scratch scratch = new Scratch();
+        EveryPoint points = new EveryPoint(scenario, scratch.folder(), 1, fault)) {
+      BrokenPromise broken = assertThrows(BrokenPromise.class, () -> points.run(STRIDE));
+      assertTrue(points.count() > 0, broken::getMessage);
+    }
+  }
+}
