@@ -2,6 +2,7 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.mapping.NewFolder;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsFile;
 import dev.lionstore.safetensors.SafetensorsModel;
@@ -173,7 +174,7 @@ public final class Snapshot implements StateView, AutoCloseable {
    * @param progress told the bytes verified and copied since the last call
    */
   public void restore(Path store, int chunkElements, LongConsumer progress) throws IOException {
-    StoreBuilder.requireAbsentOrEmpty(store);
+    NewFolder.requireAbsentOrEmpty(store);
     verify(progress);
     int capacity = Math.max(StoreBuilder.DEFAULT_POSITION_CAPACITY, position.length);
     try (StoreBuilder builder = StoreBuilder.create(store, layout, chunkElements, capacity)) {

@@ -3,6 +3,7 @@ package dev.lionstore.store;
 import dev.lionstore.FormatException;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.mapping.Boot;
+import dev.lionstore.mapping.NewFolder;
 import dev.lionstore.mapping.Posix;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
@@ -11,13 +12,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.util.Comparator;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.stream.Stream;
 
 /**
  * Makes a store: complete or absent. It is written beside its place and renamed when everything is
@@ -33,16 +30,11 @@ public final class StoreBuilder implements AutoCloseable {
   private static final ValueLayout.OfShort I16 =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  private final Path target;
-  private final Path partial;
-  private final StoreLock lock;
+  private final NewFolder folder;
   private final StoreFiles files;
-  private boolean finished;
 
-  private StoreBuilder(Path target, Path partial, StoreLock lock, StoreFiles files) {
-    this.target = target;
-    this.partial = partial;
-    this.lock = lock;
+  private StoreBuilder(NewFolder folder, StoreFiles files) {
+    this.folder = folder;
     this.files = files;
   }
 
@@ -63,36 +55,13 @@ public final class StoreBuilder implements AutoCloseable {
   public static StoreBuilder create(
       Path target, StoreLayout layout, int chunkElements, int positionCapacity) throws IOException {
     requireBounds(chunkElements, positionCapacity);
-    requireAbsentOrEmpty(target);
-    Path absolute = target.toAbsolutePath();
-    Path parent = Optional.ofNullable(absolute.getParent()).orElse(absolute);
-    Files.createDirectories(parent);
     LayoutFile file = new LayoutFile(UUID.randomUUID(), layout, chunkElements, positionCapacity);
-    String prefix = "." + absolute.getFileName() + ".partial-";
-    deleteAbandoned(parent, prefix);
-    Path partial = Files.createDirectory(parent.resolve(prefix + file.storeId()));
-    StoreLock lock = StoreLock.acquire(partial);
+    NewFolder folder = NewFolder.create(target);
     try {
-      return new StoreBuilder(absolute, partial, lock, StoreFiles.create(partial, file));
+      return new StoreBuilder(folder, StoreFiles.create(folder.path(), file));
     } catch (IOException | RuntimeException | Error e) {
-      try (lock) {
-        deleteTree(partial);
-      }
-      throw e;
-    }
-  }
-
-  /** Deletes what builders have left that were killed: nobody holds its lock. */
-  private static void deleteAbandoned(Path parent, String prefix) throws IOException {
-    try (Stream<Path> entries = Files.list(parent)) {
-      for (Path entry : entries.toList()) {
-        if (entry.getFileName().toString().startsWith(prefix)) {
-          try (StoreLock _ = StoreLock.acquire(entry)) {
-            deleteTree(entry);
-          } catch (StoreBusyException e) {
-            // Another builder for the same place is at work; the slower one will be refused.
-          }
-        }
+      try (folder) {
+        throw e;
       }
     }
   }
@@ -110,26 +79,6 @@ public final class StoreBuilder implements AutoCloseable {
     }
   }
 
-  /**
-   * Checks that something new can be made here.
-   *
-   * @throws FileAlreadyExistsException if it is there already and not an empty folder
-   */
-  public static void requireAbsentOrEmpty(Path target) throws IOException {
-    if (!Files.exists(target)) {
-      return;
-    }
-    if (Files.isDirectory(target)) {
-      try (Stream<Path> entries = Files.list(target)) {
-        if (entries.findAny().isEmpty()) {
-          return;
-        }
-      }
-    }
-    throw new FileAlreadyExistsException(
-        target.toString(), null, "already exists and is not an empty folder; choose another place");
-  }
-
   /** What the store will hold. */
   public StoreLayout layout() {
     return files.layout().layout();
@@ -137,7 +86,7 @@ public final class StoreBuilder implements AutoCloseable {
 
   /** The folder in which the store is being made: for files that are to be carried along. */
   public Path directory() {
-    return partial;
+    return folder.path();
   }
 
   /** A tensor's values in a plane, writable, valid until this is finished or closed. */
@@ -190,12 +139,8 @@ public final class StoreBuilder implements AutoCloseable {
     files.header().publish(header);
     files.force();
     files.close();
-    Posix.syncTree(partial);
-    requireAbsentOrEmpty(target);
-    Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
-    finished = true;
-    lock.close();
-    Posix.sync(Optional.ofNullable(target.getParent()).orElse(target));
+    Posix.syncTree(folder.path());
+    folder.publish();
   }
 
   private static Header cleanHeader(long step, byte[] position) {
@@ -205,20 +150,8 @@ public final class StoreBuilder implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    if (!finished) {
-      finished = true;
-      try (lock;
-          files) {
-        deleteTree(partial);
-      }
-    }
-  }
-
-  private static void deleteTree(Path directory) throws IOException {
-    try (Stream<Path> tree = Files.walk(directory)) {
-      for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
+    try (folder) {
+      files.close();
     }
   }
 }

@@ -9,7 +9,6 @@ import dev.lionstore.mapping.Posix;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

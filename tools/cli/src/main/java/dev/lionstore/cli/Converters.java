@@ -2,6 +2,8 @@ package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.regex.Matcher;
@@ -31,6 +33,66 @@ final class Converters {
     public GradientPlane convert(String text) {
       return constant(GradientPlane.class, text);
     }
+  }
+
+  /** A path; an empty one would mean the working folder without anybody having said so. */
+  static final class OfPath implements ITypeConverter<Path> {
+    @Override
+    public Path convert(String text) {
+      if (text.isBlank()) {
+        throw new TypeConversionException("the path is empty");
+      }
+      try {
+        return Path.of(text);
+      } catch (InvalidPathException e) {
+        throw new TypeConversionException("'" + text + "' is no path: " + e.getReason());
+      }
+    }
+  }
+
+  /** A number as people write it: Java's suffixes, hexadecimal and words are none. */
+  static final class OfDouble implements ITypeConverter<Double> {
+    private static final Pattern NUMBER =
+        Pattern.compile("[-+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][-+]?[0-9]+)?");
+
+    @Override
+    public Double convert(String text) {
+      double value = NUMBER.matcher(text).matches() ? Double.parseDouble(text) : Double.NaN;
+      if (!Double.isFinite(value)) {
+        throw new TypeConversionException(
+            "'" + text + "' is no finite number, expected for instance 0.1 or 1e-4");
+      }
+      return value;
+    }
+  }
+
+  /** A whole number of 32 bits. */
+  static final class OfInt implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      return Math.toIntExact(whole(text, Integer.MIN_VALUE, Integer.MAX_VALUE));
+    }
+  }
+
+  /** A whole number of 64 bits. */
+  static final class OfLong implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String text) {
+      return whole(text, Long.MIN_VALUE, Long.MAX_VALUE);
+    }
+  }
+
+  private static long whole(String text, long low, long high) {
+    try {
+      long value = Long.parseLong(text);
+      if (value >= low && value <= high) {
+        return value;
+      }
+    } catch (NumberFormatException e) {
+      // Said below, with the bounds.
+    }
+    throw new TypeConversionException(
+        "'" + text + "' is no whole number from " + low + " to " + high);
   }
 
   /** A regular expression. */

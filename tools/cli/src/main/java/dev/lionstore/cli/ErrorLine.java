@@ -48,7 +48,8 @@ final class ErrorLine {
       case NoSuchFileException _ -> "no such file";
       case AccessDeniedException _ -> "permission denied";
       case FileAlreadyExistsException _ ->
-          Objects.requireNonNullElse(failure.getReason(), "exists already");
+          Objects.requireNonNullElse(
+              failure.getReason(), "a file of that name exists already; choose another place");
       case DirectoryNotEmptyException _ -> "the folder is not empty";
       case NotDirectoryException _ -> "not a folder";
       default -> explained(Objects.requireNonNullElse(failure.getReason(), "failed"));

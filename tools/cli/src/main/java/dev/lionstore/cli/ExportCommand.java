@@ -32,7 +32,7 @@ final class ExportCommand implements Callable<Integer> {
       names = "--max-shard-size",
       paramLabel = "SIZE",
       converter = Converters.OfBytes.class,
-      description = "The largest file, for instance 5GB (default).")
+      description = "The largest file, in bytes or for instance 500MB (default: 5GB).")
   private long maxShardBytes = ModelExport.DEFAULT_SHARD_BYTES;
 
   @Override

@@ -12,6 +12,7 @@ import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -60,7 +61,10 @@ final class ImportCommand implements Callable<Integer> {
       description = "How momentum is rounded (default: nearest).")
   private Rounding rounding = Rounding.NEAREST;
 
-  @Option(names = "--seed", description = "The seed of stochastic rounding (default: 0).")
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "The seed of stochastic rounding (default: 0).")
   private long seed;
 
   @Option(
@@ -74,12 +78,13 @@ final class ImportCommand implements Callable<Integer> {
       exclusive = false,
       multiplicity = "0..*",
       heading = "%nParameter groups, repeated; the first that matches wins:%n")
-  private List<Group> groups = List.of();
+  private List<Group> groups = new ArrayList<>(); // picocli adds to it
 
   @Option(
       names = "--chunk-elements",
       paramLabel = "N",
-      description = "The unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
+      description =
+          "Elements of a unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
   private int chunkElements = StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
 
   @Option(names = "--json", description = "Print the result as JSON.")
@@ -123,15 +128,7 @@ final class ImportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    ImportOptions options =
-        new ImportOptions(
-            Optional.ofNullable(gradientPlane),
-            rounding,
-            seed,
-            groups.stream().map(Group::rule).toList(),
-            frozen,
-            chunkElements,
-            StoreBuilder.DEFAULT_POSITION_CAPACITY);
+    ImportOptions options = Usage.of(spec, this::options);
     StoreLayout layout =
         Terminal.show(
             "import", modelBytes(), progress -> ModelImport.run(model, store, options, progress));
@@ -158,6 +155,17 @@ final class ImportCommand implements Callable<Integer> {
                 + result.rounding()
                 + ")");
     return 0;
+  }
+
+  private ImportOptions options() {
+    return new ImportOptions(
+        Optional.ofNullable(gradientPlane),
+        rounding,
+        seed,
+        groups.stream().map(Group::rule).toList(),
+        frozen,
+        chunkElements,
+        StoreBuilder.DEFAULT_POSITION_CAPACITY);
   }
 
   private long modelBytes() throws IOException {

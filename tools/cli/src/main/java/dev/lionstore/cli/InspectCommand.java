@@ -12,8 +12,6 @@ import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -90,12 +88,10 @@ final class InspectCommand implements Callable<Integer> {
                 "whole; lionstore verify checks every byte");
         print(state("snapshot", condition, snapshot, snapshot.fileBytes()));
       }
-    } else if (Files.exists(path)) {
-      try (SafetensorsModel model = SafetensorsModel.open(path)) {
+    } else {
+      try (SafetensorsModel model = Source.model(path)) {
         print(model(model));
       }
-    } else {
-      throw new NoSuchFileException(path.toString());
     }
     return 0;
   }

@@ -1,6 +1,7 @@
 package dev.lionstore.cli;
 
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -17,6 +18,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
+      TrainCommand.class,
       ImportCommand.class,
       StepCommand.class,
       InspectCommand.class,
@@ -25,8 +27,7 @@ import picocli.CommandLine.Spec;
       SnapshotCommand.class,
       RestoreCommand.class,
       VerifyCommand.class,
-      RecoverCommand.class,
-      TrainCommand.class
+      RecoverCommand.class
     },
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {
@@ -46,7 +47,17 @@ public final class Main implements Runnable {
   }
 
   static CommandLine commandLine() {
-    return new CommandLine(new Main())
+    CommandLine line = new CommandLine(new Main());
+    line.getSubcommands().values().stream()
+        .map(CommandLine::getCommandSpec)
+        .forEach(command -> command.versionProvider(new Version()));
+    return line.registerConverter(Path.class, new Converters.OfPath())
+        .registerConverter(Double.class, new Converters.OfDouble())
+        .registerConverter(double.class, new Converters.OfDouble())
+        .registerConverter(Integer.class, new Converters.OfInt())
+        .registerConverter(int.class, new Converters.OfInt())
+        .registerConverter(Long.class, new Converters.OfLong())
+        .registerConverter(long.class, new Converters.OfLong())
         .setParameterExceptionHandler((exception, arguments) -> refuse(exception))
         .setExecutionExceptionHandler(
             (exception, command, result) -> fail(exception, command.getErr()));
@@ -58,14 +69,7 @@ public final class Main implements Runnable {
   }
 
   private static int refuse(ParameterException exception) {
-    CommandLine command = exception.getCommandLine();
-    command
-        .getErr()
-        .println(
-            ErrorLine.of(exception)
-                + " (see "
-                + command.getCommandSpec().qualifiedName()
-                + " --help)");
+    exception.getCommandLine().getErr().println(Usage.line(exception));
     return ExitCode.USAGE;
   }
 

@@ -26,6 +26,7 @@ final class RecoverCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    Source.requireStore(store);
     Condition found;
     try (StoreReader reader = StoreReader.open(store)) {
       found = reader.condition();

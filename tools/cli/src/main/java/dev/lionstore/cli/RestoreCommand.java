@@ -33,7 +33,8 @@ final class RestoreCommand implements Callable<Integer> {
   @Option(
       names = "--chunk-elements",
       paramLabel = "N",
-      description = "The unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
+      description =
+          "Elements of a unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
   private int chunkElements = StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
 
   @Override

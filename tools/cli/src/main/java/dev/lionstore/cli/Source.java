@@ -51,10 +51,7 @@ final class Source {
     if (StoreReader.isStore(path) || Snapshot.isSnapshot(path)) {
       return withState(path, onState);
     }
-    if (!Files.exists(path)) {
-      throw new NoSuchFileException(path.toString());
-    }
-    try (SafetensorsModel model = SafetensorsModel.open(path)) {
+    try (SafetensorsModel model = model(path)) {
       return onModel.run(model);
     }
   }
@@ -87,6 +84,28 @@ final class Source {
       throw notOne(path, "a snapshot or a folder of snapshots");
     }
     return inside.getLast();
+  }
+
+  /** Refuses what is no store, before anybody looks for its files. */
+  static void requireStore(Path path) throws FileSystemException {
+    if (!StoreReader.isStore(path)) {
+      throw notOne(path, "a store: it has no file \"layout\"");
+    }
+  }
+
+  /** Opens a plain model; a folder of snapshots is none. */
+  static SafetensorsModel model(Path path) throws IOException {
+    if (!Files.exists(path)) {
+      throw new NoSuchFileException(path.toString());
+    }
+    List<Path> snapshots = Snapshot.list(path);
+    if (!snapshots.isEmpty()) {
+      throw new FileSystemException(
+          path.toString(),
+          null,
+          "is a folder of snapshots; name one of them, for instance " + snapshots.getLast());
+    }
+    return SafetensorsModel.open(path);
   }
 
   private static FileSystemException notOne(Path path, String expected) {

@@ -14,13 +14,14 @@ import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
+import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoreUnusableException;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -28,6 +29,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -55,22 +57,36 @@ final class StepCommand implements Callable<Integer> {
           "A safetensors file, index or folder with a gradient (F32, F16, BF16) per tensor.")
   private Path gradients = Path.of("");
 
-  @Option(names = "--lr", required = true, description = "The learning rate.")
+  @Option(
+      names = "--lr",
+      required = true,
+      paramLabel = "X",
+      description = "The learning rate, at least 0.")
   private double learningRate;
 
-  @Option(names = "--weight-decay", description = "Decoupled weight decay (default: 0).")
+  @Option(
+      names = "--weight-decay",
+      paramLabel = "X",
+      description = "Decoupled weight decay (default: 0).")
   private double weightDecay;
 
-  @Option(names = "--beta1", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--beta1",
+      paramLabel = "X",
+      description =
+          "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
   private double beta1 = LionConfig.defaults().beta1();
 
-  @Option(names = "--beta2", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--beta2",
+      paramLabel = "X",
+      description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
   private double beta2 = LionConfig.defaults().beta2();
 
   @Option(
       names = "--clip-norm",
       paramLabel = "X",
-      description = "Clip the gradients to this global norm.")
+      description = "Clip the gradients to this global norm, above 0 (default: not clipped).")
   private @Nullable Double clipNorm;
 
   @Option(
@@ -93,20 +109,26 @@ final class StepCommand implements Callable<Integer> {
   @Option(
       names = "--backend",
       paramLabel = "auto|scalar|vector",
-      description = "What computes the step (default: auto).")
+      description = "What computes the step (default: auto); changes no bit.")
   private String backend = Kernels.AUTO;
 
-  @Option(names = "--threads", paramLabel = "N", description = "Default: all cores.")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "How many threads step (default: all cores); changes no bit.")
   private int threads = StoreOptions.defaults().threads();
 
   @Option(
       names = "--rounding",
       paramLabel = "nearest|stochastic",
       converter = Converters.OfRounding.class,
-      description = "Instead of the store's.")
+      description = "How momentum is rounded (default: the store's).")
   private @Nullable Rounding rounding;
 
-  @Option(names = "--seed", description = "Of stochastic rounding, instead of the store's.")
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "The seed of stochastic rounding (default: the store's).")
   private @Nullable Long seed;
 
   @Option(
@@ -124,9 +146,13 @@ final class StepCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    StepRequest request = request();
-    try (SafetensorsModel values = SafetensorsModel.open(gradients);
-        StateStore opened = open()) {
+    byte[] positionBytes = position();
+    StoreOptions options = Usage.of(spec, () -> new StoreOptions(backend, threads));
+    Usage.requirePositive(spec, "--micro-batches", microBatches);
+    StepRequest request = Usage.of(spec, () -> request(positionBytes));
+    Source.requireStore(store);
+    try (SafetensorsModel values = Source.model(gradients);
+        StateStore opened = open(options)) {
       long begin = System.nanoTime();
       put(values, opened);
       StepResult result = opened.step(request);
@@ -135,18 +161,37 @@ final class StepCommand implements Callable<Integer> {
     }
   }
 
-  private StateStore open() throws IOException {
+  private StateStore open(StoreOptions options) throws IOException {
     try {
-      return StateStore.open(store, new StoreOptions(backend, threads));
+      return StateStore.open(store, options);
     } catch (StoreUnusableException e) {
       throw Source.withOffer(store, e);
     }
   }
 
-  private StepRequest request() throws IOException {
+  private byte[] position() throws IOException {
+    Path file = position;
+    if (file == null) {
+      return new byte[0];
+    }
+    if (Files.isDirectory(file)) {
+      throw new FileSystemException(file.toString(), null, "is a folder, expected a file");
+    }
+    if (Files.size(file) > StoreBuilder.DEFAULT_POSITION_CAPACITY) {
+      throw new FileSystemException(
+          file.toString(),
+          null,
+          "has "
+              + Files.size(file)
+              + " bytes, expected at most "
+              + StoreBuilder.DEFAULT_POSITION_CAPACITY);
+    }
+    return Files.readAllBytes(file);
+  }
+
+  private StepRequest request(byte[] positionBytes) {
     Double clip = clipNorm;
     Long ownSeed = seed;
-    Path file = position;
     return new StepRequest(
         new LionConfig(beta1, beta2, weightDecay),
         learningRate,
@@ -156,32 +201,46 @@ final class StepCommand implements Callable<Integer> {
         Optional.ofNullable(rounding),
         ownSeed == null ? OptionalLong.empty() : OptionalLong.of(ownSeed),
         allowMissing ? StepRequest.Missing.ALLOWED : StepRequest.Missing.REFUSED,
-        file == null ? new byte[0] : Files.readAllBytes(file));
+        positionBytes);
   }
 
   private void put(SafetensorsModel values, StateStore opened) throws IOException {
     List<TensorSpec> tensors = opened.layout().tensors();
-    Set<String> known = new HashSet<>();
+    requireKnown(values, tensors);
     for (int t = 0; t < tensors.size(); t++) {
-      TensorSpec tensor = tensors.get(t);
-      known.add(tensor.name());
-      Optional<TensorEntry> entry = values.tensor(tensor.name());
+      String name = tensors.get(t).name();
+      Optional<TensorEntry> entry = values.tensor(name);
       if (entry.isPresent()) {
-        requireFits(tensor, entry.get());
+        requireFits(tensors.get(t), entry.get());
         opened.putGradient(
-            t,
-            new GradientValues(
-                ModelImport.elementType(entry.get().type()), values.data(tensor.name())));
+            t, new GradientValues(ModelImport.elementType(entry.get().type()), values.data(name)));
+      } else if (tensors.get(t).trainable() && !allowMissing) {
+        throw new FormatException(
+            gradients,
+            "tensor "
+                + name
+                + " has no gradient; --allow-missing leaves tensors without one as they are");
       }
     }
+  }
+
+  private void requireKnown(SafetensorsModel values, List<TensorSpec> tensors)
+      throws FormatException {
+    Set<String> known = tensors.stream().map(TensorSpec::name).collect(Collectors.toSet());
     for (TensorEntry entry : values.tensors()) {
       if (!known.contains(entry.name())) {
-        throw new FormatException(gradients, "tensor " + entry.name() + " is not in the store");
+        throw new FormatException(
+            gradients,
+            "tensor " + entry.name() + " is not in the store; see lionstore inspect --tensors");
       }
     }
   }
 
   private void requireFits(TensorSpec tensor, TensorEntry entry) throws FormatException {
+    if (!tensor.trainable()) {
+      throw new FormatException(
+          gradients, "tensor " + tensor.name() + " is frozen in the store; leave its gradient out");
+    }
     if (!entry.shape().equals(tensor.shape())) {
       throw new FormatException(
           gradients, "tensor " + tensor.name() + ", shape", entry.shape(), tensor.shape());

@@ -4,6 +4,7 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoreReader;
 import dev.lionstore.trainer.Corpus;
 import dev.lionstore.trainer.LossCurve;
 import dev.lionstore.trainer.ModelShape;
@@ -43,6 +44,8 @@ import picocli.CommandLine.Spec;
       "Run the same command again after a kill and it goes on exactly where it was."
     })
 final class TrainCommand implements Callable<Integer> {
+  private static final int HELD_OUT_WINDOWS = 64;
+
   @Spec private CommandSpec spec;
 
   @Parameters(
@@ -60,13 +63,13 @@ final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--store",
       paramLabel = "DIR",
-      description = "Default: store in the run's folder.")
+      description = "Where the state is (default: store in the run's folder).")
   private @Nullable Path store;
 
   @Option(
       names = "--snapshots",
       paramLabel = "DIR",
-      description = "Default: snapshots in the run's folder.")
+      description = "Where the snapshots are (default: snapshots in the run's folder).")
   private @Nullable Path snapshots;
 
   @Option(
@@ -84,10 +87,13 @@ final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--sample",
       paramLabel = "BYTES",
-      description = "How much text is generated at the end (default: ${DEFAULT-VALUE}).")
+      description = "How many bytes of text are generated at the end (default: ${DEFAULT-VALUE}).")
   private int sampleBytes = 400;
 
-  @Option(names = "--threads", paramLabel = "N", description = "Default: all cores.")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "How many threads work (default: all cores); changes no bit.")
   private int threads = StoreOptions.defaults().threads();
 
   @Mixin private RunOptions options;
@@ -99,58 +105,104 @@ final class TrainCommand implements Callable<Integer> {
   static final class RunOptions {
     private static final ModelShape SHAPE = ModelShape.defaults();
 
-    @Option(names = "--steps", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--steps",
+        paramLabel = "N",
+        description = "How many steps the run has (default: ${DEFAULT-VALUE}).")
     private long steps = 600;
 
-    @Option(names = "--batch", description = "Windows per step (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--batch",
+        paramLabel = "N",
+        description = "Windows of text per step (default: ${DEFAULT-VALUE}).")
     private int batch = 16;
 
-    @Option(names = "--lr", description = "Peak learning rate (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--lr",
+        paramLabel = "X",
+        description = "Peak learning rate (default: ${DEFAULT-VALUE}).")
     private double learningRate = 1e-3;
 
-    @Option(names = "--warm-up", description = "Steps (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--warm-up",
+        paramLabel = "N",
+        description = "Steps until the peak (default: ${DEFAULT-VALUE}).")
     private long warmUp = 50;
 
     @Option(
         names = "--lr-floor",
-        description = "Where the cosine ends, of the peak (default: ${DEFAULT-VALUE}).")
+        paramLabel = "X",
+        description =
+            "Where the cosine ends, as a fraction of the peak (default: ${DEFAULT-VALUE}).")
     private double floor = 0.1;
 
-    @Option(names = "--beta1", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--beta1",
+        paramLabel = "X",
+        description =
+            "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
     private double beta1 = 0.95;
 
-    @Option(names = "--beta2", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--beta2",
+        paramLabel = "X",
+        description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
     private double beta2 = 0.98;
 
-    @Option(names = "--weight-decay", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--weight-decay",
+        paramLabel = "X",
+        description = "Decoupled weight decay (default: ${DEFAULT-VALUE}).")
     private double weightDecay = 0.1;
 
-    @Option(names = "--clip-norm", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--clip-norm",
+        paramLabel = "X",
+        description = "The global norm that gradients are clipped to (default: ${DEFAULT-VALUE}).")
     private double clipNorm = 1;
 
-    @Option(names = "--seed", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--seed",
+        paramLabel = "N",
+        description = "The seed of weights, data order and rounding (default: ${DEFAULT-VALUE}).")
     private long seed = 1;
 
-    @Option(names = "--layers", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--layers",
+        paramLabel = "N",
+        description = "Blocks of the model (default: ${DEFAULT-VALUE}).")
     private int layers = SHAPE.layers();
 
-    @Option(names = "--heads", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--heads",
+        paramLabel = "N",
+        description = "Attention heads per block (default: ${DEFAULT-VALUE}).")
     private int heads = SHAPE.heads();
 
-    @Option(names = "--width", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--width",
+        paramLabel = "N",
+        description =
+            "Elements per position, a multiple of twice the heads (default: ${DEFAULT-VALUE}).")
     private int width = SHAPE.width();
 
-    @Option(names = "--feed-forward", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--feed-forward",
+        paramLabel = "N",
+        description = "Elements per position inside the feed-forward (default: ${DEFAULT-VALUE}).")
     private int feedForward = SHAPE.feedForward();
 
-    @Option(names = "--context", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--context",
+        paramLabel = "N",
+        description = "Bytes that the model sees at once (default: ${DEFAULT-VALUE}).")
     private int context = SHAPE.context();
 
     @Option(
         names = "--rounding",
         paramLabel = "nearest|stochastic",
         converter = Converters.OfRounding.class,
-        description = "Of momentum (default: nearest).")
+        description = "How momentum is rounded (default: nearest).")
     private Rounding rounding = Rounding.NEAREST;
 
     @Option(
@@ -196,17 +248,16 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    TrainingSettings settings = options.settings();
+    TrainingSettings settings = Usage.of(spec, options::settings);
     RunFolder folder =
         new RunFolder(
             run,
             Optional.ofNullable(store).orElse(run.resolve("store")),
             Optional.ofNullable(snapshots).orElse(run.resolve("snapshots")));
-    TrainingRun.Schedule schedule =
-        new TrainingRun.Schedule(threads, snapshotEvery, evaluateEvery, 64, sampleBytes);
-    Corpus corpus = Corpus.of(text(folder), settings.shape().context());
-    try (Show show = new Show(settings, evaluateEvery);
-        TrainingRun training = TrainingRun.open(folder, settings, schedule, corpus, show)) {
+    TrainingRun.Schedule schedule = Usage.of(spec, this::schedule);
+    Text text = text(folder);
+    try (Show show = new Show(settings, evaluateEvery, spec.commandLine().getErr());
+        TrainingRun training = open(folder, settings, schedule, text, show)) {
       show.begin(training.step());
       TrainingRun.Outcome outcome = training.run();
       show.end();
@@ -215,22 +266,68 @@ final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
+  private TrainingRun.Schedule schedule() {
+    return new TrainingRun.Schedule(
+        threads, snapshotEvery, evaluateEvery, HELD_OUT_WINDOWS, sampleBytes);
+  }
+
+  /**
+   * What is learned from.
+   *
+   * @param isNew whether the run has not kept it yet
+   */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  private record Text(byte[] bytes, boolean isNew) {}
+
+  /** Opens a run; what cannot begin leaves nothing that a later beginning would stumble over. */
+  private TrainingRun open(
+      RunFolder folder,
+      TrainingSettings settings,
+      TrainingRun.Schedule schedule,
+      Text text,
+      TrainingRun.Listener show)
+      throws IOException {
+    Corpus corpus = Usage.of(spec, () -> Corpus.of(text.bytes(), settings.shape().context()));
+    boolean isNewFolder = !Files.exists(folder.root());
+    try {
+      if (text.isNew()) {
+        folder.writeText(text.bytes());
+      }
+      return TrainingRun.open(folder, settings, schedule, corpus, show);
+    } catch (IOException | RuntimeException | Error e) {
+      if (text.isNew() && !StoreReader.isStore(folder.store())) {
+        takeBack(folder, isNewFolder);
+      }
+      throw e;
+    }
+  }
+
+  private static void takeBack(RunFolder folder, boolean isNewFolder) {
+    try {
+      Files.deleteIfExists(folder.text());
+      Files.deleteIfExists(folder.root().resolve("text.bin.new"));
+      if (isNewFolder) {
+        Files.deleteIfExists(folder.root());
+      }
+    } catch (IOException e) {
+      // What stopped the run is what the user should read.
+    }
+  }
+
   /** A run keeps the text that it began with; text named anew is held against it when it opens. */
-  private byte[] text(RunFolder folder) throws IOException {
+  private Text text(RunFolder folder) throws IOException {
     Optional<byte[]> begun = folder.readText();
     if (begun.isPresent() && texts.isEmpty()) {
-      return begun.get();
+      return new Text(begun.get(), false);
     }
     byte[] named = TextFiles.read(texts.isEmpty() ? TextFiles.ofProject(project()) : texts);
-    if (begun.isEmpty()) {
-      folder.writeText(named);
-    } else if (!Arrays.equals(named, begun.get())) {
+    if (begun.isPresent() && !Arrays.equals(named, begun.get())) {
       throw new IOException(
           folder.text()
               + ": the run began with other text than is named now; leave the text out to go on, or"
               + " choose another --run");
     }
-    return named;
+    return new Text(named, begun.isEmpty());
   }
 
   private static Path project() throws IOException {
@@ -241,12 +338,12 @@ final class TrainCommand implements Callable<Integer> {
     return Path.of(root);
   }
 
-  private static String draw(TrainingRun training, RunFolder folder) {
+  private String draw(TrainingRun training, RunFolder folder) {
     try {
       training.draw();
       return folder.chart().toString();
     } catch (IOException e) {
-      System.err.println(ErrorLine.of(e));
+      spec.commandLine().getErr().println(ErrorLine.of(e));
       return "none";
     }
   }
@@ -308,11 +405,13 @@ final class TrainCommand implements Callable<Integer> {
   private static final class Show implements TrainingRun.Listener, AutoCloseable {
     private final TrainingSettings settings;
     private final long every;
+    private final PrintWriter err;
     private @Nullable ProgressBar bar;
 
-    Show(TrainingSettings settings, long every) {
+    Show(TrainingSettings settings, long every, PrintWriter err) {
       this.settings = settings;
       this.every = every;
+      this.err = err;
     }
 
     void begin(long step) {
@@ -334,7 +433,7 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public void say(String sentence) {
-      System.err.println("lionstore: " + sentence);
+      err.println("lionstore: " + sentence);
     }
 
     @Override
@@ -350,7 +449,7 @@ final class TrainCommand implements Callable<Integer> {
             String.format(
                 Locale.ROOT, " %.3f bits/byte%s", row.training().orElse(Double.NaN), heldOut));
       } else if (row.step() % every == 0 || result.step() == settings.steps()) {
-        System.err.printf(
+        err.printf(
             Locale.ROOT,
             "step %d of %d: %.3f bits per byte%s, norm %.3f, %.0f tokens/s%n",
             result.step(),
