@@ -66,7 +66,7 @@ class ReadmeTest {
   void theExampleIsTheOneInTheReadme() throws IOException {
     String test = Files.readString(SELF);
     String code = test.substring(test.indexOf("// begin\n") + 9, test.indexOf("        // end\n"));
-    String example = code.stripIndent().stripTrailing();
+    String example = code.stripTrailing().stripIndent();
     assertTrue(
         Files.readString(ROOT.resolve("README.md")).contains(example),
         () -> "README.md lacks:\n" + example);
