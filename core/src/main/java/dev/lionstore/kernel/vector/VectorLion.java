@@ -28,13 +28,15 @@ final class VectorLion implements Kernel.Stepper {
   /** What slices are rounded up to: the elements that share hashes; divides the padding. */
   private static final int GRANULE = 32;
 
-  /** The hashes that a granule shares. */
+  /** The hashes of a granule: one serves two elements, so far apart. */
   private static final int HASHES = GRANULE / 2;
 
   private static final int[] LANE_PRODUCTS =
-      IntStream.range(0, HASHES).map(lane -> lane * StochasticBits.GOLDEN_32).toArray();
+      IntStream.range(0, 2 * Lanes.COUNT).map(lane -> lane * StochasticBits.GOLDEN_32).toArray();
 
-  private final int[] random16 = new int[Kernel.MAX_SLICE];
+  /** With room for what a last odd vector of hashes gives in excess. */
+  private final int[] random16 = new int[Kernel.MAX_SLICE + GRANULE];
+
   private final float[] gradient = new float[Kernel.MAX_SLICE];
   private final GradientNorm norm = new GradientNorm();
 
@@ -58,7 +60,7 @@ final class VectorLion implements Kernel.Stepper {
       case STOCHASTIC -> {
         long counter = StochasticBits.counter(from);
         long key = StochasticBits.keyForCounter(tensor.noiseKey(), counter);
-        randomBits(random16, padded, (int) counter, (int) key, (int) (key >>> 32));
+        randomBits(random16, padded / 2, (int) counter, (int) key, (int) (key >>> 32));
         stepMomentumStochastic(gradient, random16, momentum, from, padded, k.b2(), k.o2());
       }
     }
@@ -138,25 +140,40 @@ final class VectorLion implements Kernel.Stepper {
   }
 
   /**
-   * One hash serves two elements, 16 apart. What a lane adds to the counter is multiplied
-   * beforehand; besides a multiplication, that saves C2 the calls after which it boxed.
+   * One hash serves two elements, {@link #HASHES} apart. What a lane adds to the counter is
+   * multiplied beforehand. Two vectors at once make the body longer than C2's FreqInlineSize (325
+   * bytes), on purpose: where C2 inlined it into its caller, it boxed, 6 bytes per parameter
+   * (tools/benchmarks/BENCHMARKS.md).
+   *
+   * @param count of hashes, a multiple of {@link #HASHES}
    */
   private static void randomBits(int[] random16, int count, int counter, int keyLow, int keyHigh) {
-    for (int i = 0; i < count / 2; i += Lanes.COUNT) {
-      int lane = i % HASHES;
-      int first = (counter + i - lane) * StochasticBits.GOLDEN_32 + keyLow;
-      IntVector h =
-          IntVector.fromArray(Lanes.I32, LANE_PRODUCTS, lane)
+    for (int i = 0; i < count; i += 2 * Lanes.COUNT) {
+      int first = (counter + i) * StochasticBits.GOLDEN_32 + keyLow;
+      IntVector a =
+          IntVector.fromArray(Lanes.I32, LANE_PRODUCTS, 0)
               .add(first)
               .lanewise(VectorOperators.XOR, keyHigh);
-      h = h.lanewise(VectorOperators.XOR, h.lanewise(VectorOperators.LSHR, 16));
-      h = h.mul(StochasticBits.FMIX_1);
-      h = h.lanewise(VectorOperators.XOR, h.lanewise(VectorOperators.LSHR, 13));
-      h = h.mul(StochasticBits.FMIX_2);
-      h = h.lanewise(VectorOperators.XOR, h.lanewise(VectorOperators.LSHR, 16));
-      int element = 2 * i - lane;
-      h.and(0xFFFF).intoArray(random16, element);
-      h.lanewise(VectorOperators.LSHR, 16).intoArray(random16, element + HASHES);
+      IntVector b =
+          IntVector.fromArray(Lanes.I32, LANE_PRODUCTS, Lanes.COUNT)
+              .add(first)
+              .lanewise(VectorOperators.XOR, keyHigh);
+      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
+      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 16));
+      a = a.mul(StochasticBits.FMIX_1);
+      b = b.mul(StochasticBits.FMIX_1);
+      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 13));
+      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 13));
+      a = a.mul(StochasticBits.FMIX_2);
+      b = b.mul(StochasticBits.FMIX_2);
+      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
+      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 16));
+      int toA = 2 * i - i % HASHES;
+      a.and(0xFFFF).intoArray(random16, toA);
+      a.lanewise(VectorOperators.LSHR, 16).intoArray(random16, toA + HASHES);
+      int toB = 2 * (i + Lanes.COUNT) - (i + Lanes.COUNT) % HASHES;
+      b.and(0xFFFF).intoArray(random16, toB);
+      b.lanewise(VectorOperators.LSHR, 16).intoArray(random16, toB + HASHES);
     }
   }
 }
