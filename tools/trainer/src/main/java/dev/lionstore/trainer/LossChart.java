@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -111,7 +112,8 @@ public final class LossChart {
   }
 
   private static void style(XYChart chart) {
-    chart.getStyler().setXAxisMaxLabelCount(11);
+    // XChart sets ticks so densely that longer labels touch.
+    chart.getStyler().setXAxisTickLabelsFormattingFunction(LossChart::shortLabel);
     chart
         .getStyler()
         .setLegendPosition(LegendPosition.InsideNE)
@@ -123,10 +125,16 @@ public final class LossChart {
     chart
         .getStyler()
         .setAxisTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 17))
-        .setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 14))
+        .setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 12))
         .setPlotGridLinesColor(GRID)
         .setPlotBorderVisible(false)
         .setMarkerSize(7);
+  }
+
+  private static String shortLabel(double step) {
+    return step < 10_000
+        ? String.format(Locale.ROOT, "%.0f", step)
+        : String.format(Locale.ROOT, "%.1fk", step / 1_000);
   }
 
   /** The mean of what surrounds each value; early on, where the loss falls, of fewer values. */
