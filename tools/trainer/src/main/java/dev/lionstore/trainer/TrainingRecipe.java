@@ -32,7 +32,7 @@ public record TrainingRecipe(
    * held out: 2.57 bits per byte; 2.71 and 2.69 with a learning rate of 7e-4 and 3e-4.
    */
   public static TrainingRecipe defaults() {
-    return new TrainingRecipe(1_500, 8, 5e-4, 1, 0.9, 0.99);
+    return new TrainingRecipe(1_000, 8, 5e-4, 1, 0.9, 0.99);
   }
 
   /** Warm-up for a tenth of the steps, at most a hundred, then a cosine down to a tenth. */
