@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -86,7 +87,7 @@ public final class LossChart {
     List<Double> steps = steps(rows);
     List<Double> losses = rows.stream().map(row -> row.training().orElseThrow()).toList();
     line(chart.addSeries("training, single batches", steps, losses), SINGLE_BATCH, 1f);
-    line(chart.addSeries("training, smoothed", uneven(steps), smooth(losses)), TRAINING, 2.5f);
+    line(chart.addSeries("training, smoothed", steps, smooth(losses)), TRAINING, 2.5f);
   }
 
   private static void addHeldOut(XYChart chart, List<LossCurve.Row> rows) {
@@ -111,7 +112,8 @@ public final class LossChart {
   }
 
   private static void style(XYChart chart) {
-    chart.getStyler().setXAxisMaxLabelCount(11);
+    // XChart sets ticks so densely that longer labels touch.
+    chart.getStyler().setXAxisTickLabelsFormattingFunction(LossChart::shortLabel);
     chart
         .getStyler()
         .setLegendPosition(LegendPosition.InsideNE)
@@ -123,17 +125,16 @@ public final class LossChart {
     chart
         .getStyler()
         .setAxisTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 17))
-        .setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 14))
+        .setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 12))
         .setPlotGridLinesColor(GRID)
         .setPlotBorderVisible(false)
         .setMarkerSize(7);
   }
 
-  /** XChart labels evenly spaced values at odd multiples of their spacing, others at round ones. */
-  private static List<Double> uneven(List<Double> steps) {
-    List<Double> shifted = new ArrayList<>(steps);
-    shifted.set(0, steps.getFirst() + 1e-3);
-    return shifted;
+  private static String shortLabel(double step) {
+    return step < 10_000
+        ? String.format(Locale.ROOT, "%.0f", step)
+        : String.format(Locale.ROOT, "%.1fk", step / 1_000);
   }
 
   /** The mean of what surrounds each value; early on, where the loss falls, of fewer values. */

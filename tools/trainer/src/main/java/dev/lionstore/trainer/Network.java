@@ -53,7 +53,9 @@ final class Network implements AutoCloseable {
 
   private static List<Layer> layers(List<Tensor> all) {
     List<Layer> layers = new ArrayList<>();
-    for (int i = 1; i + ModelShape.TENSORS_PER_LAYER < all.size(); i += 9) {
+    for (int i = 1;
+        i + ModelShape.TENSORS_PER_LAYER < all.size();
+        i += ModelShape.TENSORS_PER_LAYER) {
       List<Tensor> own = all.subList(i, i + ModelShape.TENSORS_PER_LAYER);
       layers.add(
           new Layer(

@@ -41,6 +41,14 @@ public final class Transformer implements AutoCloseable {
   public record Precision(ElementType weights, ElementType gradients) {
     /** Everything in fp32. */
     public static final Precision F32 = new Precision(ElementType.F32, ElementType.F32);
+
+    /** Refuses F16, whose range gradients leave. */
+    public Precision {
+      if (weights == ElementType.F16 || gradients == ElementType.F16) {
+        throw new IllegalArgumentException(
+            "weights are " + weights + ", gradients " + gradients + ", expected F32 or BF16");
+      }
+    }
   }
 
   /** The shard's part of the mean loss, in nats, and of its gradients. */

@@ -147,6 +147,16 @@ final class TransformerTest {
   }
 
   @Test
+  void refusesToComputeInF16() {
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new Transformer.Precision(ElementType.F16, ElementType.F32));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new Transformer.Precision(ElementType.F32, ElementType.F16));
+  }
+
+  @Test
   void gradientsCannotBeReadOnceTheyAreClosed() {
     try (Transformer model = tiny.open(1)) {
       Gradients gradients = model.gradients(tiny.batch(0, 4));
