@@ -241,13 +241,15 @@ final class TrainCommand implements Callable<Integer> {
       throws IOException {
     Corpus corpus = Usage.of(spec, () -> Corpus.of(text.bytes(), settings.shape().context()));
     boolean isNewFolder = !Files.exists(folder.root());
+    boolean isNewStore = !StoreReader.isStore(folder.store());
     try {
       if (text.isNew()) {
         folder.writeText(text.bytes());
       }
       return TrainingRun.open(folder, settings, schedule, corpus, show);
     } catch (IOException | RuntimeException | Error e) {
-      if (text.isNew() && !StoreReader.isStore(folder.store())) {
+      boolean hasBegun = isNewStore && StoreReader.isStore(folder.store());
+      if (text.isNew() && !hasBegun) {
         takeBack(folder, isNewFolder);
       }
       throw e;
