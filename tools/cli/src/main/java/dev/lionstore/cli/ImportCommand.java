@@ -61,7 +61,10 @@ final class ImportCommand implements Callable<Integer> {
       description = "How momentum is rounded (default: nearest).")
   private Rounding rounding = Rounding.NEAREST;
 
-  @Option(names = "--seed", paramLabel = "N", description = "The seed of stochastic rounding (default: 0).")
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "The seed of stochastic rounding (default: 0).")
   private long seed;
 
   @Option(
@@ -80,7 +83,8 @@ final class ImportCommand implements Callable<Integer> {
   @Option(
       names = "--chunk-elements",
       paramLabel = "N",
-      description = "Elements of a unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
+      description =
+          "Elements of a unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
   private int chunkElements = StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
 
   @Option(names = "--json", description = "Print the result as JSON.")

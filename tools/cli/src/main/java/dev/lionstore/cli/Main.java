@@ -51,8 +51,7 @@ public final class Main implements Runnable {
     line.getSubcommands().values().stream()
         .map(CommandLine::getCommandSpec)
         .forEach(command -> command.versionProvider(new Version()));
-    return line
-        .registerConverter(Path.class, new Converters.OfPath())
+    return line.registerConverter(Path.class, new Converters.OfPath())
         .registerConverter(Double.class, new Converters.OfDouble())
         .registerConverter(double.class, new Converters.OfDouble())
         .registerConverter(Integer.class, new Converters.OfInt())

@@ -32,7 +32,8 @@ final class RestoreCommand implements Callable<Integer> {
   @Option(
       names = "--chunk-elements",
       paramLabel = "N",
-      description = "Elements of a unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
+      description =
+          "Elements of a unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
   private int chunkElements = StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
 
   @Override

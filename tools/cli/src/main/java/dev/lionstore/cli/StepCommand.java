@@ -13,9 +13,9 @@ import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StateStore;
-import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
+import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoreUnusableException;
 import java.io.IOException;
@@ -58,16 +58,30 @@ final class StepCommand implements Callable<Integer> {
           "A safetensors file, index or folder with a gradient (F32, F16, BF16) per tensor.")
   private Path gradients = Path.of("");
 
-  @Option(names = "--lr", required = true, paramLabel = "X", description = "The learning rate, at least 0.")
+  @Option(
+      names = "--lr",
+      required = true,
+      paramLabel = "X",
+      description = "The learning rate, at least 0.")
   private double learningRate;
 
-  @Option(names = "--weight-decay", paramLabel = "X", description = "Decoupled weight decay (default: 0).")
+  @Option(
+      names = "--weight-decay",
+      paramLabel = "X",
+      description = "Decoupled weight decay (default: 0).")
   private double weightDecay;
 
-  @Option(names = "--beta1", paramLabel = "X", description = "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--beta1",
+      paramLabel = "X",
+      description =
+          "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
   private double beta1 = LionConfig.defaults().beta1();
 
-  @Option(names = "--beta2", paramLabel = "X", description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--beta2",
+      paramLabel = "X",
+      description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
   private double beta2 = LionConfig.defaults().beta2();
 
   @Option(
@@ -99,7 +113,10 @@ final class StepCommand implements Callable<Integer> {
       description = "What computes the step (default: auto); changes no bit.")
   private String backend = Kernels.AUTO;
 
-  @Option(names = "--threads", paramLabel = "N", description = "How many threads step (default: all cores); changes no bit.")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "How many threads step (default: all cores); changes no bit.")
   private int threads = StoreOptions.defaults().threads();
 
   @Option(
@@ -109,7 +126,10 @@ final class StepCommand implements Callable<Integer> {
       description = "How momentum is rounded (default: the store's).")
   private @Nullable Rounding rounding;
 
-  @Option(names = "--seed", paramLabel = "N", description = "The seed of stochastic rounding (default: the store's).")
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "The seed of stochastic rounding (default: the store's).")
   private @Nullable Long seed;
 
   @Option(
@@ -174,7 +194,8 @@ final class StepCommand implements Callable<Integer> {
     Double clip = clipNorm;
     Long ownSeed = seed;
     LionConfig config = new LionConfig(beta1, beta2, weightDecay);
-    config.hyperparameters(learningRate, ParameterGroup.ofDefaults()); // refuses what is out of bounds
+    config.hyperparameters(
+        learningRate, ParameterGroup.ofDefaults()); // refuses what is out of bounds
     return new StepRequest(
         config,
         learningRate,
@@ -196,8 +217,7 @@ final class StepCommand implements Callable<Integer> {
       if (entry.isPresent()) {
         requireFits(tensors.get(t), entry.get());
         opened.putGradient(
-            t,
-            new GradientValues(ModelImport.elementType(entry.get().type()), values.data(name)));
+            t, new GradientValues(ModelImport.elementType(entry.get().type()), values.data(name)));
       } else if (tensors.get(t).trainable() && !allowMissing) {
         throw new FormatException(
             gradients,
@@ -214,7 +234,8 @@ final class StepCommand implements Callable<Integer> {
     for (TensorEntry entry : values.tensors()) {
       if (!known.contains(entry.name())) {
         throw new FormatException(
-            gradients, "tensor " + entry.name() + " is not in the store; see lionstore inspect --tensors");
+            gradients,
+            "tensor " + entry.name() + " is not in the store; see lionstore inspect --tensors");
       }
     }
   }

@@ -90,7 +90,10 @@ final class TrainCommand implements Callable<Integer> {
       description = "How many bytes of text are generated at the end (default: ${DEFAULT-VALUE}).")
   private int sampleBytes = 400;
 
-  @Option(names = "--threads", paramLabel = "N", description = "How many threads work (default: all cores); changes no bit.")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "How many threads work (default: all cores); changes no bit.")
   private int threads = StoreOptions.defaults().threads();
 
   @Mixin private RunOptions options;
@@ -102,52 +105,97 @@ final class TrainCommand implements Callable<Integer> {
   static final class RunOptions {
     private static final ModelShape SHAPE = ModelShape.defaults();
 
-    @Option(names = "--steps", paramLabel = "N", description = "How many steps the run has (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--steps",
+        paramLabel = "N",
+        description = "How many steps the run has (default: ${DEFAULT-VALUE}).")
     private long steps = 600;
 
-    @Option(names = "--batch", paramLabel = "N", description = "Windows of text per step (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--batch",
+        paramLabel = "N",
+        description = "Windows of text per step (default: ${DEFAULT-VALUE}).")
     private int batch = 16;
 
-    @Option(names = "--lr", paramLabel = "X", description = "Peak learning rate (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--lr",
+        paramLabel = "X",
+        description = "Peak learning rate (default: ${DEFAULT-VALUE}).")
     private double learningRate = 1e-3;
 
-    @Option(names = "--warm-up", paramLabel = "N", description = "Steps until the peak (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--warm-up",
+        paramLabel = "N",
+        description = "Steps until the peak (default: ${DEFAULT-VALUE}).")
     private long warmUp = 50;
 
     @Option(
         names = "--lr-floor",
         paramLabel = "X",
-        description = "Where the cosine ends, as a fraction of the peak (default: ${DEFAULT-VALUE}).")
+        description =
+            "Where the cosine ends, as a fraction of the peak (default: ${DEFAULT-VALUE}).")
     private double floor = 0.1;
 
-    @Option(names = "--beta1", paramLabel = "X", description = "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--beta1",
+        paramLabel = "X",
+        description =
+            "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
     private double beta1 = 0.95;
 
-    @Option(names = "--beta2", paramLabel = "X", description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--beta2",
+        paramLabel = "X",
+        description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
     private double beta2 = 0.98;
 
-    @Option(names = "--weight-decay", paramLabel = "X", description = "Decoupled weight decay (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--weight-decay",
+        paramLabel = "X",
+        description = "Decoupled weight decay (default: ${DEFAULT-VALUE}).")
     private double weightDecay = 0.1;
 
-    @Option(names = "--clip-norm", paramLabel = "X", description = "The global norm that gradients are clipped to (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--clip-norm",
+        paramLabel = "X",
+        description = "The global norm that gradients are clipped to (default: ${DEFAULT-VALUE}).")
     private double clipNorm = 1;
 
-    @Option(names = "--seed", paramLabel = "N", description = "The seed of weights, data order and rounding (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--seed",
+        paramLabel = "N",
+        description = "The seed of weights, data order and rounding (default: ${DEFAULT-VALUE}).")
     private long seed = 1;
 
-    @Option(names = "--layers", paramLabel = "N", description = "Blocks of the model (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--layers",
+        paramLabel = "N",
+        description = "Blocks of the model (default: ${DEFAULT-VALUE}).")
     private int layers = SHAPE.layers();
 
-    @Option(names = "--heads", paramLabel = "N", description = "Attention heads per block (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--heads",
+        paramLabel = "N",
+        description = "Attention heads per block (default: ${DEFAULT-VALUE}).")
     private int heads = SHAPE.heads();
 
-    @Option(names = "--width", paramLabel = "N", description = "Elements per position, a multiple of twice the heads (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--width",
+        paramLabel = "N",
+        description =
+            "Elements per position, a multiple of twice the heads (default: ${DEFAULT-VALUE}).")
     private int width = SHAPE.width();
 
-    @Option(names = "--feed-forward", paramLabel = "N", description = "Elements per position inside the feed-forward (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--feed-forward",
+        paramLabel = "N",
+        description = "Elements per position inside the feed-forward (default: ${DEFAULT-VALUE}).")
     private int feedForward = SHAPE.feedForward();
 
-    @Option(names = "--context", paramLabel = "N", description = "Bytes that the model sees at once (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--context",
+        paramLabel = "N",
+        description = "Bytes that the model sees at once (default: ${DEFAULT-VALUE}).")
     private int context = SHAPE.context();
 
     @Option(
@@ -380,7 +428,9 @@ final class TrainCommand implements Callable<Integer> {
                 .startsFrom(step, Duration.ZERO)
                 .setStyle(ProgressBarStyle.ASCII)
                 .setConsumer(new ConsoleProgressBarConsumer(System.err))
+                .setMaxRenderedLength(100)
                 .showSpeed()
+                .continuousUpdate()
                 .build();
       }
     }

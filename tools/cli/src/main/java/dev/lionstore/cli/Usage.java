@@ -47,9 +47,13 @@ final class Usage {
     return message
         .replaceFirst("^Invalid value for positional parameter at index .*? \\((.*?)\\): ", "$1: ")
         .replaceFirst("^Invalid value for option '(.*?)'(?: \\(.*?\\))?: ", "$1: ")
-        .replaceFirst("^Missing required parameter for option '(.*?)' \\((.*?)\\)$", "$1 needs a value: $1 $2")
-        .replaceFirst("^Error: Missing required argument\\(s\\): ", "these options come together: missing ")
-        .replaceFirst("^option '(.*?)' \\(.*?\\) should be specified only once$", "$1 is given twice")
+        .replaceFirst(
+            "^Missing required parameter for option '(.*?)' \\((.*?)\\)$",
+            "$1 needs a value: $1 $2")
+        .replaceFirst(
+            "^Error: Missing required argument\\(s\\): ", "these options come together: missing ")
+        .replaceFirst(
+            "^option '(.*?)' \\(.*?\\) should be specified only once$", "$1 is given twice")
         .replaceFirst("^Missing required", "missing");
   }
 

@@ -23,7 +23,8 @@ final class Cli {
     StringWriter err = new StringWriter();
     CommandLine line = Main.commandLine();
     line.setOut(new PrintWriter(out)).setErr(new PrintWriter(err));
-    int exitCode = line.execute(Arrays.stream(arguments).map(Object::toString).toArray(String[]::new));
+    int exitCode =
+        line.execute(Arrays.stream(arguments).map(Object::toString).toArray(String[]::new));
     return new Run(exitCode, out.toString(), err.toString());
   }
 

@@ -6,7 +6,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** A small model, gradients for it and a store of it: {@code w} of 2 x 3, {@code b} of 3, {@code f} frozen. */
+/**
+ * A small model, gradients for it and a store of it: {@code w} of 2 x 3, {@code b} of 3, {@code f}
+ * frozen.
+ */
 record Example(Path folder, Path model, Path gradients, Path store) {
   private static final List<Long> MATRIX = List.of(2L, 3L);
 
@@ -25,7 +28,9 @@ record Example(Path folder, Path model, Path gradients, Path store) {
 
   /** Makes them, the store stepped once. */
   static Example in(Path folder) throws IOException {
-    Path model = Safetensors.write(folder.resolve("model.safetensors"), b(1, 2, 3), f(), w(1, -2, 3.3f, 0, 5, 6));
+    Path model =
+        Safetensors.write(
+            folder.resolve("model.safetensors"), b(1, 2, 3), f(), w(1, -2, 3.3f, 0, 5, 6));
     Path gradients =
         Safetensors.write(
             folder.resolve("gradients.safetensors"), b(0.1f, 0, -1), w(1, 2, -3, 4, -5, 1e-9f));

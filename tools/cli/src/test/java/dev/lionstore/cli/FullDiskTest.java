@@ -112,8 +112,28 @@ class FullDiskTest {
     Path text = Files.writeString(folder.resolve("text"), "to be or not to be\n".repeat(200));
     fill(100_000);
     Object[] train = {
-      "train", text, "--run", disk.resolve("run"), "--steps", 2, "--warm-up", 0, "--layers", 1,
-      "--width", 32, "--heads", 2, "--feed-forward", 64, "--context", 32, "--batch", 2, "--sample", 4
+      "train",
+      text,
+      "--run",
+      disk.resolve("run"),
+      "--steps",
+      2,
+      "--warm-up",
+      0,
+      "--layers",
+      1,
+      "--width",
+      32,
+      "--heads",
+      2,
+      "--feed-forward",
+      64,
+      "--context",
+      32,
+      "--batch",
+      2,
+      "--sample",
+      4
     };
     String line = untouchedBy(train);
     assertTrue(line.matches(".*a store of \\d+ bytes does not fit, \\d+ bytes are free; .*"), line);
@@ -125,9 +145,30 @@ class FullDiskTest {
   void trainThatFillsTheDiskGoesOnWhenThereIsRoom() throws IOException {
     Path text = Files.writeString(folder.resolve("text"), "to be or not to be\n".repeat(200));
     Object[] train = {
-      "train", text, "--run", disk.resolve("run"), "--steps", 3, "--warm-up", 0, "--layers", 1,
-      "--width", 32, "--heads", 2, "--feed-forward", 64, "--context", 32, "--batch", 2, "--sample", 4,
-      "--snapshots", disk.resolve("snapshots")
+      "train",
+      text,
+      "--run",
+      disk.resolve("run"),
+      "--steps",
+      3,
+      "--warm-up",
+      0,
+      "--layers",
+      1,
+      "--width",
+      32,
+      "--heads",
+      2,
+      "--feed-forward",
+      64,
+      "--context",
+      32,
+      "--batch",
+      2,
+      "--sample",
+      4,
+      "--snapshots",
+      disk.resolve("snapshots")
     };
     fill(1_950_000); // for the store, not for a snapshot
     Cli.Run run = Cli.run(train);
@@ -150,7 +191,9 @@ class FullDiskTest {
             new Object[] {"export", example.store(), target},
             new Object[] {"snapshot", example.store(), target},
             new Object[] {"recover", example.store()},
-            new Object[] {"step", example.store(), "--gradients", example.gradients(), "--lr", "0"})) {
+            new Object[] {
+              "step", example.store(), "--gradients", example.gradients(), "--lr", "0"
+            })) {
       String line = untouchedBy(command);
       assertTrue(line.contains("Read-only file system"), line);
       assertTrue(line.contains(disk.toString()), line);

@@ -3,8 +3,11 @@ package dev.lionstore.cli;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.zip.CRC32C;
 
 /**
@@ -21,6 +24,9 @@ final class HeaderPatch {
   private static final int POSITION_BYTES = 124;
   private static final int FIXED_BYTES = 128;
   private static final int HYPERPARAMETERS = 4;
+  private static final int STEP = 32;
+  private static final int PLANE_MARK = 40;
+  private static final int PROGRESS_MARK = 32;
 
   private HeaderPatch() {}
 
@@ -37,7 +43,10 @@ final class HeaderPatch {
     int slotBytes = bytes.length / 2;
     ByteBuffer a = slot(bytes, 0);
     ByteBuffer b = slot(bytes, slotBytes);
-    ByteBuffer newest = b.getLong(0) == 0 || a.getLong(0) != 0 && a.getLong(GENERATION) > b.getLong(GENERATION) ? a : b;
+    ByteBuffer newest =
+        b.getLong(0) == 0 || a.getLong(0) != 0 && a.getLong(GENERATION) > b.getLong(GENERATION)
+            ? a
+            : b;
     byte[] position = new byte[newest.getInt(POSITION_BYTES)];
     newest.get(newest.getInt(12) - position.length, position);
 
@@ -59,6 +68,24 @@ final class HeaderPatch {
     next.putInt(8, (int) crc.getValue());
     System.arraycopy(next.array(), 0, bytes, (int) (generation % 2) * slotBytes, slotBytes);
     Files.write(file, bytes);
+    mark(store, ((long) (int) crc.getValue() << Integer.SIZE) | (newest.getLong(STEP) + 1));
+  }
+
+  /** Ties the store's other files to the step, as a writer does before it says that it applies. */
+  private static void mark(Path store, long mark) throws IOException {
+    try (DirectoryStream<Path> planes = Files.newDirectoryStream(store, "*.plane")) {
+      for (Path plane : planes) {
+        putLong(plane, PLANE_MARK, mark);
+      }
+    }
+    putLong(store.resolve("progress"), PROGRESS_MARK, mark);
+  }
+
+  private static void putLong(Path file, long offset, long value) throws IOException {
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      channel.write(
+          ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN).putLong(0, value), offset);
+    }
   }
 
   private static ByteBuffer slot(byte[] bytes, int offset) {

@@ -80,8 +80,30 @@ class JsonTest {
     Path text = Files.writeString(folder.resolve("text"), "to be or not to be\n".repeat(200));
     Path run = folder.resolve("run");
     JsonNode json =
-        json("train", text, "--run", run, "--steps", 2, "--warm-up", 0, "--layers", 1, "--width",
-            32, "--heads", 2, "--feed-forward", 64, "--context", 32, "--batch", 2, "--sample", 4, "--json");
+        json(
+            "train",
+            text,
+            "--run",
+            run,
+            "--steps",
+            2,
+            "--warm-up",
+            0,
+            "--layers",
+            1,
+            "--width",
+            32,
+            "--heads",
+            2,
+            "--feed-forward",
+            64,
+            "--context",
+            32,
+            "--batch",
+            2,
+            "--sample",
+            4,
+            "--json");
     assertEquals(
         "steps parameters held_out_bits_per_byte_at_first held_out_bits_per_byte tokens_per_second"
             + " step_milliseconds state_bytes store snapshots losses chart hash sample",

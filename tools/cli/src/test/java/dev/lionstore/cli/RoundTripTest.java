@@ -51,7 +51,14 @@ class RoundTripTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"F32,single", "F32,sharded", "F16,single", "F16,sharded", "BF16,single", "BF16,sharded"})
+  @CsvSource({
+    "F32,single",
+    "F32,sharded",
+    "F16,single",
+    "F16,sharded",
+    "BF16,single",
+    "BF16,sharded"
+  })
   void importThenExportOfTheMasterGivesEqualValues(String type, String files) throws IOException {
     Path store = folder.resolve("store");
     Path exported = folder.resolve("exported");
@@ -87,9 +94,27 @@ class RoundTripTest {
   void snapshotThenRestoreGivesAnEqualHashAndGoesOnEqually() throws IOException {
     Path store = folder.resolve("store");
     Cli.result(
-        "import", model("F32", "single"), store, "--rounding", "stochastic", "--seed", "-7",
-        "--freeze", "layer.0.bias", "--group", "g", "--match", "la.*", "--lr-scale", "0.5",
-        "--weight-decay", "0.25", "--group", "h", "--match", "scalar");
+        "import",
+        model("F32", "single"),
+        store,
+        "--rounding",
+        "stochastic",
+        "--seed",
+        "-7",
+        "--freeze",
+        "layer.0.bias",
+        "--group",
+        "g",
+        "--match",
+        "la.*",
+        "--lr-scale",
+        "0.5",
+        "--weight-decay",
+        "0.25",
+        "--group",
+        "h",
+        "--match",
+        "scalar");
     step(store, 1);
     Path snapshots = folder.resolve("snapshots");
     String snapshot = Cli.result("snapshot", store, snapshots, "--max-shard-size", "100KB");
@@ -110,11 +135,21 @@ class RoundTripTest {
       throws IOException {
     Path model = model("F32", "single");
     List<String> hashes = new ArrayList<>();
-    List<String> ways = List.of("scalar 1 256", "scalar 3 65536", "vector 1 65536", "vector 5 512", "auto 2 1024");
+    List<String> ways =
+        List.of("scalar 1 256", "scalar 3 65536", "vector 1 65536", "vector 5 512", "auto 2 1024");
     for (String way : ways) {
       String[] words = way.split(" ");
       Path store = folder.resolve("store " + way);
-      Cli.result("import", model, store, "--rounding", rounding, "--gradient-plane", plane, "--chunk-elements", words[2]);
+      Cli.result(
+          "import",
+          model,
+          store,
+          "--rounding",
+          rounding,
+          "--gradient-plane",
+          plane,
+          "--chunk-elements",
+          words[2]);
       for (int step = 1; step <= 3; step++) {
         step(store, step, "--backend", words[0], "--threads", words[1], "--clip-norm", "2");
       }
@@ -132,7 +167,9 @@ class RoundTripTest {
         java.util.Arrays.stream(gradients)
             .filter(gradient -> !frozen || !gradient.name().equals("layer.0.bias"))
             .toArray(Safetensors.Tensor[]::new));
-    List<Object> words = new ArrayList<>(List.of("step", store, "--gradients", file, "--lr", "0.01", "--weight-decay", "0.1"));
+    List<Object> words =
+        new ArrayList<>(
+            List.of("step", store, "--gradients", file, "--lr", "0.01", "--weight-decay", "0.1"));
     words.addAll(List.of(options));
     Cli.result(words.toArray());
   }
@@ -141,7 +178,15 @@ class RoundTripTest {
   void thePositionOfAStepIsKept() throws IOException {
     Example example = Example.in(folder);
     Path position = Files.writeString(folder.resolve("position"), "epoch 3");
-    Cli.result("step", example.store(), "--gradients", example.gradients(), "--lr", "0", "--position", position);
+    Cli.result(
+        "step",
+        example.store(),
+        "--gradients",
+        example.gradients(),
+        "--lr",
+        "0",
+        "--position",
+        position);
     String snapshot = Cli.result("snapshot", example.store(), folder.resolve("snapshots"));
     assertEquals("epoch 3", Files.readString(Path.of(snapshot).resolve("position.bin")));
   }

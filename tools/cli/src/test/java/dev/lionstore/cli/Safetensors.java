@@ -27,8 +27,7 @@ final class Safetensors {
     /** A tensor of as many values as the shape asks for. */
     static Tensor of(String name, String type, List<Long> shape, float... values) {
       int width = type.equals("F32") ? Float.BYTES : Short.BYTES;
-      ByteBuffer data =
-          ByteBuffer.allocate(values.length * width).order(ByteOrder.LITTLE_ENDIAN);
+      ByteBuffer data = ByteBuffer.allocate(values.length * width).order(ByteOrder.LITTLE_ENDIAN);
       for (float value : values) {
         switch (type) {
           case "F32" -> data.putFloat(value);
@@ -111,7 +110,10 @@ final class Safetensors {
   }
 
   private static Tensor tensor(String name, JsonNode entry, byte[] bytes, int begin) {
-    List<Long> shape = JSON.convertValue(entry.get("shape"), JSON.getTypeFactory().constructCollectionType(List.class, Long.class));
+    List<Long> shape =
+        JSON.convertValue(
+            entry.get("shape"),
+            JSON.getTypeFactory().constructCollectionType(List.class, Long.class));
     JsonNode offsets = entry.get("data_offsets");
     return new Tensor(
         name,

@@ -16,7 +16,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Wrong files and folders end in one line that names them; the store and the folders stay as they were. */
+/**
+ * Wrong files and folders end in one line that names them; the store and the folders stay as they
+ * were.
+ */
 class WrongInputTest {
   @TempDir private Path folder;
   private Example example;
@@ -57,7 +60,8 @@ class WrongInputTest {
   void aMissingGradientIsNamedWithTheOptionThatAllowsIt() throws IOException {
     Path wrong = gradients(w());
     assertEquals(
-        wrong + ": tensor b has no gradient; --allow-missing leaves tensors without one as they are",
+        wrong
+            + ": tensor b has no gradient; --allow-missing leaves tensors without one as they are",
         step(wrong));
     Cli.result("step", example.store(), "--gradients", wrong, "--lr", "0.1", "--allow-missing");
   }
@@ -82,7 +86,8 @@ class WrongInputTest {
 
   @Test
   void aMisshapedGradientIsNamedWithBothShapes() throws IOException {
-    Path wrong = gradients(b(), Safetensors.Tensor.of("w", "F32", List.of(3L, 2L), 1, 2, 3, 4, 5, 6));
+    Path wrong =
+        gradients(b(), Safetensors.Tensor.of("w", "F32", List.of(3L, 2L), 1, 2, 3, 4, 5, 6));
     assertEquals(wrong + ": tensor w, shape is [3, 2], expected [2, 3]", step(wrong));
   }
 
@@ -118,16 +123,27 @@ class WrongInputTest {
     Path store = folder.resolve("bf16");
     Cli.result("import", example.model(), store, "--freeze", "f", "--gradient-plane", "bf16");
     String hash = Cli.hash(store);
-    String line = Cli.refusal("step", store, "--gradients", gradients(b(), Example.w(1, 0.1f, 0, 0, 0, 0)), "--lr", "0.1");
-    assertTrue(line.contains("tensor w: element 1 is 0.1, which the bf16 gradient plane cannot"), line);
+    String line =
+        Cli.refusal(
+            "step",
+            store,
+            "--gradients",
+            gradients(b(), Example.w(1, 0.1f, 0, 0, 0, 0)),
+            "--lr",
+            "0.1");
+    assertTrue(
+        line.contains("tensor w: element 1 is 0.1, which the bf16 gradient plane cannot"), line);
     assertTrue(line.contains("--gradient-plane f32"), line);
     assertEquals(hash, Cli.hash(store));
   }
 
   @Test
   void aPositionThatIsNoneIsNamed() throws IOException {
-    assertEquals(folder.resolve("none") + ": no such file", step(example.gradients(), "--position", folder.resolve("none")));
-    assertEquals(folder + ": is a folder, expected a file", step(example.gradients(), "--position", folder));
+    assertEquals(
+        folder.resolve("none") + ": no such file",
+        step(example.gradients(), "--position", folder.resolve("none")));
+    assertEquals(
+        folder + ": is a folder, expected a file", step(example.gradients(), "--position", folder));
     Path large = Files.write(folder.resolve("large"), new byte[300_000]);
     assertEquals(
         large + ": has 300000 bytes, expected at most 262144",
@@ -139,15 +155,23 @@ class WrongInputTest {
     return Stream.of(
         Arguments.of("an empty file", new byte[0], ""),
         Arguments.of("half a length", new byte[] {1, 2, 3}, ""),
-        Arguments.of("a huge header", bytes(Long.MAX_VALUE, "{}"), "header length is 9223372036854775807, expected"),
+        Arguments.of(
+            "a huge header",
+            bytes(Long.MAX_VALUE, "{}"),
+            "header length is 9223372036854775807, expected"),
         Arguments.of("a negative header", bytes(-1, "{}"), "header length is"),
         Arguments.of("a header that is cut", bytes(500, whole), "header length is 500, expected"),
         Arguments.of("no JSON", bytes(4, "oops"), ""),
         Arguments.of("an array", bytes(2, "[]"), ""),
         Arguments.of("data that is cut", bytes(whole.length(), whole + "abc"), ""),
         Arguments.of("data too long", bytes(whole.length(), whole + "abcde"), ""),
-        Arguments.of("an unknown type", bytes(whole.length(), whole.replace("F32", "Q32") + "abcd"), ""),
-        Arguments.of("text", "to be or not to be, that is the question".getBytes(java.nio.charset.StandardCharsets.UTF_8), ""));
+        Arguments.of(
+            "an unknown type", bytes(whole.length(), whole.replace("F32", "Q32") + "abcd"), ""),
+        Arguments.of(
+            "text",
+            "to be or not to be, that is the question"
+                .getBytes(java.nio.charset.StandardCharsets.UTF_8),
+            ""));
   }
 
   private static byte[] bytes(long length, String rest) {
@@ -179,7 +203,8 @@ class WrongInputTest {
   void aModelThatAMasterCannotHoldIsNamed() throws IOException {
     Path wrong = gradients(Example.w(1, 2, Float.NaN, 0, 0, 0));
     String line = untouchedBy("import", wrong, folder.resolve("new"));
-    assertTrue(line.startsWith(wrong + ": tensor w, element 2 is NaN, expected a finite number of"), line);
+    assertTrue(
+        line.startsWith(wrong + ": tensor w, element 2 is NaN, expected a finite number of"), line);
   }
 
   @Test
@@ -218,8 +243,7 @@ class WrongInputTest {
     for (Object[] command : commands) {
       assertEquals(none + ": no such file", untouchedBy(command));
     }
-    assertEquals(
-        none + ": no such file", untouchedBy("train", none, "--run", target));
+    assertEquals(none + ": no such file", untouchedBy("train", none, "--run", target));
   }
 
   @Test
@@ -234,12 +258,14 @@ class WrongInputTest {
           untouchedBy("step", wrong, "--gradients", example.gradients(), "--lr", "0"));
       assertEquals(wrong + noStore, untouchedBy("recover", wrong));
       assertEquals(wrong + ": is not a store or a snapshot", untouchedBy("export", wrong, target));
-      assertEquals(wrong + ": is not a store or a snapshot", untouchedBy("snapshot", wrong, target));
+      assertEquals(
+          wrong + ": is not a store or a snapshot", untouchedBy("snapshot", wrong, target));
       assertEquals(wrong + noSnapshot, untouchedBy("restore", wrong, target));
       assertEquals(wrong + noSnapshot, untouchedBy("verify", wrong));
     }
     Path empty = Files.createDirectory(folder.resolve("empty"));
-    String noModel = ": model is missing, expected model.safetensors or model.safetensors.index.json";
+    String noModel =
+        ": model is missing, expected model.safetensors or model.safetensors.index.json";
     assertEquals(empty + noModel, untouchedBy("import", empty, target));
     assertEquals(empty + noModel, untouchedBy("inspect", empty));
     assertEquals(empty + noModel, untouchedBy("hash", empty));
@@ -263,7 +289,10 @@ class WrongInputTest {
         words[2] = target;
         String line = untouchedBy(words);
         assertTrue(
-            line.matches("\\Q" + target + "\\E: (exists already|already exists) and is not an empty folder; choose another place"),
+            line.matches(
+                "\\Q"
+                    + target
+                    + "\\E: (exists already|already exists) and is not an empty folder; choose another place"),
             line);
       }
     }
@@ -315,7 +344,17 @@ class WrongInputTest {
   void trainingDoesNotTouchAStoreThatIsNotItsOwn() throws IOException {
     Path text = Files.writeString(folder.resolve("text"), "to be or not to be\n".repeat(100));
     String line =
-        untouchedBy("train", text, "--run", folder.resolve("new"), "--store", example.store(), "--steps", "2", "--warm-up", "0");
+        untouchedBy(
+            "train",
+            text,
+            "--run",
+            folder.resolve("new"),
+            "--store",
+            example.store(),
+            "--steps",
+            "2",
+            "--warm-up",
+            "0");
     assertEquals(example.store() + ": its position is not that of a training run", line);
   }
 }

@@ -17,7 +17,9 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Wrong values of every option end in one line, and the store and the folders stay as they were. */
+/**
+ * Wrong values of every option end in one line, and the store and the folders stay as they were.
+ */
 class WrongOptionsTest {
   private static final String NO_NUMBER =
       "' is no finite number, expected for instance 0.1 or 1e-4";
@@ -58,10 +60,9 @@ class WrongOptionsTest {
             "train --beta2",
             "train --weight-decay",
             "train --clip-norm")
-        .flatMap(
-            words ->
-                none.stream()
-                    .map(value -> Arguments.of(words.split(" ")[0], words.split(" ")[1], value)));
+        .flatMap(words ->
+            none.stream()
+                .map(value -> Arguments.of(words.split(" ")[0], words.split(" ")[1], value)));
   }
 
   @ParameterizedTest
@@ -96,10 +97,9 @@ class WrongOptionsTest {
             "train --snapshot-every",
             "train --evaluate-every",
             "train --threads")
-        .flatMap(
-            words ->
-                none.stream()
-                    .map(value -> Arguments.of(words.split(" ")[0], words.split(" ")[1], value)));
+        .flatMap(words ->
+            none.stream()
+                .map(value -> Arguments.of(words.split(" ")[0], words.split(" ")[1], value)));
   }
 
   @ParameterizedTest
@@ -203,7 +203,18 @@ class WrongOptionsTest {
   void aGroupThatIsThereTwiceIsRefused() throws IOException {
     Path target = folder.resolve("new");
     String line =
-        Cli.refusal("import", example.model(), target, "--group", "g", "--match", "b", "--group", "g", "--match", "w");
+        Cli.refusal(
+            "import",
+            example.model(),
+            target,
+            "--group",
+            "g",
+            "--match",
+            "b",
+            "--group",
+            "g",
+            "--match",
+            "w");
     assertEquals("group g is there twice", line);
     assertUntouched();
   }
@@ -221,10 +232,12 @@ class WrongOptionsTest {
     Path none = folder.resolve("new");
     List<Object> words =
         switch (command) {
-          case "step" -> List.of("step", example.store(), "--gradients", example.gradients(), "--lr", "0.01");
-          case "import" -> option.matches("--(lr-scale|weight-decay|match)")
-              ? List.of("import", example.model(), none, "--group", "g", "--match", "b")
-              : List.of("import", example.model(), none);
+          case "step" ->
+              List.of("step", example.store(), "--gradients", example.gradients(), "--lr", "0.01");
+          case "import" ->
+              option.matches("--(lr-scale|weight-decay|match)")
+                  ? List.of("import", example.model(), none, "--group", "g", "--match", "b")
+                  : List.of("import", example.model(), none);
           case "restore" -> List.of("restore", none, folder.resolve("restored"));
           case "train" -> List.of("train", text, "--run", none, "--steps", "4", "--warm-up", "0");
           default -> List.of(command, example.store(), none);
