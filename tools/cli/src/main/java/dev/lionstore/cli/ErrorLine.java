@@ -23,7 +23,12 @@ final class ErrorLine {
   static String of(Throwable failure) {
     // Names from files may hold anything; a line break or an escape sequence must not reach a
     // terminal.
-    return "lionstore: " + text(failure).strip().replaceAll("\\p{Cntrl}+", " ");
+    // A folder that is made beside its place is known to the user by the name that it will have.
+    return "lionstore: "
+        + text(failure)
+            .strip()
+            .replaceAll("\\p{Cntrl}+", " ")
+            .replaceAll("(^|/)\\.([^/]+)\\.partial-[0-9a-f-]+", "$1$2");
   }
 
   private static String text(Throwable failure) {

@@ -1,7 +1,6 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.checkpoint.Snapshot;
-import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.store.StoreBuilder;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -48,7 +47,7 @@ final class RestoreCommand implements Callable<Integer> {
             snapshot.restore(store, chunkElements, progress);
             return store;
           });
-      SnapshotPointer.write(store, folder);
+      Source.note(spec, store, folder);
       spec.commandLine()
           .getOut()
           .println("restored step " + snapshot.step() + " of " + folder + " to " + store);

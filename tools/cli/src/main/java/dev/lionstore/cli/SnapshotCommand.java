@@ -1,10 +1,10 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.checkpoint.ModelExport;
-import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -38,6 +38,26 @@ final class SnapshotCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    boolean isNew = !Files.exists(directory);
+    try {
+      return take();
+    } catch (IOException | RuntimeException | Error e) {
+      if (isNew) {
+        removeIfEmpty();
+      }
+      throw e;
+    }
+  }
+
+  private void removeIfEmpty() {
+    try {
+      Files.deleteIfExists(directory);
+    } catch (IOException e) {
+      // It holds something; and what stopped the snapshot is what the user should read.
+    }
+  }
+
+  private int take() throws IOException {
     Path snapshot =
         Source.withState(
             store,
@@ -48,7 +68,7 @@ final class SnapshotCommand implements Callable<Integer> {
                     progress ->
                         SnapshotWriter.write(view, carried, directory, maxShardBytes, progress)));
     if (StoreReader.isStore(store)) {
-      SnapshotPointer.write(store, snapshot);
+      Source.note(spec, store, snapshot);
     }
     spec.commandLine().getOut().println(snapshot);
     return 0;

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import picocli.CommandLine.Model.CommandSpec;
 
 /** What a PATH on the command line can be. */
 final class Source {
@@ -72,6 +73,21 @@ final class Source {
         new FileSystemException(store.toString(), null, refusal.getReason() + offer);
     offered.initCause(refusal);
     return offered;
+  }
+
+  /**
+   * Notes a store's newest snapshot beside it. A store that can only be read has none: the snapshot
+   * is good all the same.
+   */
+  static void note(CommandSpec command, Path store, Path snapshot) {
+    try {
+      SnapshotPointer.write(store, snapshot);
+    } catch (IOException e) {
+      command
+          .commandLine()
+          .getErr()
+          .println(ErrorLine.of(e) + " (the snapshot is good, but not noted beside the store)");
+    }
   }
 
   /** The snapshot itself, or the newest one in a folder of snapshots. */

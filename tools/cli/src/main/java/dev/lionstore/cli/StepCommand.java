@@ -1,6 +1,7 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Carried;
@@ -192,8 +193,11 @@ final class StepCommand implements Callable<Integer> {
   private StepRequest request(byte[] positionBytes) {
     Double clip = clipNorm;
     Long ownSeed = seed;
+    LionConfig config = new LionConfig(beta1, beta2, weightDecay);
+    config.hyperparameters(
+        learningRate, ParameterGroup.ofDefaults()); // refuses what is out of bounds
     return new StepRequest(
-        new LionConfig(beta1, beta2, weightDecay),
+        config,
         learningRate,
         clip == null ? OptionalDouble.empty() : OptionalDouble.of(clip),
         lossScale,

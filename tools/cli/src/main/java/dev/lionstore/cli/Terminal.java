@@ -43,6 +43,7 @@ final class Terminal {
             .setStyle(ProgressBarStyle.ASCII)
             .setConsumer(new ConsoleProgressBarConsumer(System.err))
             .showSpeed()
+            .continuousUpdate()
             .setMaxRenderedLength(100)
             .build()) {
       return work.run(bar::stepBy);

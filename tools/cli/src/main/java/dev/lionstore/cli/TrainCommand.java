@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
@@ -126,8 +127,8 @@ final class TrainCommand implements Callable<Integer> {
     @Option(
         names = "--warm-up",
         paramLabel = "N",
-        description = "Steps until the peak (default: ${DEFAULT-VALUE}).")
-    private long warmUp = 50;
+        description = "Steps until the peak (default: a tenth of all, at most 50).")
+    private @Nullable Long warmUp;
 
     @Option(
         names = "--lr-floor",
@@ -212,13 +213,17 @@ final class TrainCommand implements Callable<Integer> {
         description = "Which gradients the store keeps (default: f32).")
     private GradientPlane gradientPlane = GradientPlane.F32;
 
+    private long warmUpSteps() {
+      return Objects.requireNonNullElse(warmUp, Math.min(50, steps / 10));
+    }
+
     TrainingSettings settings() {
       return new TrainingSettings(
           new ModelShape(layers, heads, width, feedForward, context),
           batch,
           steps,
           learningRate,
-          warmUp,
+          warmUpSteps(),
           floor,
           beta1,
           beta2,
@@ -289,13 +294,15 @@ final class TrainCommand implements Callable<Integer> {
       throws IOException {
     Corpus corpus = Usage.of(spec, () -> Corpus.of(text.bytes(), settings.shape().context()));
     boolean isNewFolder = !Files.exists(folder.root());
+    boolean isNewStore = !StoreReader.isStore(folder.store());
     try {
       if (text.isNew()) {
         folder.writeText(text.bytes());
       }
       return TrainingRun.open(folder, settings, schedule, corpus, show);
     } catch (IOException | RuntimeException | Error e) {
-      if (text.isNew() && !StoreReader.isStore(folder.store())) {
+      boolean hasBegun = isNewStore && StoreReader.isStore(folder.store());
+      if (text.isNew() && !hasBegun) {
         takeBack(folder, isNewFolder);
       }
       throw e;
@@ -426,7 +433,9 @@ final class TrainCommand implements Callable<Integer> {
                 .startsFrom(step, Duration.ZERO)
                 .setStyle(ProgressBarStyle.ASCII)
                 .setConsumer(new ConsoleProgressBarConsumer(System.err))
+                .setMaxRenderedLength(100)
                 .showSpeed()
+                .continuousUpdate()
                 .build();
       }
     }

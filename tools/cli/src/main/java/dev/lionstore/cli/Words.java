@@ -18,8 +18,13 @@ final class Words {
 
   /** A size, exact, and rounded if it is large. */
   static String bytes(long bytes) {
-    return bytes < 10_000
-        ? bytes + " bytes"
-        : String.format(Locale.ROOT, "%,d bytes (%.2f GB)", bytes, bytes / 1e9);
+    if (bytes < 10_000) {
+      return bytes + " bytes";
+    }
+    String rounded =
+        bytes < 1_000_000_000
+            ? String.format(Locale.ROOT, "%.2f MB", bytes / 1e6)
+            : String.format(Locale.ROOT, "%.2f GB", bytes / 1e9);
+    return String.format(Locale.ROOT, "%,d bytes (%s)", bytes, rounded);
   }
 }

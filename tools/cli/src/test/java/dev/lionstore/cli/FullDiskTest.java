@@ -1,0 +1,215 @@
+package dev.lionstore.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * A full or read-only disk ends in one line, and nothing is left half made. A small tmpfs is
+ * mounted for it, so this needs root: without it the test fails, since it would show nothing.
+ */
+class FullDiskTest {
+  private static final int DISK_BYTES = 8 << 20;
+
+  @TempDir private Path folder;
+  private Path disk;
+  private Example example;
+  private boolean readOnly;
+
+  @BeforeEach
+  void mountSmallDisk() throws Exception {
+    disk = Files.createDirectory(folder.resolve("disk"));
+    system("mount", "-t", "tmpfs", "-o", "size=" + DISK_BYTES, "tmpfs", disk.toString());
+    example = Example.in(Files.createDirectory(disk.resolve("example")));
+  }
+
+  @AfterEach
+  void unmount() throws Exception {
+    system("umount", "--lazy", disk.toString());
+    if (readOnly) {
+      system("umount", "--lazy", disk.toString());
+    }
+  }
+
+  private static void system(String... command) throws Exception {
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    try (InputStream said = process.getInputStream()) {
+      String text = new String(said.readAllBytes(), StandardCharsets.UTF_8);
+      assertEquals(0, process.waitFor(), () -> String.join(" ", command) + ": " + text);
+    }
+  }
+
+  /** As a mount of its own: what this process has mapped for writing keeps the disk writable. */
+  private void remountReadOnly() throws Exception {
+    system("mount", "--bind", disk.toString(), disk.toString());
+    system("mount", "-o", "remount,bind,ro", disk.toString());
+    readOnly = true;
+  }
+
+  /** Leaves so many bytes free. */
+  private void fill(long free) throws IOException {
+    long usable = Files.getFileStore(disk).getUsableSpace();
+    Files.write(disk.resolve("ballast"), new byte[(int) (usable - free)]);
+  }
+
+  private String untouchedBy(Object... arguments) throws IOException {
+    String hash = Cli.hash(example.store());
+    List<String> tree = Example.tree(disk);
+    String line = Cli.refusal(arguments);
+    assertEquals(tree, Example.tree(disk), line);
+    assertEquals(hash, Cli.hash(example.store()));
+    return line;
+  }
+
+  @Test
+  void importSaysHowMuchIsNeededAndFree() throws IOException {
+    fill(100_000);
+    String line = untouchedBy("import", example.model(), disk.resolve("new"));
+    assertTrue(line.matches(".*a store of \\d+ bytes does not fit, \\d+ bytes are free; .*"), line);
+    assertTrue(line.contains(disk.toString()), line);
+  }
+
+  @Test
+  void restoreSaysHowMuchIsNeededAndFree() throws IOException {
+    String snapshot = Cli.result("snapshot", example.store(), folder.resolve("snapshots"));
+    fill(100_000);
+    String line = untouchedBy("restore", snapshot, disk.resolve("new"));
+    assertTrue(line.matches(".*a store of \\d+ bytes does not fit, \\d+ bytes are free; .*"), line);
+  }
+
+  @Test
+  void exportAndSnapshotNameTheDisk() throws IOException {
+    fill(0);
+    for (Object[] command :
+        List.of(
+            new Object[] {"export", example.store(), disk.resolve("new")},
+            new Object[] {"export", example.store(), disk.resolve("new"), "--master"},
+            new Object[] {"snapshot", example.store(), disk.resolve("snapshots")})) {
+      String line = untouchedBy(command);
+      assertTrue(line.contains("disk full"), line);
+      assertTrue(line.contains(disk.toString()), line);
+    }
+  }
+
+  @Test
+  void stepNeedsNoSpace() throws IOException {
+    fill(0);
+    Cli.result("step", example.store(), "--gradients", example.gradients(), "--lr", "0.01");
+  }
+
+  @Test
+  void trainSaysHowMuchIsNeededAndBeginsWhenThereIsRoom() throws IOException {
+    Path text = Files.writeString(folder.resolve("text"), "to be or not to be\n".repeat(200));
+    fill(100_000);
+    Object[] train = {
+      "train",
+      text,
+      "--run",
+      disk.resolve("run"),
+      "--steps",
+      2,
+      "--warm-up",
+      0,
+      "--layers",
+      1,
+      "--width",
+      32,
+      "--heads",
+      2,
+      "--feed-forward",
+      64,
+      "--context",
+      32,
+      "--batch",
+      2,
+      "--sample",
+      4
+    };
+    String line = untouchedBy(train);
+    assertTrue(line.matches(".*a store of \\d+ bytes does not fit, \\d+ bytes are free; .*"), line);
+    Files.delete(disk.resolve("ballast"));
+    Cli.result(train);
+  }
+
+  @Test
+  void trainThatFillsTheDiskGoesOnWhenThereIsRoom() throws IOException {
+    Path text = Files.writeString(folder.resolve("text"), "to be or not to be\n".repeat(200));
+    Object[] train = {
+      "train",
+      text,
+      "--run",
+      disk.resolve("run"),
+      "--steps",
+      3,
+      "--warm-up",
+      0,
+      "--layers",
+      1,
+      "--width",
+      32,
+      "--heads",
+      2,
+      "--feed-forward",
+      64,
+      "--context",
+      32,
+      "--batch",
+      2,
+      "--sample",
+      4,
+      "--snapshots",
+      disk.resolve("snapshots")
+    };
+    fill(1_950_000); // for the store, not for a snapshot
+    Cli.Run run = Cli.run(train);
+    assertEquals(1, run.exitCode(), run::toString);
+    assertEquals("", run.out());
+    String last = run.err().lines().toList().getLast();
+    assertTrue(last.startsWith("lionstore: ") && last.contains("disk full"), last);
+    Files.delete(disk.resolve("ballast"));
+    Cli.result(train);
+  }
+
+  @Test
+  void aReadOnlyDiskIsNamedAndItsStoreCanBeRead() throws Exception {
+    String hash = Cli.hash(example.store());
+    remountReadOnly();
+    Path target = disk.resolve("new");
+    for (Object[] command :
+        List.of(
+            new Object[] {"import", example.model(), target},
+            new Object[] {"export", example.store(), target},
+            new Object[] {"snapshot", example.store(), target},
+            new Object[] {"recover", example.store()},
+            new Object[] {
+              "step", example.store(), "--gradients", example.gradients(), "--lr", "0"
+            })) {
+      String line = untouchedBy(command);
+      assertTrue(line.contains("Read-only file system"), line);
+      assertTrue(line.contains(disk.toString()), line);
+    }
+    assertEquals(hash, Cli.hash(example.store()));
+    Cli.result("inspect", example.store());
+    Cli.result("export", example.store(), folder.resolve("export"));
+  }
+
+  @Test
+  void aStoreOnAReadOnlyDiskCanBeSnapshotElsewhere() throws Exception {
+    remountReadOnly();
+    Cli.Run run = Cli.run("snapshot", example.store(), folder.resolve("snapshots"));
+    assertEquals(0, run.exitCode(), run::toString);
+    assertEquals(Cli.hash(example.store()), Cli.hash(Path.of(run.out().strip())));
+    assertTrue(run.err().contains("not noted beside the store"), run::err);
+    assertEquals(1, run.err().lines().count(), run::err);
+  }
+}

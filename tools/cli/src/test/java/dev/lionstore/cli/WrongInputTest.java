@@ -1,0 +1,360 @@
+package dev.lionstore.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Wrong files and folders end in one line that names them; the store and the folders stay as they
+ * were.
+ */
+class WrongInputTest {
+  @TempDir private Path folder;
+  private Example example;
+
+  @BeforeEach
+  void makeStore() throws IOException {
+    example = Example.in(folder);
+  }
+
+  /** Runs a command that must be refused and must leave everything as it is. */
+  private String untouchedBy(Object... arguments) throws IOException {
+    String hash = Cli.hash(example.store());
+    List<String> tree = Example.tree(folder);
+    String line = Cli.refusal(arguments);
+    assertEquals(tree, Example.tree(folder));
+    assertEquals(hash, Cli.hash(example.store()));
+    return line;
+  }
+
+  private String step(Path gradients, Object... options) throws IOException {
+    List<Object> words = List.of("step", example.store(), "--gradients", gradients, "--lr", "0.1");
+    return untouchedBy(Stream.concat(words.stream(), Arrays.stream(options)).toArray());
+  }
+
+  private Path gradients(Safetensors.Tensor... tensors) throws IOException {
+    return Safetensors.write(folder.resolve("wrong.safetensors"), tensors);
+  }
+
+  private static Safetensors.Tensor w() {
+    return Example.w(1, 2, 3, 4, 5, 6);
+  }
+
+  private static Safetensors.Tensor b() {
+    return Example.b(1, 2, 3);
+  }
+
+  @Test
+  void aMissingGradientIsNamedWithTheOptionThatAllowsIt() throws IOException {
+    Path wrong = gradients(w());
+    assertEquals(
+        wrong
+            + ": tensor b has no gradient; --allow-missing leaves tensors without one as they are",
+        step(wrong));
+    Cli.result("step", example.store(), "--gradients", wrong, "--lr", "0.1", "--allow-missing");
+  }
+
+  @Test
+  void noGradientAtAllIsRefusedEvenWhenMissingOnesAreAllowed() throws IOException {
+    assertEquals("no tensor has a gradient", step(gradients(), "--allow-missing"));
+  }
+
+  @Test
+  void aGradientOfNoTensorIsNamed() throws IOException {
+    Path wrong = gradients(w(), b(), Safetensors.Tensor.of("c", "F32", List.of(1L), 1));
+    assertEquals(
+        wrong + ": tensor c is not in the store; see lionstore inspect --tensors", step(wrong));
+  }
+
+  @Test
+  void aGradientOfAFrozenTensorIsNamed() throws IOException {
+    Path wrong = gradients(w(), b(), Example.f());
+    assertEquals(wrong + ": tensor f is frozen in the store; leave its gradient out", step(wrong));
+  }
+
+  @Test
+  void aMisshapedGradientIsNamedWithBothShapes() throws IOException {
+    Path wrong =
+        gradients(b(), Safetensors.Tensor.of("w", "F32", List.of(3L, 2L), 1, 2, 3, 4, 5, 6));
+    assertEquals(wrong + ": tensor w, shape is [3, 2], expected [2, 3]", step(wrong));
+  }
+
+  @Test
+  void aGradientOfATypeThatIsNoneIsNamed() throws IOException {
+    Path wrong = gradients(b(), new Safetensors.Tensor("w", "I32", List.of(2L, 3L), new byte[24]));
+    assertEquals(wrong + ": tensor w, type is I32, expected F32, F16 or BF16", step(wrong));
+  }
+
+  @Test
+  void aGradientThatIsNotFiniteIsNamedWithItsPlace() throws IOException {
+    for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
+      Path wrong = gradients(b(), Example.w(1, 2, 3, 4, value, 6));
+      assertEquals(
+          wrong
+              + ": tensor w, element 4 is "
+              + value
+              + " after scaling, expected a finite number: the step is refused, the store is as it"
+              + " was",
+          step(wrong));
+    }
+  }
+
+  @Test
+  void aGradientThatOverflowsWhenScaledIsNamed() throws IOException {
+    Path wrong = gradients(b(), Example.w(1, 2, 3e38f, 4, 5, 6));
+    String line = step(wrong, "--loss-scale", "0.001");
+    assertTrue(line.startsWith(wrong + ": tensor w, element 2 is Infinity after scaling"), line);
+  }
+
+  @Test
+  void aGradientThatThePlaneCannotHoldNamesTheOptionToUse() throws IOException {
+    Path store = folder.resolve("bf16");
+    Cli.result("import", example.model(), store, "--freeze", "f", "--gradient-plane", "bf16");
+    String hash = Cli.hash(store);
+    String line =
+        Cli.refusal(
+            "step",
+            store,
+            "--gradients",
+            gradients(b(), Example.w(1, 0.1f, 0, 0, 0, 0)),
+            "--lr",
+            "0.1");
+    assertTrue(
+        line.contains("tensor w: element 1 is 0.1, which the bf16 gradient plane cannot"), line);
+    assertTrue(line.contains("--gradient-plane f32"), line);
+    assertEquals(hash, Cli.hash(store));
+  }
+
+  @Test
+  void aPositionThatIsNoneIsNamed() throws IOException {
+    assertEquals(
+        folder.resolve("none") + ": no such file",
+        step(example.gradients(), "--position", folder.resolve("none")));
+    assertEquals(
+        folder + ": is a folder, expected a file", step(example.gradients(), "--position", folder));
+    Path large = Files.write(folder.resolve("large"), new byte[300_000]);
+    assertEquals(
+        large + ": has 300000 bytes, expected at most 262144",
+        step(example.gradients(), "--position", large));
+  }
+
+  static Stream<Arguments> brokenFiles() {
+    String whole = "{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    return Stream.of(
+        Arguments.of("an empty file", new byte[0], ""),
+        Arguments.of("half a length", new byte[] {1, 2, 3}, ""),
+        Arguments.of(
+            "a huge header",
+            bytes(Long.MAX_VALUE, "{}"),
+            "header length is 9223372036854775807, expected"),
+        Arguments.of("a negative header", bytes(-1, "{}"), "header length is"),
+        Arguments.of("a header that is cut", bytes(500, whole), "header length is 500, expected"),
+        Arguments.of("no JSON", bytes(4, "oops"), ""),
+        Arguments.of("an array", bytes(2, "[]"), ""),
+        Arguments.of("data that is cut", bytes(whole.length(), whole + "abc"), ""),
+        Arguments.of("data too long", bytes(whole.length(), whole + "abcde"), ""),
+        Arguments.of(
+            "an unknown type", bytes(whole.length(), whole.replace("F32", "Q32") + "abcd"), ""),
+        Arguments.of(
+            "text",
+            "to be or not to be, that is the question"
+                .getBytes(java.nio.charset.StandardCharsets.UTF_8),
+            ""));
+  }
+
+  private static byte[] bytes(long length, String rest) {
+    byte[] text = rest.getBytes(java.nio.charset.StandardCharsets.UTF_8);
+    return java.nio.ByteBuffer.allocate(Long.BYTES + text.length)
+        .order(java.nio.ByteOrder.LITTLE_ENDIAN)
+        .putLong(length)
+        .put(text)
+        .array();
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("brokenFiles")
+  void aBrokenFileIsNamedByEveryCommandThatReadsOne(String what, byte[] content, String text)
+      throws IOException {
+    Path broken = Files.write(folder.resolve("broken.safetensors"), content);
+    List<String> lines =
+        List.of(
+            step(broken),
+            untouchedBy("import", broken, folder.resolve("new")),
+            untouchedBy("inspect", broken),
+            untouchedBy("hash", broken));
+    for (String line : lines) {
+      assertTrue(line.startsWith(broken + ": " + text), line);
+    }
+  }
+
+  @Test
+  void aModelThatAMasterCannotHoldIsNamed() throws IOException {
+    Path wrong = gradients(Example.w(1, 2, Float.NaN, 0, 0, 0));
+    String line = untouchedBy("import", wrong, folder.resolve("new"));
+    assertTrue(
+        line.startsWith(wrong + ": tensor w, element 2 is NaN, expected a finite number of"), line);
+  }
+
+  @Test
+  void aModelWithoutTensorsToTrainIsNamed() throws IOException {
+    Path wrong = gradients(new Safetensors.Tensor("ids", "I64", List.of(1L), new byte[8]));
+    assertEquals(
+        wrong + ": tensors is none of F32, F16 or BF16, expected at least one",
+        untouchedBy("import", wrong, folder.resolve("new")));
+  }
+
+  @Test
+  void aShardThatIsMissingIsNamed() throws IOException {
+    Path sharded = Safetensors.writeSharded(folder.resolve("sharded"), b(), w());
+    Path shard = sharded.resolve("model-00002-of-00002.safetensors");
+    Files.delete(shard);
+    String line = untouchedBy("import", sharded, folder.resolve("new"));
+    assertTrue(line.contains("model-00002-of-00002.safetensors"), line);
+  }
+
+  @Test
+  void whatIsNotThereIsNamed() throws IOException {
+    Path none = folder.resolve("none");
+    Path target = folder.resolve("new");
+    List<Object[]> commands =
+        List.of(
+            new Object[] {"import", none, target},
+            new Object[] {"step", none, "--gradients", example.gradients(), "--lr", "0"},
+            new Object[] {"step", example.store(), "--gradients", none, "--lr", "0"},
+            new Object[] {"inspect", none},
+            new Object[] {"hash", none},
+            new Object[] {"export", none, target},
+            new Object[] {"snapshot", none, target},
+            new Object[] {"restore", none, target},
+            new Object[] {"verify", none},
+            new Object[] {"recover", none});
+    for (Object[] command : commands) {
+      assertEquals(none + ": no such file", untouchedBy(command));
+    }
+    assertEquals(none + ": no such file", untouchedBy("train", none, "--run", target));
+  }
+
+  @Test
+  void aFileOrAFolderOfAnotherKindIsNamed() throws IOException {
+    Path file = example.model();
+    Path target = folder.resolve("new");
+    String noStore = ": is not a store: it has no file \"layout\"";
+    String noSnapshot = ": is not a snapshot or a folder of snapshots";
+    for (Path wrong : List.of(file, folder)) {
+      assertEquals(
+          wrong + noStore,
+          untouchedBy("step", wrong, "--gradients", example.gradients(), "--lr", "0"));
+      assertEquals(wrong + noStore, untouchedBy("recover", wrong));
+      assertEquals(wrong + ": is not a store or a snapshot", untouchedBy("export", wrong, target));
+      assertEquals(
+          wrong + ": is not a store or a snapshot", untouchedBy("snapshot", wrong, target));
+      assertEquals(wrong + noSnapshot, untouchedBy("restore", wrong, target));
+      assertEquals(wrong + noSnapshot, untouchedBy("verify", wrong));
+    }
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    String noModel =
+        ": model is missing, expected model.safetensors or model.safetensors.index.json";
+    assertEquals(empty + noModel, untouchedBy("import", empty, target));
+    assertEquals(empty + noModel, untouchedBy("inspect", empty));
+    assertEquals(empty + noModel, untouchedBy("hash", empty));
+    assertEquals(
+        List.of(empty) + ": no text found, name a text file or a folder with some",
+        untouchedBy("train", empty, "--run", target));
+  }
+
+  @Test
+  void aTargetThatExistsIsNeverReplaced() throws IOException {
+    Path snapshots = folder.resolve("snapshots");
+    String snapshot = Cli.result("snapshot", example.store(), snapshots);
+    List<Object[]> commands =
+        List.of(
+            new Object[] {"import", example.model()},
+            new Object[] {"export", example.store()},
+            new Object[] {"restore", snapshot});
+    for (Path target : List.of(example.store(), example.gradients())) {
+      for (Object[] command : commands) {
+        Object[] words = Arrays.copyOf(command, 3);
+        words[2] = target;
+        String line = untouchedBy(words);
+        assertTrue(
+            line.matches(
+                "\\Q"
+                    + target
+                    + "\\E: (exists already|already exists) and is not an empty folder; choose another place"),
+            line);
+      }
+    }
+    String line = untouchedBy("snapshot", example.store(), snapshots);
+    assertTrue(line.startsWith(snapshot + ": exists already"), line);
+    String inside = untouchedBy("import", example.model(), example.model().resolve("sub"));
+    assertEquals(
+        example.model() + ": a file of that name exists already; choose another place", inside);
+  }
+
+  @Test
+  void aFolderOfSnapshotsIsNoModel() throws IOException {
+    Path snapshots = folder.resolve("snapshots");
+    String snapshot = Cli.result("snapshot", example.store(), snapshots);
+    for (String command : List.of("inspect", "hash")) {
+      assertEquals(
+          snapshots + ": is a folder of snapshots; name one of them, for instance " + snapshot,
+          untouchedBy(command, snapshots));
+    }
+  }
+
+  @Test
+  void aDamagedSnapshotIsNamedAndNotRestored() throws IOException {
+    Path snapshot = Path.of(Cli.result("snapshot", example.store(), folder.resolve("snapshots")));
+    Path file = snapshot.resolve("optimizer.safetensors");
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(file, bytes);
+    for (Object[] command :
+        List.of(
+            new Object[] {"verify", snapshot},
+            new Object[] {"restore", snapshot, folder.resolve("new")})) {
+      String line = untouchedBy(command);
+      assertTrue(line.startsWith(file + ": "), line);
+    }
+    Files.write(file, Arrays.copyOf(bytes, bytes.length - 1));
+    String line = untouchedBy("restore", snapshot, folder.resolve("new"));
+    assertTrue(line.startsWith(file + ": "), line);
+  }
+
+  @Test
+  void aTooShortTextLeavesNothingThatALaterBeginningStumblesOver() throws IOException {
+    Path text = Files.writeString(folder.resolve("text"), "short");
+    String line = untouchedBy("train", text, "--run", folder.resolve("new"));
+    assertTrue(line.startsWith("the text has 6 bytes, a context of 128 needs at least 1290"), line);
+  }
+
+  @Test
+  void trainingDoesNotTouchAStoreThatIsNotItsOwn() throws IOException {
+    Path text = Files.writeString(folder.resolve("text"), "to be or not to be\n".repeat(100));
+    String line =
+        untouchedBy(
+            "train",
+            text,
+            "--run",
+            folder.resolve("new"),
+            "--store",
+            example.store(),
+            "--steps",
+            "2",
+            "--warm-up",
+            "0");
+    assertEquals(example.store() + ": its position is not that of a training run", line);
+  }
+}
