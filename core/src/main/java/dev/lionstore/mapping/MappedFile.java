@@ -131,7 +131,7 @@ public final class MappedFile implements AutoCloseable {
     }
   }
 
-  private static FileSystemException syncFailure(Path path, IOException cause) {
+  static FileSystemException syncFailure(Path path, IOException cause) {
     FileSystemException failure =
         new FileSystemException(
             path.toString(),
