@@ -9,6 +9,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import net.openhft.chronicle.bytes.BytesStore;
 import net.openhft.chronicle.bytes.MappedBytes;
 
 /**
@@ -53,7 +54,7 @@ public final class MappedFile implements AutoCloseable {
         (file, arena) -> {
           MappedBytes bytes = MappedBytes.singleMappedBytes(path.toFile(), size);
           return MemorySegment.ofAddress(bytes.addressForWrite(0))
-              .reinterpret(size, arena, _ -> bytes.releaseLast());
+              .reinterpret(size, arena, _ -> release(bytes));
         });
   }
 
@@ -70,6 +71,17 @@ public final class MappedFile implements AutoCloseable {
         "r",
         size,
         (file, arena) -> file.getChannel().map(FileChannel.MapMode.READ_ONLY, 0, size, arena));
+  }
+
+  /**
+   * Chronicle Bytes 2026.4 keeps a reference of its own to a single mapping, and never unmaps it.
+   */
+  private static void release(MappedBytes bytes) {
+    BytesStore<?, ?> mapping = bytes.bytesStore();
+    bytes.releaseLast();
+    if (mapping.refCount() > 0) {
+      mapping.releaseLast();
+    }
   }
 
   /** How a file is mapped. */
@@ -131,7 +143,7 @@ public final class MappedFile implements AutoCloseable {
     }
   }
 
-  private static FileSystemException syncFailure(Path path, IOException cause) {
+  static FileSystemException syncFailure(Path path, IOException cause) {
     FileSystemException failure =
         new FileSystemException(
             path.toString(),

@@ -47,6 +47,10 @@ public final class Posix {
   public static void sync(Path path) throws IOException {
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       channel.force(true);
+    } catch (FileSystemException e) {
+      throw e; // names its file
+    } catch (IOException e) {
+      throw MappedFile.syncFailure(path, e);
     }
   }
 

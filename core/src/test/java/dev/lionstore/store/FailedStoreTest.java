@@ -25,6 +25,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -357,6 +358,39 @@ class FailedStoreTest {
     assertEquals(List.of(), stepThreads());
   }
 
+  @Test
+  void whatIsClosedIsNeitherMappedNorOpen() throws IOException {
+    Path directory = stores.create("s", 256);
+    try (StateStore store = StateStore.open(directory)) {
+      assertFalse(mappingsBelow(directory).isEmpty());
+      assertEquals(0, store.step());
+    }
+    StoreReader.open(directory).close();
+    assertEquals(List.of(), mappingsBelow(folder));
+    try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
+      assertEquals(
+          List.of(),
+          descriptors
+              .filter(Files::isRegularFile)
+              .filter(descriptor -> realPath(descriptor).startsWith(folder))
+              .toList());
+    }
+  }
+
+  private static List<String> mappingsBelow(Path path) throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/maps")).stream()
+        .filter(line -> line.contains(path.toString()))
+        .toList();
+  }
+
+  private static Path realPath(Path descriptor) {
+    try {
+      return descriptor.toRealPath();
+    } catch (IOException e) {
+      return descriptor; // closed meanwhile
+    }
+  }
+
   private static List<String> stepThreads() {
     return Thread.getAllStackTraces().keySet().stream()
         .map(Thread::getName)
@@ -390,7 +424,7 @@ class FailedStoreTest {
 
   @Test
   void whatAKilledBuilderLeftIsDeletedByTheNextOfTheSamePlace() throws IOException {
-    Path abandoned = Files.createDirectory(folder.resolve(".s.partial-of-one-that-was-killed"));
+    Path abandoned = Files.createDirectory(folder.resolve(".s.partial-1-2"));
     Files.writeString(abandoned.resolve("weights.plane"), "half");
     stores.create("s", 256);
     assertFalse(Files.exists(abandoned));

@@ -1,0 +1,55 @@
+package dev.lionstore.crash;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * How a command ended.
+ *
+ * @param exit its exit code
+ * @param out what it said, errors included
+ */
+record Command(int exit, String out) {
+  private static final int MINUTES = 2;
+
+  /** Runs it to its end. */
+  static Command run(String... words) throws IOException, InterruptedException {
+    Path out = Files.createTempFile("command", ".log");
+    Process process =
+        new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(out.toFile()).start();
+    if (!process.waitFor(MINUTES, TimeUnit.MINUTES)) {
+      process.destroyForcibly();
+      throw new IOException(String.join(" ", words) + " does not end");
+    }
+    String said = Files.readString(out, StandardCharsets.UTF_8).strip();
+    Files.delete(out);
+    return new Command(process.exitValue(), said);
+  }
+
+  /** Runs what the test cannot do without: if this machine lacks it, the test fails. */
+  static String need(String... words) throws IOException, InterruptedException {
+    Command command = run(words);
+    if (command.exit != 0) {
+      throw new IOException(
+          String.join(" ", words) + " failed, and this test needs it: " + command);
+    }
+    return command.out;
+  }
+
+  /** A worker's command line after another one's, such as a tracer's. */
+  static String[] worker(List<String> before, Class<?> main, String... arguments) {
+    List<String> words = new ArrayList<>(before);
+    words.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    words.add("@" + System.getProperty("lionstore.root") + "/tools/bin/jvm.options");
+    words.addAll(
+        List.of("--add-modules=jdk.incubator.vector", "-XX:TieredStopAtLevel=1", "-Xmx64m"));
+    words.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+    words.addAll(List.of(arguments));
+    return words.toArray(String[]::new);
+  }
+}
