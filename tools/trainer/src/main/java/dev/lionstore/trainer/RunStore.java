@@ -20,10 +20,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.function.Consumer;
 
 /** Opens a run's store, making it first, or bringing it back from the newest snapshot. */
 final class RunStore {
+  /** Scales of norms, which weight decay would pull to zero. */
+  private static final ParameterGroup NORMS = new ParameterGroup("norms", 1, OptionalDouble.of(0));
+
   private final RunFolder folder;
   private final TrainingSettings settings;
   private final String text;
@@ -111,12 +115,14 @@ final class RunStore {
         settings.rounding(),
         settings.seed(),
         settings.gradientPlane(),
-        List.of(ParameterGroup.ofDefaults()),
+        List.of(NORMS, ParameterGroup.ofDefaults()),
         settings.shape().parameters().stream()
-            .map(p ->
-                new TensorSpec(
-                    p.name(), p.shape(), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE))
+            .map(p -> new TensorSpec(p.name(), p.shape(), group(p), TensorSpec.Role.TRAINABLE))
             .toList());
+  }
+
+  private static String group(ParameterTensor parameter) {
+    return parameter.shape().size() == 1 ? NORMS.name() : ParameterGroup.DEFAULT_NAME;
   }
 
   private void requireSameRun(StateStore store) throws IOException {
@@ -128,6 +134,14 @@ final class RunStore {
     }
     if (position.step() != store.step()) {
       differences.add("the position is of step " + position.step() + ", not " + store.step());
+    }
+    if (!position.cpu().equals(Libtorch.cpuCapability())) {
+      say.accept(
+          "this machine computes with "
+              + Libtorch.cpuCapability()
+              + ", the last step was computed with "
+              + position.cpu()
+              + ": the run goes on, with other bits than it would have had there");
     }
     if (!differences.isEmpty()) {
       throw new IOException(

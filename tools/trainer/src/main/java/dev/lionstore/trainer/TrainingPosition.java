@@ -19,8 +19,10 @@ import java.util.Map;
  * @param step completed steps
  * @param settings the run's
  * @param text fingerprint of the text
+ * @param cpu the instructions that libtorch used; others give other bits
  */
-record TrainingPosition(String format, long step, TrainingSettings settings, String text) {
+record TrainingPosition(
+    String format, long step, TrainingSettings settings, String text, String cpu) {
   private static final String FORMAT = "lionstore-train-1";
   private static final ObjectMapper JSON =
       JsonMapper.builder()
@@ -32,7 +34,7 @@ record TrainingPosition(String format, long step, TrainingSettings settings, Str
           .build();
 
   static TrainingPosition of(long step, TrainingSettings settings, String text) {
-    return new TrainingPosition(FORMAT, step, settings, text);
+    return new TrainingPosition(FORMAT, step, settings, text, Libtorch.cpuCapability());
   }
 
   byte[] encode() {
