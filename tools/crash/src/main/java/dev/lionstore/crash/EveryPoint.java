@@ -1,10 +1,15 @@
 package dev.lionstore.crash;
 
+import dev.lionstore.FormatException;
 import dev.lionstore.store.Fault;
 import dev.lionstore.store.ProbedStores;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoreUnusableException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
@@ -15,6 +20,11 @@ import java.util.TreeMap;
  */
 final class EveryPoint implements AutoCloseable {
   private static final int STEPS = 3;
+
+  /** Where a header's record has them. */
+  private static final int GENERATION_OFFSET = 24;
+
+  private static final int STEP_OFFSET = 32;
 
   /** Beyond every point. */
   private static final long NEVER = Long.MAX_VALUE;
@@ -27,6 +37,7 @@ final class EveryPoint implements AutoCloseable {
   private final Path original;
   private final Map<String, Integer> kills = new TreeMap<>();
   private long count;
+  private long refused;
 
   EveryPoint(Scenario scenario, Path folder, int threads, Fault fault) throws IOException {
     this.scenario = scenario;
@@ -63,6 +74,52 @@ final class EveryPoint implements AutoCloseable {
       killRecoveries(store, point, stride, history);
       finish(store, history);
     }
+  }
+
+  /**
+   * Kills at every point, then damages the newest header: what opens must be true.
+   *
+   * @throws BrokenPromise if something else is taken for a state
+   */
+  void runWithDamagedHeaders() throws IOException {
+    SimulatedKill.At whole = new SimulatedKill.At(NEVER);
+    live(Scratch.copy(original, folder.resolve("whole")), whole, new History());
+    for (long point = 0; point < whole.count(); point++) {
+      History history = new History();
+      Path store = Scratch.copy(original, folder.resolve("killed"));
+      kill(store, point, history);
+      damageNewestHeader(store.resolve("header"));
+      history.intended = 0; // its record is gone
+      openDamaged(store, history);
+    }
+  }
+
+  private void openDamaged(Path directory, History history) throws IOException {
+    try (StateStore store =
+        ProbedStores.open(directory, options, new SimulatedKill.At(NEVER), fault)) {
+      history.check(store, expected);
+    } catch (FormatException | StoreUnusableException e) {
+      refused++;
+    }
+  }
+
+  /** Flips a bit of the step in the valid record of the greater generation. */
+  private static void damageNewestHeader(Path file) throws IOException {
+    ByteBuffer header = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+    int slotBytes = header.capacity() / 2;
+    boolean first = generation(header, 0) > generation(header, slotBytes);
+    int step = (first ? 0 : slotBytes) + STEP_OFFSET;
+    header.put(step, (byte) (header.get(step) ^ 1));
+    Files.write(file, header.array());
+  }
+
+  private static long generation(ByteBuffer header, int slot) {
+    return header.getLong(slot) == 0 ? -1 : header.getLong(slot + GENERATION_OFFSET);
+  }
+
+  /** How many damaged stores were refused. */
+  long refused() {
+    return refused;
   }
 
   /** Each recovery is ended at a later point than the one before; the last ones reach the end. */

@@ -9,6 +9,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.store.Fault;
 import java.io.IOException;
 import java.util.Set;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -69,6 +70,27 @@ class EveryPointTest {
     try (Scratch scratch = new Scratch();
         EveryPoint points = new EveryPoint(scenario, scratch.folder(), 1, fault)) {
       BrokenPromise broken = assertThrows(BrokenPromise.class, () -> points.run(STRIDE));
+      assertTrue(points.count() > 0, broken::getMessage);
+    }
+  }
+
+  @Test
+  void aDamagedNewestHeaderNeverPassesForAnEarlierState() throws IOException {
+    Scenario scenario = new Scenario(5, GradientPlane.F32, Rounding.STOCHASTIC, 512);
+    try (Scratch scratch = new Scratch();
+        EveryPoint points = new EveryPoint(scenario, scratch.folder(), 1, Fault.NONE)) {
+      points.runWithDamagedHeaders();
+      assertTrue(points.refused() > 50, () -> points.refused() + " refused");
+    }
+  }
+
+  @Test
+  void aStoreThatIgnoresStampsOfALaterStepIsNoticed() throws IOException {
+    Scenario scenario = new Scenario(5, GradientPlane.F32, Rounding.STOCHASTIC, 512);
+    try (Scratch scratch = new Scratch();
+        EveryPoint points =
+            new EveryPoint(scenario, scratch.folder(), 1, Fault.LATER_STEP_IGNORED)) {
+      BrokenPromise broken = assertThrows(BrokenPromise.class, points::runWithDamagedHeaders);
       assertTrue(points.count() > 0, broken::getMessage);
     }
   }
