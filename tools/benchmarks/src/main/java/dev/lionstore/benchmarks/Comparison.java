@@ -40,6 +40,14 @@ record Comparison(String name, double[] share, long[] subjectNanos, long[] roofN
     return share[index(fraction)];
   }
 
+  /**
+   * The roof's shortest time divided by the subject's: what a machine on which others work would
+   * give undisturbed, if passes are short and pairs many.
+   */
+  double shareOfShortest() {
+    return (double) roofNanos[0] / subjectNanos[0];
+  }
+
   /** The subject's median time, in nanoseconds. */
   long medianNanos() {
     return subjectNanos[index(0.5)];

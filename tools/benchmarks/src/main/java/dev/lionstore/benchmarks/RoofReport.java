@@ -105,17 +105,18 @@ record RoofReport(
 
   private String rows(List<Comparison> comparisons) {
     String head =
-        "| %-40s | median | 10 %% … 90 %%  | GB/s | Gparam/s | roof GB/s |%n|---|---|---|---|---|---|%n"
+        "| %-40s | median | 10 %% … 90 %%  | shortest | GB/s | Gparam/s | roof GB/s |%n|---|---|---|---|---|---|---|%n"
             .formatted("what");
     return comparisons.stream()
         .map(c ->
             String.format(
                 Locale.ROOT,
-                "| %-40s | %6.3f | %.3f … %.3f | %4.1f | %8.2f | %9.1f |%n",
+                "| %-40s | %6.3f | %.3f … %.3f | %8.3f | %4.1f | %8.2f | %9.1f |%n",
                 c.name(),
                 c.share(MIDDLE),
                 c.share(LOW),
                 c.share(HIGH),
+                c.shareOfShortest(),
                 gigabytes(c.medianNanos()),
                 gigabytes(c.medianNanos()) / BYTES_PER_PARAMETER,
                 gigabytes(c.medianRoofNanos())))
@@ -148,12 +149,13 @@ record RoofReport(
         .map(c ->
             String.format(
                 Locale.ROOT,
-                "%n  {\"name\": %s, \"median\": %.4f, \"p10\": %.4f, \"p90\": %.4f,"
+                "%n  {\"name\": %s, \"median\": %.4f, \"p10\": %.4f, \"p90\": %.4f, \"shortest\": %.4f,"
                     + " \"nanos\": %d, \"roof_nanos\": %d}",
                 quoted(c.name()),
                 c.share(MIDDLE),
                 c.share(LOW),
                 c.share(HIGH),
+                c.shareOfShortest(),
                 c.medianNanos(),
                 c.medianRoofNanos()))
         .collect(Collectors.joining(","));
