@@ -43,10 +43,8 @@ final class HeaderPatch {
     int slotBytes = bytes.length / 2;
     ByteBuffer a = slot(bytes, 0);
     ByteBuffer b = slot(bytes, slotBytes);
-    ByteBuffer newest =
-        b.getLong(0) == 0 || a.getLong(0) != 0 && a.getLong(GENERATION) > b.getLong(GENERATION)
-            ? a
-            : b;
+    boolean isFirst = a.getLong(0) != 0 && a.getLong(GENERATION) > b.getLong(GENERATION);
+    ByteBuffer newest = isFirst || b.getLong(0) == 0 ? a : b;
     byte[] position = new byte[newest.getInt(POSITION_BYTES)];
     newest.get(newest.getInt(12) - position.length, position);
 

@@ -1,5 +1,6 @@
 package dev.lionstore.cli;
 
+import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -25,10 +26,15 @@ class HelpTest {
     return Main.commandLine().getSubcommands().keySet().stream();
   }
 
+  private static List<OptionSpec> specs(String command) {
+    return requireNonNull(Main.commandLine().getSubcommands().get(command))
+        .getCommandSpec()
+        .options();
+  }
+
   private static Set<String> optionsOf(String command) {
     Set<String> names = new TreeSet<>();
-    for (OptionSpec option :
-        Main.commandLine().getSubcommands().get(command).getCommandSpec().options()) {
+    for (OptionSpec option : specs(command)) {
       names.addAll(List.of(option.names()));
     }
     return names;
@@ -55,8 +61,7 @@ class HelpTest {
     String help = Cli.result(command, "--help");
     assertTrue(help.startsWith("Usage: lionstore " + command), help);
     help.lines().forEach(line -> assertTrue(line.length() <= 80, line));
-    for (OptionSpec option :
-        Main.commandLine().getSubcommands().get(command).getCommandSpec().options()) {
+    for (OptionSpec option : specs(command)) {
       assertTrue(option.description().length > 0, option.longestName());
       String words = String.join(" ", option.description());
       boolean takesValue = option.arity().max() > 0 && !option.required();

@@ -1,5 +1,6 @@
 package dev.lionstore.cli;
 
+import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -68,7 +69,7 @@ class RoundTripTest {
     Map<String, Safetensors.Tensor> out = Safetensors.readAll(exported);
     assertEquals(tensors(type, 1).length, out.size());
     for (Safetensors.Tensor tensor : tensors(type, 1)) {
-      Safetensors.Tensor found = out.get(tensor.name());
+      Safetensors.Tensor found = requireNonNull(out.get(tensor.name()));
       assertEquals("F32", found.type());
       assertEquals(tensor.shape(), found.shape());
       assertArrayEquals(tensor.bits(), found.bits(), tensor.name());
@@ -86,7 +87,8 @@ class RoundTripTest {
     Cli.result("export", store, exported);
     Map<String, Safetensors.Tensor> out = Safetensors.readAll(exported);
     for (Safetensors.Tensor tensor : tensors("BF16", 1)) {
-      assertArrayEquals(tensor.data(), out.get(tensor.name()).data(), tensor.name());
+      assertArrayEquals(
+          tensor.data(), requireNonNull(out.get(tensor.name())).data(), tensor.name());
     }
   }
 
@@ -138,7 +140,7 @@ class RoundTripTest {
     List<String> ways =
         List.of("scalar 1 256", "scalar 3 65536", "vector 1 65536", "vector 5 512", "auto 2 1024");
     for (String way : ways) {
-      String[] words = way.split(" ");
+      String[] words = way.split(" ", -1);
       Path store = folder.resolve("store " + way);
       Cli.result(
           "import",
