@@ -25,7 +25,9 @@ class ErrorLineTest {
     return Stream.of(
         Arguments.of(new NoSuchFileException("a/b"), "a/b: no such file"),
         Arguments.of(new AccessDeniedException("a"), "a: permission denied"),
-        Arguments.of(new FileAlreadyExistsException("a"), "a: exists already"),
+        Arguments.of(
+            new FileAlreadyExistsException("a"),
+            "a: a file of that name exists already; choose another place"),
         Arguments.of(new DirectoryNotEmptyException("a"), "a: the folder is not empty"),
         Arguments.of(new NotDirectoryException("a"), "a: not a folder"),
         Arguments.of(

@@ -32,7 +32,7 @@ class MainTest {
   @Test
   void wrongOptionOfACommandNamesThatCommand() {
     assertEquals(2, run("fail", "--lr"));
-    assertEquals("lionstore: Unknown option: '--lr' (see lionstore fail --help)\n", err.toString());
+    assertEquals("lionstore: unknown option '--lr' (see lionstore fail --help)\n", err.toString());
   }
 
   @Test

@@ -116,7 +116,7 @@ class TrainSurvivesKillsTest {
     return text.substring(0, text.lastIndexOf('\n') + 1)
         .lines()
         .skip(1)
-        .map(line -> Long.valueOf(line.split(",")[0]))
+        .map(line -> Long.valueOf(line.substring(0, line.indexOf(','))))
         .toList();
   }
 }

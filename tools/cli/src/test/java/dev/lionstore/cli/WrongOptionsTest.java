@@ -62,7 +62,8 @@ class WrongOptionsTest {
             "train --clip-norm")
         .flatMap(words ->
             none.stream()
-                .map(value -> Arguments.of(words.split(" ")[0], words.split(" ")[1], value)));
+                .map(value ->
+                    Arguments.of(words.split(" ", -1)[0], words.split(" ", -1)[1], value)));
   }
 
   @ParameterizedTest
@@ -99,7 +100,8 @@ class WrongOptionsTest {
             "train --threads")
         .flatMap(words ->
             none.stream()
-                .map(value -> Arguments.of(words.split(" ")[0], words.split(" ")[1], value)));
+                .map(value ->
+                    Arguments.of(words.split(" ", -1)[0], words.split(" ", -1)[1], value)));
   }
 
   @ParameterizedTest
@@ -194,7 +196,7 @@ class WrongOptionsTest {
         "--bogus                   | unknown option '--bogus'",
       })
   void wrongUsageSaysWhatIsWrong(String words, String text) {
-    String line = Cli.usageError((Object[]) words.split(" "));
+    String line = Cli.usageError((Object[]) words.split(" ", -1));
     assertTrue(line.startsWith(text), line);
     assertTrue(line.matches(".*\\(see lionstore( \\w+)? --help\\)"), line);
   }
