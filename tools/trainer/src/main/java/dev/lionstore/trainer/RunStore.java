@@ -8,6 +8,7 @@ import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreOptions;
@@ -47,7 +48,7 @@ final class RunStore {
     }
     StateStore store = openOrRestore(options);
     try {
-      requireSameRun(store);
+      requireContinuable(store);
       return store;
     } catch (IOException e) {
       store.close();
@@ -59,6 +60,9 @@ final class RunStore {
     try {
       return StateStore.open(folder.store(), options);
     } catch (StoreUnusableException e) {
+      try (StoreReader reader = StoreReader.open(folder.store())) {
+        requireSameRun(reader);
+      }
       say.accept(folder.store() + ": " + e.getReason());
       setAside();
       make();
@@ -84,6 +88,7 @@ final class RunStore {
     while (!snapshots.isEmpty()) {
       Path newest = snapshots.removeLast();
       try (Snapshot snapshot = Snapshot.open(newest)) {
+        requireSameRun(snapshot);
         snapshot.restore(folder.store(), StoreBuilder.DEFAULT_CHUNK_ELEMENTS, _ -> {});
         say.accept("restored step " + snapshot.step() + " from " + newest);
         return;
@@ -125,15 +130,16 @@ final class RunStore {
     return parameter.shape().size() == 1 ? NORMS.name() : ParameterGroup.DEFAULT_NAME;
   }
 
-  private void requireSameRun(StateStore store) throws IOException {
-    String owner = folder.store().toString();
-    TrainingPosition position = TrainingPosition.decode(store.position(), owner);
-    List<String> differences = new ArrayList<>(position.differences(settings));
-    if (!position.text().equals(text)) {
-      differences.add("the text is another");
-    }
+  private void requireContinuable(StateStore store) throws IOException {
+    TrainingPosition position = requireSameRun(store);
     if (position.step() != store.step()) {
-      differences.add("the position is of step " + position.step() + ", not " + store.step());
+      throw new IOException(
+          folder.store()
+              + ": was stepped to "
+              + store.step()
+              + " by somebody else; the run was at "
+              + position.step()
+              + "; choose another --run");
     }
     if (!position.cpu().equals(Libtorch.cpuCapability())) {
       say.accept(
@@ -143,6 +149,16 @@ final class RunStore {
               + position.cpu()
               + ": the run goes on, with other bits than it would have had there");
     }
+  }
+
+  /** Checks that a state is this run's before anything is done with it. */
+  private TrainingPosition requireSameRun(StateView state) throws IOException {
+    String owner = state.directory().toString();
+    TrainingPosition position = TrainingPosition.decode(state.position(), owner);
+    List<String> differences = new ArrayList<>(position.differences(settings));
+    if (!position.text().equals(text)) {
+      differences.add("the text is another");
+    }
     if (!differences.isEmpty()) {
       throw new IOException(
           owner
@@ -150,6 +166,7 @@ final class RunStore {
               + String.join("; ", differences)
               + "; resume with the options it began with, or choose another --run");
     }
+    return position;
   }
 
   /** The index of a tensor in a layout. */
