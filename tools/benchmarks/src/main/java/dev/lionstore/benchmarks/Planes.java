@@ -53,8 +53,10 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
       unmap(folder, files);
       throw e;
     }
-    List<MemorySegment> state = files.stream().limit(STATE_PLANES).map(MappedFile::memory).toList();
-    return filled(state, files.getLast().memory(), gradientType, memory);
+    List<MemorySegment> planes =
+        files.stream().map(file -> file.memory().asSlice(PAGE_BYTES)).toList();
+    return filled(
+        planes.subList(0, STATE_PLANES), planes.getLast(), gradientType, memory);
   }
 
   private static Planes filled(
@@ -64,8 +66,9 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
     return new Planes(List.copyOf(state), new GradientValues(type, gradient), memory);
   }
 
+  /** A page precedes the values, as in a store: planes a power of two apart would share cache sets. */
   private static MappedFile map(Path file, long bytes) throws IOException {
-    long size = MappedFile.wholePages(bytes);
+    long size = MappedFile.wholePages(PAGE_BYTES + bytes);
     Posix.createAllocated(file, size);
     return MappedFile.openWritable(file, size);
   }
