@@ -37,6 +37,11 @@ final class HeaderPatch {
    * @param writer who has begun it
    */
   static void beginStep(Path store, ProcessHandle writer) throws IOException {
+    beginStep(store, writer, 1);
+  }
+
+  /** The same for a store of so many groups. */
+  static void beginStep(Path store, ProcessHandle writer, int groups) throws IOException {
     Path file = store.resolve("header");
     boolean kept = Files.exists(store.resolve("gradient.plane"));
     byte[] bytes = Files.readAllBytes(file);
@@ -56,9 +61,12 @@ final class HeaderPatch {
     next.putInt(PHASE, kept ? 2 : 3).putLong(GENERATION, generation).putLong(WRITER, writer.pid());
     next.putLong(
         STARTED, writer.info().startInstant().map(java.time.Instant::toEpochMilli).orElse(1L));
-    next.putDouble(SCALE, 1).putInt(GROUPS, 1).putInt(GROUPS + 4, HYPERPARAMETERS);
+    next.putDouble(SCALE, 1).putInt(GROUPS, groups).putInt(GROUPS + 4, HYPERPARAMETERS);
     next.putInt(GROUPS + 8, 0);
-    next.putDouble(0).putDouble(0.9).putDouble(0.99).putDouble(0).put(position);
+    for (int group = 0; group < groups; group++) {
+      next.putDouble(0).putDouble(0.9).putDouble(0.99).putDouble(0);
+    }
+    next.put(position);
     int length = next.position();
     next.putInt(12, length);
     CRC32C crc = new CRC32C();
