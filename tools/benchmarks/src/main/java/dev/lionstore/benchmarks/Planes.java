@@ -55,8 +55,7 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
     }
     List<MemorySegment> planes =
         files.stream().map(file -> file.memory().asSlice(PAGE_BYTES)).toList();
-    return filled(
-        planes.subList(0, STATE_PLANES), planes.getLast(), gradientType, memory);
+    return filled(planes.subList(0, STATE_PLANES), planes.getLast(), gradientType, memory);
   }
 
   private static Planes filled(
@@ -66,7 +65,9 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
     return new Planes(List.copyOf(state), new GradientValues(type, gradient), memory);
   }
 
-  /** A page precedes the values, as in a store: planes a power of two apart would share cache sets. */
+  /**
+   * A page precedes the values, as in a store: planes a power of two apart would share cache sets.
+   */
   private static MappedFile map(Path file, long bytes) throws IOException {
     long size = MappedFile.wholePages(PAGE_BYTES + bytes);
     Posix.createAllocated(file, size);
