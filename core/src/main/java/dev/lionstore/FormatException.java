@@ -26,4 +26,13 @@ public class FormatException extends IOException {
   public FormatException(Path file, String problem) {
     super(file + ": " + problem);
   }
+
+  private FormatException(String message, FormatException cause) {
+    super(message, cause);
+  }
+
+  /** The same refusal for somebody who knows what to do about it. */
+  public FormatException withAdvice(String whatToDo) {
+    return new FormatException(getMessage() + "; " + whatToDo, this);
+  }
 }

@@ -3,17 +3,18 @@ package dev.lionstore.checkpoint;
 import dev.lionstore.FormatException;
 import dev.lionstore.Utf8Order;
 import dev.lionstore.safetensors.DeclaredTensor;
+import dev.lionstore.safetensors.NewFile;
 import dev.lionstore.safetensors.SafetensorsFile;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.Charset;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -36,6 +37,7 @@ public final class Carried implements AutoCloseable {
 
   private static final String FILES = "carried";
   private static final String TENSORS = "carried.safetensors";
+  private static final int COPY_BYTES = 64 << 10;
 
   private final List<Path> files;
   private final SortedMap<String, Tensor> tensors;
@@ -128,6 +130,45 @@ public final class Carried implements AutoCloseable {
     return Optional.ofNullable(tensors.get(name)).orElseThrow().data();
   }
 
+  /** What the files and tensors take, in bytes. */
+  long bytes() throws IOException {
+    long bytes = 0;
+    for (Path file : files) {
+      bytes += Files.size(file);
+    }
+    for (Tensor tensor : tensors.values()) {
+      bytes += tensor.data().byteSize();
+    }
+    return bytes;
+  }
+
+  /** Whether both carry the same files and tensors. */
+  boolean equalTo(Carried other) throws IOException {
+    if (!tensors().equals(other.tensors()) || files.size() != other.files.size()) {
+      return false;
+    }
+    for (Tensor tensor : tensors.values()) {
+      MemorySegment there = other.data(tensor.declared().name());
+      if (!Pieces.areEqual(tensor.data(), there, _ -> {})) {
+        return false;
+      }
+    }
+    SortedMap<String, Path> there = byName(other.files);
+    for (Map.Entry<String, Path> file : byName(files).entrySet()) {
+      Path counterpart = there.get(file.getKey());
+      if (counterpart == null || Files.mismatch(file.getValue(), counterpart) >= 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static SortedMap<String, Path> byName(List<Path> files) {
+    SortedMap<String, Path> byName = new TreeMap<>();
+    files.forEach(file -> byName.put(String.valueOf(file.getFileName()), file));
+    return byName;
+  }
+
   /** Puts everything into a store that is being made, synced. */
   void writeInto(Path store) throws IOException {
     if (!files.isEmpty()) {
@@ -149,10 +190,19 @@ public final class Carried implements AutoCloseable {
   /** Copies the files into a folder, synced; existing ones are not replaced. */
   void copyFilesInto(Path folder) throws IOException {
     for (Path file : files) {
-      Path copy = Files.copy(file, folder.resolve(file.getFileName()));
-      try (FileChannel channel = FileChannel.open(copy, StandardOpenOption.READ)) {
-        channel.force(true);
+      copy(file, folder.resolve(file.getFileName()));
+    }
+  }
+
+  /** Not by {@code Files.copy}: on a full disk it names the file that it reads, or none. */
+  private static void copy(Path file, Path copy) throws IOException {
+    try (FileChannel from = FileChannel.open(file);
+        NewFile to = NewFile.create(copy)) {
+      ByteBuffer piece = ByteBuffer.allocateDirect(COPY_BYTES);
+      while (from.read(piece.clear()) >= 0) {
+        to.write(piece.flip());
       }
+      to.finish();
     }
   }
 

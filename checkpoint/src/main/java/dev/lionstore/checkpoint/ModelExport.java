@@ -53,11 +53,19 @@ public final class ModelExport {
       LongConsumer progress)
       throws IOException {
     try (NewFolder folder = NewFolder.create(target)) {
+      FreeSpace.require("an export", target, folder.path(), modelBytes(view, carried, form));
       writeModel(view, carried, folder.path(), form, maxShardBytes, progress);
       carried.copyFilesInto(folder.path());
       view.requireUnchanged();
       folder.publish();
     }
+  }
+
+  /** What the model's tensors and the files beside them take, headers and index aside. */
+  static long modelBytes(StateView view, Carried carried, Form form) throws IOException {
+    int parameterBytes = form == Form.MASTER ? Float.BYTES : Plane.WEIGHTS.type().bytes();
+    return Math.addExact(
+        Math.multiplyExact(view.layout().parameterCount(), (long) parameterBytes), carried.bytes());
   }
 
   /** Writes the model's shards into a folder, synced. */
@@ -83,21 +91,21 @@ public final class ModelExport {
             folder, SafetensorsModel.MODEL, declared, maxShardBytes, Map.of("format", "pt"))) {
       for (DeclaredTensor tensor : declared) {
         Integer index = trained.get(tensor.name());
-        if (index == null) {
-          writer.write(tensor.name(), carried.data(tensor.name()));
-        } else if (form == Form.WEIGHTS) {
-          writer.write(tensor.name(), view.values(Plane.WEIGHTS, index));
+        if (index != null && form == Form.MASTER) {
+          writeMaster(view, index, tensor, writer, progress);
         } else {
-          writeMaster(view, index, tensor, writer);
+          MemorySegment data =
+              index == null ? carried.data(tensor.name()) : view.values(Plane.WEIGHTS, index);
+          Pieces.forEach(data, progress, (_, piece) -> writer.write(tensor.name(), piece));
         }
-        progress.accept(tensor.bytes());
       }
       writer.finish();
     }
   }
 
   private static void writeMaster(
-      StateView view, int index, DeclaredTensor tensor, ShardedWriter writer) throws IOException {
+      StateView view, int index, DeclaredTensor tensor, ShardedWriter writer, LongConsumer progress)
+      throws IOException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment piece = arena.allocate((long) PIECE_ELEMENTS * Float.BYTES, Float.BYTES);
       long count = tensor.count();
@@ -105,6 +113,7 @@ public final class ModelExport {
         MemorySegment part = piece.asSlice(0, Math.min(PIECE_ELEMENTS, count - from) * Float.BYTES);
         view.copyMaster(index, from, part);
         writer.write(tensor.name(), part);
+        progress.accept(part.byteSize());
       }
     }
   }

@@ -6,6 +6,7 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
@@ -34,7 +35,8 @@ public final class ModelImport {
    * @return what the store holds
    * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that
    *     a master cannot hold
-   * @throws IllegalArgumentException if a pattern matches nothing: it was not meant so
+   * @throws IllegalArgumentException if a pattern matches nothing, or everything is frozen: it was
+   *     not meant so
    */
   public static StoreLayout run(
       Path model, Path store, ImportOptions options, LongConsumer progress) throws IOException {
@@ -65,9 +67,13 @@ public final class ModelImport {
     for (int t = 0; t < tensors.size(); t++) {
       String name = tensors.get(t).name();
       ElementType type = elementType(source.tensor(name).orElseThrow().type());
-      GradientValues values = new GradientValues(type, source.data(name));
-      builder.setMaster(t, values, model);
-      progress.accept(values.data().byteSize());
+      MasterPlanes master =
+          new MasterPlanes(
+              model, name, builder.values(Plane.WEIGHTS, t), builder.values(Plane.REMAINDER, t));
+      Pieces.forEach(
+          source.data(name),
+          progress,
+          (offset, piece) -> master.set(offset / type.bytes(), new GradientValues(type, piece)));
     }
   }
 
@@ -85,13 +91,22 @@ public final class ModelImport {
   private static void requireSense(Path model, List<TensorEntry> trained, ImportOptions options)
       throws FormatException {
     if (trained.isEmpty()) {
-      throw new FormatException(model, "tensors", "none of F32, F16 or BF16", "at least one");
+      throw new FormatException(
+          model,
+          "has no tensor of type F32, F16 or BF16, the only ones that are trained; name another"
+              + " model, or convert it");
     }
     for (ImportOptions.GroupRule rule : options.groups()) {
       requireMatch("--group " + rule.group().name() + " --match", rule.names(), trained);
     }
     for (Pattern pattern : options.frozen()) {
       requireMatch("--freeze", pattern, trained);
+    }
+    if (trained.stream().noneMatch(e -> options.spec(e.name(), e.shape()).trainable())) {
+      throw new IllegalArgumentException(
+          "--freeze matches all "
+              + trained.size()
+              + " tensors, which leaves nothing to train; freeze fewer");
     }
   }
 
@@ -104,7 +119,7 @@ public final class ModelImport {
             model,
             "length of the name of tensor " + Text.quoted(entry.name()),
             entry.name().length(),
-            "at most " + MAX_NAME_CHARS + " characters");
+            "at most " + MAX_NAME_CHARS + " characters; rename it");
       }
     }
   }
@@ -118,7 +133,8 @@ public final class ModelImport {
               + " matches the whole name of none of the "
               + trained.size()
               + " tensors; the first is "
-              + Text.quoted(trained.getFirst().name()));
+              + Text.quoted(trained.getFirst().name())
+              + "; .* stands for any part of a name");
     }
   }
 

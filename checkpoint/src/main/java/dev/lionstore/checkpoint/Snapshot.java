@@ -2,7 +2,6 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
-import dev.lionstore.mapping.NewFolder;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsFile;
 import dev.lionstore.safetensors.SafetensorsModel;
@@ -14,6 +13,8 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
@@ -148,10 +149,37 @@ public final class Snapshot implements StateView, AutoCloseable {
    * Checks every byte against the checksums.
    *
    * @param progress told the bytes checked since the last call
-   * @throws FormatException naming the file and the bytes that are wrong
+   * @throws FormatException naming the file, the bytes that are wrong and the tensors in them
    */
   public void verify(LongConsumer progress) throws IOException {
-    SnapshotFiles.verify(folder, manifest, progress);
+    List<SafetensorsFile> files = new ArrayList<>(model.files());
+    files.addAll(optimizer.files());
+    SnapshotFiles.verify(folder, manifest, new FileContents(files), progress);
+  }
+
+  /**
+   * Whether this is a snapshot of exactly that: layout, step, position, every value and what is
+   * carried. It reads values without checking them; see {@link #verify}.
+   *
+   * @param progress told the bytes compared since the last call
+   */
+  public boolean holds(StateView view, Carried carriedThere, LongConsumer progress)
+      throws IOException {
+    if (step() != view.step()
+        || !layout.equals(view.layout())
+        || !Arrays.equals(position, view.position())) {
+      return false;
+    }
+    for (int t = 0; t < layout.tensors().size(); t++) {
+      for (Plane plane : layout.planesOf(layout.tensors().get(t))) {
+        if (!Pieces.areEqual(values(plane, t), view.values(plane, t), progress)) {
+          return false;
+        }
+      }
+    }
+    try (Carried mine = carried()) {
+      return mine.equalTo(carriedThere);
+    }
   }
 
   /** What all of its files take, in bytes. */
@@ -167,22 +195,24 @@ public final class Snapshot implements StateView, AutoCloseable {
   }
 
   /**
-   * Verifies, then makes a store that goes on where this was taken.
+   * Takes the room, verifies, then makes a store that goes on where this was taken.
    *
    * @param store where it will be: nothing or an empty folder
    * @param chunkElements elements of a chunk
    * @param progress told the bytes verified and copied since the last call
    */
   public void restore(Path store, int chunkElements, LongConsumer progress) throws IOException {
-    NewFolder.requireAbsentOrEmpty(store);
-    verify(progress);
     int capacity = Math.max(StoreBuilder.DEFAULT_POSITION_CAPACITY, position.length);
     try (StoreBuilder builder = StoreBuilder.create(store, layout, chunkElements, capacity)) {
+      // With the room already taken: a disk that is too small should not cost the reading.
+      verify(progress);
       for (int t = 0; t < layout.tensors().size(); t++) {
         for (Plane plane : layout.planesOf(layout.tensors().get(t))) {
-          MemorySegment values = values(plane, t);
-          builder.values(plane, t).copyFrom(values);
-          progress.accept(values.byteSize());
+          MemorySegment target = builder.values(plane, t);
+          Pieces.forEach(
+              values(plane, t),
+              progress,
+              (offset, piece) -> MemorySegment.copy(piece, 0, target, offset, piece.byteSize()));
         }
       }
       carried().writeInto(builder.directory());

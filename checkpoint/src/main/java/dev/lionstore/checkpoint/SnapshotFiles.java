@@ -150,15 +150,23 @@ final class SnapshotFiles {
     }
   }
 
-  /** Checks every file against its sums. */
-  static void verify(Path snapshot, Manifest manifest, LongConsumer progress) throws IOException {
+  /**
+   * Checks every file against its sums.
+   *
+   * @param contents names what lies in bytes that are wrong
+   */
+  static void verify(Path snapshot, Manifest manifest, FileContents contents, LongConsumer progress)
+      throws IOException {
     requireThere(snapshot, manifest);
     for (Manifest.FileSums expected : manifest.files()) {
       Path file = snapshot.resolve(expected.name());
       List<String> found = sums(file, expected.bytes(), manifest.chunkBytes(), progress).crc32c();
       for (int chunk = 0; chunk < found.size(); chunk++) {
-        String field = "CRC-32C of the bytes from " + (long) chunk * manifest.chunkBytes();
         if (!found.get(chunk).equals(expected.crc32c().get(chunk))) {
+          long begin = (long) chunk * manifest.chunkBytes();
+          long end = Math.min(begin + manifest.chunkBytes(), expected.bytes());
+          String field =
+              "CRC-32C of bytes " + begin + " to " + (end - 1) + contents.in(file, begin, end);
           throw new FormatException(file, field, found.get(chunk), expected.crc32c().get(chunk));
         }
       }

@@ -1,6 +1,7 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.mapping.Posix;
+import dev.lionstore.safetensors.NewFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -15,13 +16,22 @@ import java.util.Optional;
 public final class SnapshotPointer {
   private SnapshotPointer() {}
 
-  /** Points to a snapshot, durably. */
+  /** Points to a snapshot, durably; if it cannot, what stood there before stands. */
   public static void write(Path store, Path snapshot) throws IOException {
     Path pointer = pointer(store);
     Path fresh = pointer.resolveSibling("." + pointer.getFileName() + ".new");
-    Files.writeString(fresh, snapshot.toAbsolutePath() + "\n", StandardCharsets.UTF_8);
-    Posix.sync(fresh);
-    Files.move(fresh, pointer, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Files.deleteIfExists(fresh); // what a killed process left
+    try (NewFile file = NewFile.create(fresh)) {
+      file.write(StandardCharsets.UTF_8.encode(snapshot.toAbsolutePath() + "\n"));
+      file.finish();
+    }
+    try {
+      Files.move(
+          fresh, pointer, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      Files.deleteIfExists(fresh);
+      throw e;
+    }
     Posix.sync(Optional.ofNullable(pointer.getParent()).orElse(pointer));
   }
 

@@ -4,15 +4,14 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.mapping.NewFolder;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.DeclaredTensor;
+import dev.lionstore.safetensors.NewFile;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.ShardedWriter;
 import dev.lionstore.store.StateView;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -31,6 +30,7 @@ public final class SnapshotWriter {
    * @param progress told the bytes written or checksummed since the last call
    * @return the snapshot's folder
    * @throws java.nio.file.FileAlreadyExistsException if there is one of this step
+   * @throws java.nio.file.FileSystemException if it cannot fit on the disk
    */
   public static Path write(
       StateView view, Carried carried, Path directory, long maxShardBytes, LongConsumer progress)
@@ -42,6 +42,8 @@ public final class SnapshotWriter {
     }
     try (NewFolder folder = NewFolder.create(target)) {
       Path path = folder.path();
+      long needed = stateBytes(view) + view.position().length + carried.bytes();
+      FreeSpace.require("a snapshot", target, path, needed);
       ModelExport.writeModel(
           view, carried, path, ModelExport.Form.WEIGHTS, maxShardBytes, progress);
       writeOptimizer(view, path, maxShardBytes, progress);
@@ -66,13 +68,17 @@ public final class SnapshotWriter {
 
   /** How many bytes {@link #write} will tell of, about. */
   public static long progressBytes(StateView view) {
+    return 2 * stateBytes(view);
+  }
+
+  private static long stateBytes(StateView view) {
     long bytes = 0;
     for (TensorSpec tensor : view.layout().tensors()) {
       for (Plane plane : view.layout().planesOf(tensor)) {
         bytes += tensor.count() * plane.type().bytes();
       }
     }
-    return 2 * bytes;
+    return bytes;
   }
 
   private static void writeOptimizer(
@@ -89,8 +95,8 @@ public final class SnapshotWriter {
         ShardedWriter.create(folder, SnapshotFiles.OPTIMIZER, declared, maxShardBytes, Map.of())) {
       for (int t = 0; t < tensors.size(); t++) {
         for (Plane plane : optimizerPlanes(view, tensors.get(t))) {
-          writer.write(Snapshot.nameIn(tensors.get(t), plane), view.values(plane, t));
-          progress.accept(view.values(plane, t).byteSize());
+          String name = Snapshot.nameIn(tensors.get(t), plane);
+          Pieces.forEach(view.values(plane, t), progress, (_, piece) -> writer.write(name, piece));
         }
       }
       writer.finish();
@@ -104,13 +110,9 @@ public final class SnapshotWriter {
   }
 
   private static void writeFile(Path file, byte[] content) throws IOException {
-    try (FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-      ByteBuffer bytes = ByteBuffer.wrap(content);
-      while (bytes.hasRemaining()) {
-        channel.write(bytes);
-      }
-      channel.force(true);
+    try (NewFile fresh = NewFile.create(file)) {
+      fresh.write(ByteBuffer.wrap(content));
+      fresh.finish();
     }
   }
 }

@@ -9,7 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /** A file that did not exist before: complete on disk, or gone again. Errors name it. */
-final class NewFile implements AutoCloseable {
+public final class NewFile implements AutoCloseable {
   private enum State {
     OPEN,
     FAILED,
@@ -28,13 +28,13 @@ final class NewFile implements AutoCloseable {
   }
 
   /** Creates the file; an existing one, perhaps somebody's open mapping, is left alone. */
-  static NewFile create(Path path) throws IOException {
+  public static NewFile create(Path path) throws IOException {
     return new NewFile(
         path, FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE));
   }
 
   /** Appends all remaining bytes. After an error nothing more is accepted. */
-  void write(ByteBuffer bytes) throws IOException {
+  public void write(ByteBuffer bytes) throws IOException {
     requireOpen();
     try {
       while (bytes.hasRemaining()) {
@@ -46,7 +46,7 @@ final class NewFile implements AutoCloseable {
   }
 
   /** Syncs data and size to the disk and keeps the file. */
-  void finish() throws IOException {
+  public void finish() throws IOException {
     requireOpen();
     try {
       channel.force(true);

@@ -27,13 +27,16 @@ public final class SafetensorsFile implements AutoCloseable {
   private final Header header;
   private final Map<String, TensorEntry> byName;
   private final Arena arena;
+  private final long dataOffset;
   private final MemorySegment dataSection;
 
-  private SafetensorsFile(Path path, Header header, Arena arena, MemorySegment dataSection) {
+  private SafetensorsFile(
+      Path path, Header header, Arena arena, long dataOffset, MemorySegment file) {
     this.path = path;
     this.header = header;
     this.arena = arena;
-    this.dataSection = dataSection;
+    this.dataOffset = dataOffset;
+    this.dataSection = file.asSlice(dataOffset);
     this.byName = HashMap.newHashMap(header.entries().size());
     header.entries().forEach(entry -> byName.put(entry.name(), entry));
   }
@@ -60,6 +63,13 @@ public final class SafetensorsFile implements AutoCloseable {
   /** The path it was opened by. */
   public Path path() {
     return path;
+  }
+
+  /**
+   * Where the data section begins, in bytes from the start of the file; a tensor lies behind it.
+   */
+  public long dataOffset() {
+    return dataOffset;
   }
 
   /** The strings under {@code __metadata__}, in file order; empty if there are none. */
@@ -148,7 +158,7 @@ public final class SafetensorsFile implements AutoCloseable {
       // From offset 0: it is the page that is mapped, whatever the header's length.
       MemorySegment file =
           channel.map(FileChannel.MapMode.READ_ONLY, 0, dataOffset + dataBytes, arena);
-      return new SafetensorsFile(path, header, arena, file.asSlice(dataOffset));
+      return new SafetensorsFile(path, header, arena, dataOffset, file);
     } catch (IOException | RuntimeException | Error e) {
       arena.close();
       throw e;

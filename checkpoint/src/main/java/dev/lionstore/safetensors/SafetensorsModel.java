@@ -89,6 +89,12 @@ public final class SafetensorsModel implements AutoCloseable {
         path, "model", "missing", single.getFileName() + " or " + index.getFileName());
   }
 
+  /** Whether a folder has a model of that base name, whole or not. */
+  public static boolean isIn(Path folder, String baseName) {
+    return Files.exists(folder.resolve(baseName + SafetensorsFormat.SUFFIX))
+        || Files.exists(folder.resolve(baseName + SafetensorsFormat.INDEX_SUFFIX));
+  }
+
   /** All tensors in the order of their names' UTF-8 bytes; offsets are within their own file. */
   public List<TensorEntry> tensors() {
     return places.values().stream().map(Place::entry).toList();

@@ -99,6 +99,23 @@ class ImportRefusalTest {
   }
 
   @Test
+  void shouldRefuseToFreezeEverything() throws IOException {
+    Path model = Models.folder(folder, "m", Models.tensors("F32"));
+    for (List<Pattern> frozen :
+        List.of(
+            List.of(Pattern.compile("(?s).*")),
+            List.of(Pattern.compile("(?s)[a-o].*"), Pattern.compile("(?s)[^a-o].*")))) {
+      IllegalArgumentException e =
+          assertThrows(
+              IllegalArgumentException.class, () -> run(model, options(List.of(), frozen)));
+      assertEquals(
+          "--freeze matches all 14 tensors, which leaves nothing to train; freeze fewer",
+          e.getMessage());
+    }
+    assertEquals(List.of("m"), Models.names(folder));
+  }
+
+  @Test
   void theFirstGroupThatMatchesTakesATensorAndTheDefaultTakesTheRest() throws IOException {
     Path model = Models.folder(folder, "m", Models.tensors("F32"));
     ImportOptions options =

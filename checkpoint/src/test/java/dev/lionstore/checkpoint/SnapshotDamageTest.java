@@ -48,6 +48,46 @@ class SnapshotDamageTest {
   }
 
   @Test
+  void shouldNameTheBytesAndTheTensorsInThem() throws IOException {
+    long values = 3 * SnapshotFiles.CHUNK_BYTES / 2 + 1;
+    Path model =
+        Models.folder(
+            folder,
+            "large",
+            List.of(
+                Models.floats("a", "BF16", List.of(7L), 1),
+                Models.floats("b", "BF16", List.of(values), 2),
+                Models.floats("c", "BF16", List.of(7L), 3)));
+    Path store = folder.resolve("large store");
+    ModelImport.run(model, store, Models.options(), bytes -> {});
+    Path snapshot = Models.snapshot(store, folder.resolve("large snapshots"), 1L << 40);
+    Path file = snapshot.resolve("model.safetensors");
+    byte[] whole = Files.readAllBytes(file);
+    int dataOffset = whole.length - 2 * (7 + (int) values + 7);
+    int chunk = SnapshotFiles.CHUNK_BYTES;
+    assertNamed(snapshot, file, dataOffset, "0 to 4194303 (header, tensors 'a', 'b') is ");
+    assertNamed(snapshot, file, chunk, "4194304 to 8388607 (tensor 'b') is ");
+    assertNamed(snapshot, file, 2 * chunk - 1, "4194304 to 8388607 (tensor 'b') is ");
+    assertNamed(
+        snapshot,
+        file,
+        whole.length - 1,
+        3 * chunk + " to " + (whole.length - 1) + " (tensors 'b', 'c') is ");
+  }
+
+  private static void assertNamed(Path snapshot, Path file, int index, String words)
+      throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[index] ^= 1;
+    Files.write(file, bytes);
+    FormatException e = assertThrows(FormatException.class, () -> check(snapshot));
+    String message = String.valueOf(e.getMessage());
+    assertTrue(message.startsWith(file + ": CRC-32C of bytes " + words), message);
+    bytes[index] ^= 1;
+    Files.write(file, bytes);
+  }
+
+  @Test
   void shouldDetectEveryFlippedByteOfAnIndex() throws IOException {
     Path snapshot = snapshot(4000);
     for (String name :

@@ -8,9 +8,10 @@ public interface Kernel {
   int ALIGNMENT = 64;
 
   /**
-   * The longest slice that {@link Stepper#apply} takes, in elements; slices start at its multiples.
+   * The longest slice that {@link Stepper#apply} takes, in elements. Slices start at multiples of
+   * {@link #ALIGNMENT}.
    */
-  int MAX_SLICE = 256;
+  int MAX_SLICE = 1024;
 
   /** The elements whose squares are summed together, in order (core/ARITHMETIC.md, "Clipping"). */
   int NORM_BLOCK = 65_536;
@@ -24,6 +25,29 @@ public interface Kernel {
   /** The rule that it computes. */
   UpdateRule rule();
 
+  /** What its steppers take at once. */
+  default Unit unit() {
+    return Unit.SLICE;
+  }
+
+  /** What steppers take at once, and what is saved before it changes. */
+  enum Unit {
+    /** A slice of at most {@link #MAX_SLICE} elements: the CPU's way. */
+    SLICE,
+    /**
+     * A whole chunk of a tensor: a device's way. When a stepper returns, the chunk is in the planes
+     * as the CPU sees them: the device has finished, and what it had mapped is unmapped.
+     */
+    CHUNK
+  }
+
+  /**
+   * Is told how much is to be stepped next, and returns when it is best begun.
+   *
+   * @param elements all that will be stepped
+   */
+  default void prepare(long elements) {}
+
   /** A new stepper, for one thread at a time; it owns whatever scratch memory it needs. */
   Stepper newStepper();
 
@@ -32,10 +56,21 @@ public interface Kernel {
     /**
      * Steps consecutive elements of a tensor in place.
      *
-     * @param from the index of the first element in the tensor, a multiple of {@link #MAX_SLICE}
-     * @param count how many elements, at most {@link #MAX_SLICE}
+     * @param from the index of the first element in the tensor, a multiple of {@link #ALIGNMENT}
+     * @param count how many elements, at most {@link #MAX_SLICE} or those of a chunk (see {@link
+     *     #unit})
      */
     void apply(TensorStep tensor, long from, int count);
+
+    /**
+     * The same with a slice, saving every value before it changes.
+     *
+     * @param undo where; it has the slice's chunk in hand
+     */
+    default void apply(TensorStep tensor, long from, int count, Undo undo) {
+      undo.save(tensor, from, count);
+      apply(tensor, from, count);
+    }
 
     /**
      * The sum of the squares of consecutive values in double: square i goes to partial sum i mod

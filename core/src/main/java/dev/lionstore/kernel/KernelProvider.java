@@ -14,6 +14,21 @@ public interface KernelProvider {
   /** Which backend {@code auto} prefers: the highest that offers the rule. */
   int preference();
 
+  /**
+   * Whether its kernels are slow until the JVM has compiled them; then {@code auto} steps with the
+   * scalar reference meanwhile.
+   */
+  default boolean needsWarmUp() {
+    return false;
+  }
+
+  /**
+   * Uses a kernel on memory of its own, every way it can be used, until it is fast.
+   *
+   * @param kernel one of its own
+   */
+  default void warmUp(Kernel kernel) {}
+
   /** The kernel for a rule, if this backend has one and runs on this machine. */
   Optional<Kernel> kernelFor(UpdateRule rule);
 }

@@ -32,6 +32,7 @@ public final class Kernels {
         .filter(provider -> backend.equals(AUTO) || provider.backend().equals(backend))
         .flatMap(provider ->
             provider.kernelFor(rule).stream()
+                .map(kernel -> backend.equals(AUTO) ? warming(provider, kernel) : kernel)
                 .map(kernel -> new Selection(kernel, provider.reason())))
         .findFirst()
         .orElseThrow(() ->
@@ -45,6 +46,10 @@ public final class Kernels {
                     + AUTO
                     + ", "
                     + words(providers)));
+  }
+
+  private static Kernel warming(KernelProvider provider, Kernel kernel) {
+    return provider.needsWarmUp() ? new WarmingKernel(kernel, provider) : kernel;
   }
 
   private static List<KernelProvider> providers() {

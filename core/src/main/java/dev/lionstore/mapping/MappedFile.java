@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import net.openhft.chronicle.bytes.BytesStore;
 import net.openhft.chronicle.bytes.MappedBytes;
+import net.openhft.chronicle.core.io.BackgroundResourceReleaser;
 
 /**
  * A file mapped in one piece, whatever its size. Writable ones are mapped by Chronicle Bytes; those
@@ -75,12 +76,16 @@ public final class MappedFile implements AutoCloseable {
 
   /**
    * Chronicle Bytes 2026.4 keeps a reference of its own to a single mapping, and never unmaps it.
+   * It counts the others down on a thread beside, which is waited for: the count is wrong before,
+   * and what is closed is unmapped.
    */
   private static void release(MappedBytes bytes) {
     BytesStore<?, ?> mapping = bytes.bytesStore();
     bytes.releaseLast();
+    BackgroundResourceReleaser.releasePendingResources();
     if (mapping.refCount() > 0) {
       mapping.releaseLast();
+      BackgroundResourceReleaser.releasePendingResources();
     }
   }
 

@@ -2,34 +2,59 @@ package dev.lionstore.store;
 
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.kernel.Undo;
 
-/**
- * Steps chunks in one worker's slot, undo unit by undo unit: save the unit, name it, change it (see
- * {@link ProgressFile}).
- */
+/** Steps chunks in one worker's slot of the progress, slice by slice or whole. */
 final class ChunkStepper {
-  private static final int UNIT = ProgressFile.UNIT_ELEMENTS;
+  private static final int SLICE = Kernel.MAX_SLICE;
 
-  private final ProgressFile progress;
+  private final StoreFiles files;
   private final int worker;
+  private final Kernel.Unit unit;
   private final Kernel.Stepper stepper;
+  private final Undo undo;
 
-  ChunkStepper(ProgressFile progress, Kernel.Stepper stepper, int worker) {
-    this.progress = progress;
+  ChunkStepper(StoreFiles files, Kernel kernel, int worker) {
+    this.files = files;
     this.worker = worker;
-    this.stepper = stepper;
+    this.unit = kernel.unit();
+    this.stepper = kernel.newStepper();
+    this.undo = files.progress().undo(worker);
   }
 
   /** Steps a chunk so that it can be finished after a kill. */
   void apply(TensorStep tensor, int chunk, long from, long to, long nextStep) {
-    applyUnits(tensor, chunk, from, to, nextStep, 0);
+    if (unit == Kernel.Unit.CHUNK && files.hasChunkUndo(worker)) {
+      int count = Math.toIntExact(to - from);
+      files.chunkUndo().orElseThrow().save(worker, tensor.planes(), from, count);
+      undo.setWord(ProgressFile.whole(nextStep, chunk));
+      stepper.apply(tensor, from, count);
+    } else {
+      undo.begin(ProgressFile.begun(nextStep, chunk), from);
+      applySlices(tensor, from, to);
+    }
   }
 
-  /** Undoes the unit that a killed worker had in hand and steps the rest of its chunk. */
+  /** Undoes what a killed worker had in hand and steps the rest of its chunk. */
   void resume(TensorStep tensor, int chunk, long from, long to, long nextStep) {
-    int unit = progress.unitInHand(worker);
-    progress.restore(worker, tensor.planes(), unit, from + (long) unit * UNIT);
-    applyUnits(tensor, chunk, from, to, nextStep, unit);
+    if (files.progress().wholeInHand(worker)) {
+      int count = Math.toIntExact(to - from);
+      files.chunkUndo().orElseThrow().restore(worker, tensor.planes(), from, count);
+      apply(tensor, chunk, from, to, nextStep);
+    } else {
+      int saved = files.progress().savedInHand(worker);
+      int changed = saved == 0 ? 0 : (saved - 1) / SLICE * SLICE;
+      undo.restore(tensor.planes(), from + changed, saved - changed);
+      undo.begin(ProgressFile.begun(nextStep, chunk), from);
+      applySlices(tensor, from + changed, to);
+    }
+  }
+
+  /** A device takes slices, too: where a part of a chunk is left, or no room for whole ones yet. */
+  private void applySlices(TensorStep tensor, long from, long to) {
+    for (long at = from; at < to; at += SLICE) {
+      stepper.apply(tensor, at, (int) Math.min(SLICE, to - at), undo);
+    }
   }
 
   /**
@@ -37,20 +62,10 @@ final class ChunkStepper {
    * tells which chunks a killed writer had begun.
    */
   void applyUnkept(TensorStep tensor, int chunk, long from, long to, long nextStep) {
-    progress.setProgress(worker, nextStep, chunk, 0);
-    for (long at = from; at < to; at += UNIT) {
-      stepper.apply(tensor, at, (int) Math.min(UNIT, to - at));
-    }
-  }
-
-  private void applyUnits(
-      TensorStep tensor, int chunk, long from, long to, long nextStep, int firstUnit) {
-    int unit = firstUnit;
-    for (long at = from + (long) unit * UNIT; at < to; at += UNIT) {
-      progress.save(worker, tensor.planes(), unit, at);
-      progress.setProgress(worker, nextStep, chunk, unit);
-      stepper.apply(tensor, at, (int) Math.min(UNIT, to - at));
-      unit++;
+    undo.setWord(ProgressFile.begun(nextStep, chunk));
+    int most = unit == Kernel.Unit.CHUNK ? Math.toIntExact(to - from) : SLICE;
+    for (long at = from; at < to; at += most) {
+      stepper.apply(tensor, at, (int) Math.min(most, to - at));
     }
   }
 }

@@ -62,6 +62,7 @@ final class Codes {
       case APPLYING -> 2;
       case APPLYING_UNKEPT -> 3;
       case SYNC_FAILED -> 4;
+      case REFRESHING -> 5;
     };
   }
 
@@ -72,6 +73,7 @@ final class Codes {
       case 2 -> Header.Phase.APPLYING;
       case 3 -> Header.Phase.APPLYING_UNKEPT;
       case 4 -> Header.Phase.SYNC_FAILED;
+      case 5 -> Header.Phase.REFRESHING;
       default -> throw unknown("phase", code);
     };
   }

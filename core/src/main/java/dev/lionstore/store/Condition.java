@@ -58,7 +58,10 @@ public record Condition(State state, long step, String sentence) {
     }
     boolean alive = viewer == Viewer.READER && header.writer().isAlive();
     boolean applying = header.phase().applies();
-    if (applying && alive) {
+    if (header.phase() == Header.Phase.REFRESHING && !alive) {
+      return new Condition(State.UNTRUSTED, step, refreshingSentence(header));
+    }
+    if ((applying || header.phase() == Header.Phase.REFRESHING) && alive) {
       return busy(header);
     }
     Optional<String> mismatch = new Consistency(files, header).mismatch();
@@ -71,7 +74,8 @@ public record Condition(State state, long step, String sentence) {
       case APPLYING -> new Condition(State.RECOVERING, step + 1, recoveringSentence(header));
       case APPLYING_UNKEPT ->
           new Condition(State.DAMAGED, step, TornStep.of(header, files).sentence());
-      case SYNC_FAILED -> throw new IllegalStateException("such a store is not trusted");
+      case SYNC_FAILED, REFRESHING ->
+          throw new IllegalStateException("such a store is not trusted");
     };
   }
 
@@ -109,6 +113,12 @@ public record Condition(State state, long step, String sentence) {
         + " was killed while applying step "
         + (header.step() + 1)
         + "; the next writer finishes it from the gradients kept";
+  }
+
+  private static String refreshingSentence(Header header) {
+    return writer(header)
+        + " was killed while a device's state was written over that of step "
+        + header.step();
   }
 
   private static String writer(Header header) {

@@ -41,6 +41,9 @@ final class Consistency {
     if (files.progress().mark() != mark) {
       return Optional.of(but("file " + ProgressFile.NAME + " belongs to another step"));
     }
+    if (files.chunkUndo().filter(undo -> undo.mark() != mark).isPresent()) {
+      return Optional.of(but("file " + ChunkUndoFile.NAME + " belongs to another step"));
+    }
     return files.eachPlane().stream()
         .filter(plane -> plane.mark() != mark)
         .findFirst()
@@ -62,14 +65,14 @@ final class Consistency {
       if (files.progress().chunkInHand(worker, latest + 1) >= 0) {
         return Optional.of(but("worker " + worker + " was applying a later step"));
       }
-      if (header.phase().applies() && !isUnit(worker)) {
+      if (header.phase().applies() && !isPossible(worker)) {
         return Optional.of(but("worker " + worker + " was applying what is not there"));
       }
     }
     return Optional.empty();
   }
 
-  private boolean isUnit(int worker) {
+  private boolean isPossible(int worker) {
     int chunk = files.progress().chunkInHand(worker, latest);
     if (chunk < 0) {
       return true;
@@ -78,9 +81,12 @@ final class Consistency {
     if (chunk >= geometry.chunkCount()) {
       return false;
     }
+    if (files.progress().wholeInHand(worker)) {
+      return files.hasChunkUndo(worker);
+    }
     int tensor = geometry.tensorOf(chunk);
-    long offset = (long) files.progress().unitInHand(worker) * ProgressFile.UNIT_ELEMENTS;
-    return geometry.from(chunk, tensor) + offset < geometry.to(chunk, tensor);
+    long elements = geometry.to(chunk, tensor) - geometry.from(chunk, tensor);
+    return files.progress().savedInHand(worker) <= Geometry.padded(elements);
   }
 
   private String but(String finding) {

@@ -41,6 +41,8 @@ record Header(
     APPLYING,
     /** Applying a step whose gradients die with the writer. */
     APPLYING_UNKEPT,
+    /** Its planes are being replaced by a state that a device has kept. */
+    REFRESHING,
     /** Nothing any more: what the disk holds is unknown. */
     SYNC_FAILED;
 
@@ -65,6 +67,11 @@ record Header(
     static Writer self() {
       ProcessHandle self = ProcessHandle.current();
       return new Writer(self.pid(), start(self));
+    }
+
+    /** Whether it is this process. */
+    boolean isSelf() {
+      return pid == ProcessHandle.current().pid() && isAlive();
     }
 
     boolean isAlive() {

@@ -89,7 +89,11 @@ final class PendingGradients {
     }
   }
 
-  private void requireFits(int tensor, GradientValues gradient) {
+  void requireFits(int tensor, GradientValues gradient) {
+    if (tensor < 0 || tensor >= layout.tensors().size()) {
+      throw new IllegalArgumentException(
+          "there is no tensor " + tensor + ", expected 0 to " + (layout.tensors().size() - 1));
+    }
     TensorSpec spec = layout.tensors().get(tensor);
     if (!spec.trainable()) {
       throw new IllegalArgumentException(
@@ -127,7 +131,8 @@ final class PendingGradients {
     }
   }
 
-  private double sumOfSquares(GradientValues gradient) {
+  /** The sum of squares of a gradient before scaling; finite exactly if all values are. */
+  double sumOfSquares(GradientValues gradient) {
     Kernel.Stepper idle = idleSteppers.poll();
     Kernel.Stepper stepper = idle == null ? kernel.newStepper() : idle;
     double sum = 0;
@@ -182,19 +187,24 @@ final class PendingGradients {
     }
     for (int t = 0; t < values.length; t++) {
       if (isPresent(t)) {
-        MemorySegment data = values[t].data();
-        boolean readable = data.scope().isAlive() && data.isAccessibleBy(Thread.currentThread());
-        for (Thread other : others) {
-          readable &= data.isAccessibleBy(other);
-        }
-        if (!readable) {
-          throw new IllegalArgumentException(
-              "gradient of tensor "
-                  + layout.tensors().get(t).name()
-                  + " is in memory that has been released or belongs to one thread; keep it in a"
-                  + " shared or automatic arena until the step has ended");
-        }
+        requireReadableBy(others, t, values[t]);
       }
+    }
+  }
+
+  /** The same for a gradient that is not put. */
+  void requireReadableBy(List<Thread> others, int tensor, GradientValues gradient) {
+    MemorySegment data = gradient.data();
+    boolean readable = data.scope().isAlive() && data.isAccessibleBy(Thread.currentThread());
+    for (Thread other : others) {
+      readable &= data.isAccessibleBy(other);
+    }
+    if (!readable) {
+      throw new IllegalArgumentException(
+          "gradient of tensor "
+              + layout.tensors().get(tensor).name()
+              + " is in memory that has been released or belongs to one thread; keep it in a"
+              + " shared or automatic arena until the step has ended");
     }
   }
 

@@ -21,13 +21,16 @@ import java.util.UUID;
  *      32     8  the step that the plane was last published with; of gradients: unused
  *      40     8  the mark of the intent that was last applied to it, or from it (see {@link Mark})
  *      48        name, UTF-8
- *    4096        the values, {@link Plane.Type#bytes()} each
+ *    4096 + s    the values, {@link Plane.Type#bytes()} each
  * </pre>
+ *
+ * s differs from plane to plane, so that values of one element lie in different sets of the first
+ * cache. With one s for all, planes whose size is near a power of two displaced one another there
+ * (tools/benchmarks/BENCHMARKS.md).
  */
 class PlaneFile {
-  static final int DATA_OFFSET = MappedFile.PAGE_BYTES;
-
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
+  private static final int STAGGER_BYTES = 1024;
   private static final long MAGIC = 0x4E414C504E4F494CL;
   private static final int STEP_OFFSET = 32;
   private static final int MARK_OFFSET = 40;
@@ -39,19 +42,34 @@ class PlaneFile {
 
   private final MappedFile file;
   private final Plane plane;
+  private final long dataOffset;
 
-  PlaneFile(MappedFile file, Plane plane) {
+  /**
+   * A mapped plane.
+   *
+   * @param index among the planes of the store, from 0; the gradient plane is the last
+   */
+  PlaneFile(MappedFile file, Plane plane, int index) {
     this.file = file;
     this.plane = plane;
+    this.dataOffset = dataOffset(index);
+  }
+
+  /** The offset of a plane's first value, a multiple of 512 bytes. */
+  private static long dataOffset(int index) {
+    int turn = MappedFile.PAGE_BYTES / STAGGER_BYTES;
+    return MappedFile.PAGE_BYTES
+        + (long) index % turn * STAGGER_BYTES
+        + (long) index / turn % 2 * (STAGGER_BYTES / 2);
   }
 
   static String name(Plane plane) {
     return plane.name() + ".plane";
   }
 
-  static long size(Plane plane, Geometry geometry) {
+  static long size(Plane plane, int index, Geometry geometry) {
     long values = Math.multiplyExact(geometry.elements(plane), (long) plane.type().bytes());
-    return MappedFile.wholePages(DATA_OFFSET + values);
+    return MappedFile.wholePages(dataOffset(index) + values);
   }
 
   MappedFile file() {
@@ -83,7 +101,7 @@ class PlaneFile {
     require("version", page.get(I32, 8), VERSION);
     UUID found = new UUID(page.get(I64, 16), page.get(I64, 24));
     require("store id", found, storeId);
-    int length = Math.clamp(page.get(I32, 12), 0, DATA_OFFSET - NAME_OFFSET);
+    int length = Math.clamp(page.get(I32, 12), 0, MappedFile.PAGE_BYTES - NAME_OFFSET);
     byte[] name = page.asSlice(NAME_OFFSET, length).toArray(ValueLayout.JAVA_BYTE);
     require("plane", new String(name, StandardCharsets.UTF_8), plane.name());
   }
@@ -111,7 +129,7 @@ class PlaneFile {
   /** Consecutive values. */
   MemorySegment values(long firstElement, long count) {
     long bytes = plane.type().bytes();
-    return file.memory().asSlice(DATA_OFFSET + firstElement * bytes, count * bytes);
+    return file.memory().asSlice(dataOffset + firstElement * bytes, count * bytes);
   }
 
   private void require(String field, Object found, Object expected) throws FormatException {

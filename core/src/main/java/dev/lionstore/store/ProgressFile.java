@@ -1,8 +1,9 @@
 package dev.lionstore.store;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.Undo;
 import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.rule.Plane;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
@@ -20,56 +21,54 @@ import java.util.UUID;
  *      16    16  store id
  *      32     8  the mark of the intent that it belongs to (see {@link Mark})
  *  slot of worker w, at 4096 + w · slotBytes:
- *       0     8  progress: step to come (24 bits), chunk (28 bits), undo unit in the chunk (12 bits);
+ *       0     8  word: step to come (14 bits), chunk (28 bits), whether it has been saved whole, in
+ *                {@link ChunkUndoFile} (1 bit), else elements of it that have been saved (21 bits);
  *                -1 for none
- *      64        saved values of an even unit: plane after plane, {@link #UNIT_ELEMENTS} each
- *     ...        saved values of an odd unit
+ *      64        saved values (see {@link Undo})
  *  stamps, at 4096 + WORKERS · slotBytes:
  *       8 each   chunk by chunk: the mark of the intent that was last applied to it
  * </pre>
  *
- * A unit's values are saved before the progress names it, and the progress names it before the unit
- * changes; the two buffers alternate, so that the unit before, which may still be named, keeps its
- * values meanwhile. A chunk is stamped after its last unit. Memory of a killed process is as its
+ * Of the elements saved, the last slice, begun or whole, is in the slot; what is before has been
+ * changed. A chunk is stamped after its last slice. Memory of a killed process is as its
  * instructions left it, in their order, so the fences here are for the compiler.
  */
 class ProgressFile {
   static final String NAME = "progress";
 
-  /** Elements of an undo unit. */
-  static final int UNIT_ELEMENTS = Kernel.MAX_SLICE;
-
   /** How many workers can be applying at once. */
-  static final int WORKERS = 256;
+  static final int WORKERS = 128;
 
-  /** The largest chunk: its units are counted in 12 bits. */
-  static final int MAX_CHUNK_ELEMENTS = UNIT_ELEMENTS << 12;
+  /** What chunks are multiples of, in elements. */
+  static final int CHUNK_MULTIPLE = 256;
+
+  /** The largest chunk: its elements are counted in 21 bits. */
+  static final int MAX_CHUNK_ELEMENTS = 1 << 20;
 
   /** The most chunks: they are counted in 28 bits, of which all ones stand for none. */
   static final int MAX_CHUNKS = (1 << 28) - 1;
 
   private static final long MAGIC = 0x474F52504E4F494CL;
-  private static final long VERSION = 1;
+  private static final long VERSION = 2;
   private static final int MARK_OFFSET = 32;
-  private static final int UNIT_BITS = 12;
+  private static final int SAVED_BITS = 21;
   private static final int CHUNK_BITS = 28;
-  private static final int STEP_SHIFT = CHUNK_BITS + UNIT_BITS;
+  private static final int CHUNK_SHIFT = SAVED_BITS + 1;
+  private static final int STEP_SHIFT = CHUNK_SHIFT + CHUNK_BITS;
+  private static final long WHOLE = 1L << SAVED_BITS;
   private static final long NO_PROGRESS = -1;
-  private static final int SAVED_OFFSET = 64;
+  private static final int BUFFERS_OFFSET = 64;
   private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG;
   private static final VarHandle WORD = I64.varHandle().withInvokeExactBehavior();
 
   private final MappedFile file;
-  private final int[] bytesPerElement;
+  private final StoreLayout layout;
   private final long slotBytes;
-  private final long savedBytes;
 
   ProgressFile(MappedFile file, StoreLayout layout) {
     this.file = file;
-    this.bytesPerElement =
-        layout.planes().stream().mapToInt(plane -> plane.type().bytes()).toArray();
+    this.layout = layout;
     this.slotBytes = slotBytes(layout);
-    this.savedBytes = savedBytes(layout);
   }
 
   static long size(StoreLayout layout, Geometry geometry) {
@@ -77,13 +76,8 @@ class ProgressFile {
     return MappedFile.wholePages(slotOffset(WORKERS, slotBytes(layout)) + stamps);
   }
 
-  private static long savedBytes(StoreLayout layout) {
-    int perElement = layout.planes().stream().mapToInt(plane -> plane.type().bytes()).sum();
-    return (long) UNIT_ELEMENTS * perElement;
-  }
-
   private static long slotBytes(StoreLayout layout) {
-    return MappedFile.wholePages(SAVED_OFFSET + 2 * savedBytes(layout));
+    return MappedFile.wholePages(BUFFERS_OFFSET + Undo.bytes(layout.planes()));
   }
 
   private static long slotOffset(int worker, long slotBytes) {
@@ -130,47 +124,29 @@ class ProgressFile {
     file.memory().set(I64, MARK_OFFSET, mark);
   }
 
-  /**
-   * Saves a unit's values of each plane: all of it, or up to the padding's end.
-   *
-   * @param planes a tensor's padded part of each plane
-   * @param unit its index in the chunk
-   * @param from the index of its first element in the tensor
-   */
-  void save(int worker, List<MemorySegment> planes, int unit, long from) {
-    long savedOffset = savedOffset(worker, unit);
-    for (int p = 0; p < bytesPerElement.length; p++) {
-      MemorySegment plane = planes.get(p);
-      long offset = from * bytesPerElement[p];
-      long unitBytes = (long) UNIT_ELEMENTS * bytesPerElement[p];
-      long bytes = Math.min(unitBytes, plane.byteSize() - offset);
-      MemorySegment.copy(plane, offset, file.memory(), savedOffset, bytes);
-      savedOffset += unitBytes;
-    }
+  /** Where a worker saves what it is about to change. */
+  Undo undo(int worker) {
+    long slot = slotOffset(worker, slotBytes);
+    return undo(file.memory(), slot, slot + BUFFERS_OFFSET, layout.planes());
   }
 
-  /** Puts back what {@link #save} saved. */
-  void restore(int worker, List<MemorySegment> planes, int unit, long from) {
-    long savedOffset = savedOffset(worker, unit);
-    for (int p = 0; p < bytesPerElement.length; p++) {
-      MemorySegment plane = planes.get(p);
-      long offset = from * bytesPerElement[p];
-      long unitBytes = (long) UNIT_ELEMENTS * bytesPerElement[p];
-      long bytes = Math.min(unitBytes, plane.byteSize() - offset);
-      MemorySegment.copy(file.memory(), savedOffset, plane, offset, bytes);
-      savedOffset += unitBytes;
-    }
+  Undo undo(MemorySegment memory, long wordOffset, long buffersOffset, List<Plane> planes) {
+    return new Undo(memory, wordOffset, buffersOffset, planes);
   }
 
-  private long savedOffset(int worker, int unit) {
-    return slotOffset(worker, slotBytes) + SAVED_OFFSET + (unit & 1) * savedBytes;
+  /** What a worker's word is when it has taken a chunk in hand and saved nothing of it. */
+  static long begun(long nextStep, int chunk) {
+    return (nextStep << STEP_SHIFT) | ((long) chunk << CHUNK_SHIFT);
   }
 
-  /** Says that a unit, whose values are saved, is about to change. */
-  void setProgress(int worker, long nextStep, int chunk, int unit) {
-    long word = (nextStep << STEP_SHIFT) | ((long) chunk << UNIT_BITS) | unit;
-    WORD.setRelease(file.memory(), slotOffset(worker, slotBytes), word);
-    VarHandle.storeStoreFence();
+  /** What a worker's word is when it has saved a chunk whole. */
+  static long whole(long nextStep, int chunk) {
+    return begun(nextStep, chunk) | WHOLE;
+  }
+
+  /** Whether the chunk in hand has been saved whole. */
+  boolean wholeInHand(int worker) {
+    return (progress(worker) & WHOLE) != 0;
   }
 
   /** The chunk that a worker has in hand, if it has one of this step; else -1. */
@@ -178,12 +154,17 @@ class ProgressFile {
     long word = progress(worker);
     boolean ofThisStep =
         word != NO_PROGRESS && word >>> STEP_SHIFT == (nextStep << STEP_SHIFT) >>> STEP_SHIFT;
-    return ofThisStep ? (int) ((word >>> UNIT_BITS) & MAX_CHUNKS) : -1;
+    return ofThisStep ? chunk(word) : -1;
   }
 
-  /** The unit that a worker was changing. */
-  int unitInHand(int worker) {
-    return (int) (progress(worker) & ((1 << UNIT_BITS) - 1));
+  /** The chunk that a word is about. */
+  static int chunk(long word) {
+    return (int) ((word >>> CHUNK_SHIFT) & MAX_CHUNKS);
+  }
+
+  /** How many elements of the chunk in hand have been saved. */
+  int savedInHand(int worker) {
+    return (int) (progress(worker) & ((1 << SAVED_BITS) - 1));
   }
 
   private long progress(int worker) {

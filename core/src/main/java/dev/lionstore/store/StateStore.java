@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A store that is open for stepping. A step is a transaction: whenever the process dies, opening
@@ -27,6 +28,7 @@ public final class StateStore implements StateView, AutoCloseable {
   private final WorkerCrew crew;
   private final PendingGradients gradients;
   private final StepApplier applier;
+  private final Kernel.Unit unit;
   private final UUID bootId = Boot.id();
   private final Header.Writer self = Header.Writer.self();
   private Header header;
@@ -35,11 +37,28 @@ public final class StateStore implements StateView, AutoCloseable {
   /** The position of the last step: a copy, since the trainer may use its array again. */
   private byte[] position = new byte[0];
 
+  private @Nullable StreamingStep streaming;
+
+  /** The position to go back to if a streaming step is given up before it has changed anything. */
+  private byte[] positionBefore = new byte[0];
+
   private enum Life {
+    /** Between steps. */
     OPEN,
+    /** In a streaming step: nothing else may be done before it ends. */
+    STREAMING,
     /** Nothing more may be done with it but closing. */
     FAILED,
-    CLOSED
+    CLOSED;
+
+    String word() {
+      return switch (this) {
+        case OPEN -> "at the next step";
+        case STREAMING -> "in another one";
+        case FAILED -> "to be closed and opened again, after a failure";
+        case CLOSED -> "closed";
+      };
+    }
   }
 
   private StateStore(
@@ -55,6 +74,7 @@ public final class StateStore implements StateView, AutoCloseable {
       throw new StoreUnusableException(directory, condition);
     }
     Kernel kernel = parts.kernel(selection.kernel());
+    this.unit = kernel.unit();
     this.gradients = new PendingGradients(files, kernel);
     this.crew = new WorkerCrew(options.threads());
     try {
@@ -115,6 +135,9 @@ public final class StateStore implements StateView, AutoCloseable {
         write(Header.Phase.IDLE, header.step());
       }
       files.progress().clear(ProgressFile.WORKERS);
+      if (unit == Kernel.Unit.CHUNK && files.gradient().isPresent()) {
+        files.allowChunkUndo(directory, crew.workers());
+      }
       forceHeader();
     } catch (IOException | RuntimeException | Error e) {
       crew.close();
@@ -184,6 +207,117 @@ public final class StateStore implements StateView, AutoCloseable {
     return new StepResult.Applied(header.step(), plan.gradientNorm(), plan.clipCoefficient());
   }
 
+  /**
+   * Begins a step that takes gradients tensor by tensor, for stores without a gradient plane.
+   * Nothing else can be done with the store until the step is finished.
+   *
+   * @throws IllegalArgumentException if the request clips, scales the loss, or is not for this
+   *     store; or if the store keeps gradients
+   * @throws StoreUnusableException if an earlier failure was final
+   */
+  public StreamingStep beginStreaming(StepRequest request) throws IOException {
+    requireUsable();
+    requireMoreSteps();
+    if (files.gradient().isPresent()) {
+      throw new IllegalArgumentException(
+          "this store keeps gradients in a gradient plane: put them there and step");
+    }
+    Intent intent = StepPlan.streaming(files.layout(), request);
+    if (!gradients.tensors().isEmpty()) {
+      throw new IllegalArgumentException(
+          "gradients have been put for a whole step: take it, or discard them before streaming");
+    }
+    files.requireUnchangedSizes();
+    StreamingStep step = new StreamingStep(this, request);
+    positionBefore = header.position().clone();
+    life = Life.FAILED;
+    intend(intent, request.position());
+    applier.begin(header);
+    streaming = step;
+    life = Life.STREAMING;
+    return step;
+  }
+
+  /** Checks a streamed gradient, and gives its sum of squares. */
+  double scanStreamed(StreamingStep step, int tensor, GradientValues gradient) {
+    requireStreaming(step);
+    gradients.requireFits(tensor, gradient);
+    gradients.requireReadableBy(crew.threads(), tensor, gradient);
+    return gradients.sumOfSquares(gradient);
+  }
+
+  /** Applies a streamed gradient. */
+  void applyStreamed(int tensor, GradientValues gradient) {
+    life = Life.FAILED;
+    applier.apply(tensor, gradient);
+    life = Life.STREAMING;
+  }
+
+  /** Publishes a streamed step; returns completed steps. */
+  long finishStreamed(StreamingStep step) {
+    requireStreaming(step);
+    life = Life.FAILED;
+    publish();
+    streaming = null;
+    life = Life.OPEN;
+    return header.step();
+  }
+
+  void requireStreaming(StreamingStep step) {
+    if (life != Life.STREAMING || streaming != step) {
+      throw new IllegalStateException(
+          "the streaming step of " + directory + " has ended: the store is " + life.word());
+    }
+  }
+
+  /** Writes the state that a device has kept into the planes. */
+  public interface Refresh {
+    /**
+     * Replaces every value of the state.
+     *
+     * @param planes a tensor's writable values in a plane
+     */
+    void into(PlaneValues planes) throws IOException;
+  }
+
+  /** Where values are. */
+  public interface PlaneValues {
+    /**
+     * A tensor's values in a plane of the state.
+     *
+     * @param tensor its index in the layout
+     */
+    MemorySegment of(Plane plane, int tensor);
+  }
+
+  /**
+   * Brings the planes to a step that has been taken elsewhere: by a device that keeps the state and
+   * hands it back now. Until this returns the store is marked as not to be trusted: a writer that
+   * is killed meanwhile leaves a mixture, which nobody opens. A kill before leaves the step of the
+   * last refresh.
+   *
+   * @param step completed steps, at least as many as now
+   * @param nextPosition the trainer's own bytes of that step
+   * @throws IllegalArgumentException if the step is earlier, or the position too long; nothing has
+   *     happened then
+   */
+  public void refresh(long step, byte[] nextPosition, Refresh source) throws IOException {
+    requireUsable();
+    if (step < header.step() || step > Mark.LAST_STEP) {
+      throw new IllegalArgumentException(
+          "refreshed with step " + step + ", expected at least " + header.step());
+    }
+    StepPlan.requirePositionFits(files.layout(), nextPosition);
+    files.requireUnchangedSizes();
+    life = Life.FAILED;
+    write(Header.Phase.REFRESHING, header.step());
+    source.into(files::values);
+    files.planes().forEach(plane -> plane.publish(step));
+    write(Header.Phase.IDLE, step, nextPosition.clone());
+    gradients.clear();
+    life = Life.OPEN;
+  }
+
   /** From here on the step will happen, whatever dies. */
   private void intend(Intent intent, byte[] nextPosition) {
     if (position.length != nextPosition.length) {
@@ -210,7 +344,11 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   private void write(Header.Phase phase, long step) {
-    Header next = next(phase, step, header.position(), Optional.empty());
+    write(phase, step, header.position());
+  }
+
+  private void write(Header.Phase phase, long step, byte[] itsPosition) {
+    Header next = next(phase, step, itsPosition, Optional.empty());
     header = next.withCrc(files.header().prepare(next));
     files.header().publish(next);
   }
@@ -225,6 +363,8 @@ public final class StateStore implements StateView, AutoCloseable {
   private void requireOpen() {
     switch (life) {
       case OPEN -> {}
+      case STREAMING ->
+          throw new IllegalStateException("a streaming step of " + directory + " is under way");
       case FAILED -> throw new IllegalStateException("the store " + directory + " has failed");
       case CLOSED -> throw new IllegalStateException("the store " + directory + " is closed");
     }
@@ -233,6 +373,9 @@ public final class StateStore implements StateView, AutoCloseable {
   private void requireUsable() throws StoreUnusableException {
     switch (life) {
       case OPEN -> {}
+      case STREAMING ->
+          throw new StoreUnusableException(
+              directory, "a streaming step is under way; finish it first");
       case FAILED ->
           throw new StoreUnusableException(
               directory, "an earlier failure was final; close the store and open it again");
@@ -276,6 +419,8 @@ public final class StateStore implements StateView, AutoCloseable {
    */
   private void syncFailed() {
     life = Life.FAILED;
+    // Twice: a damaged bit in the only record that says so would give the one before.
+    write(Header.Phase.SYNC_FAILED, header.step());
     write(Header.Phase.SYNC_FAILED, header.step());
   }
 
@@ -311,6 +456,14 @@ public final class StateStore implements StateView, AutoCloseable {
   public void close() throws IOException {
     if (life == Life.CLOSED) {
       return;
+    }
+    StreamingStep begun = streaming;
+    if (life == Life.STREAMING && begun != null && !begun.hasBegun()) {
+      write(
+          Header.Phase.IDLE,
+          header.step(),
+          positionBefore); // nothing has changed: the step never was
+      life = Life.OPEN;
     }
     boolean open = life == Life.OPEN;
     crew.close();

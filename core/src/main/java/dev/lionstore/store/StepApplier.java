@@ -8,6 +8,7 @@ import dev.lionstore.rule.StochasticBits;
 import dev.lionstore.rule.UpdateRule;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntFunction;
@@ -31,8 +32,10 @@ final class StepApplier {
   private final int[] tensorOfChunk;
   private final AtomicInteger nextChunk = new AtomicInteger();
   private final WorkerCrew.Task applyChunks = this::applyChunks;
+  private UpdateRule.Coefficients[] coefficients = new UpdateRule.Coefficients[0];
   private Header header;
   private long mark;
+  private int endChunk;
 
   StepApplier(StoreFiles files, Kernel kernel, WorkerCrew crew, Header header) {
     this.files = files;
@@ -51,7 +54,7 @@ final class StepApplier {
       Arrays.fill(tensorOfChunk, geometry.firstChunk(t), geometry.firstChunk(t + 1), t);
     }
     for (int worker = 0; worker < crew.workers(); worker++) {
-      steppers.add(new ChunkStepper(progress, kernel.newStepper(), worker));
+      steppers.add(new ChunkStepper(files, kernel, worker));
     }
   }
 
@@ -63,7 +66,31 @@ final class StepApplier {
    */
   void apply(Header intending, IntFunction<GradientValues> gradients) {
     prepare(intending, gradients);
-    nextChunk.set(0);
+    applyChunks(0, tensorOfChunk.length);
+  }
+
+  /** Takes on what a header intends, to be applied tensor by tensor. */
+  void begin(Header intending) {
+    header = intending;
+    mark = Mark.of(nextStep(), intending.crc());
+    Intent intent = intending.intent().orElseThrow();
+    coefficients = new UpdateRule.Coefficients[intent.hyperparameters().length];
+    for (int g = 0; g < coefficients.length; g++) {
+      coefficients[g] =
+          layout.rule().coefficients(intent.hyperparameters()[g], intent.gradientScale());
+    }
+  }
+
+  /** Applies it to one tensor. */
+  void apply(int tensor, GradientValues gradient) {
+    prepare(tensor, gradient);
+    applyChunks(geometry.firstChunk(tensor), geometry.firstChunk(tensor + 1));
+  }
+
+  private void applyChunks(int from, int to) {
+    kernel.prepare((long) (to - from) * geometry.chunkElements());
+    nextChunk.set(from);
+    endChunk = to;
     crew.run(applyChunks);
   }
 
@@ -72,49 +99,38 @@ final class StepApplier {
     IntFunction<GradientValues> kept =
         tensor -> PendingGradients.keptValues(files, tensor).orElseThrow();
     prepare(intending, kept);
+    kernel.prepare((long) tensorOfChunk.length * geometry.chunkElements());
     for (int worker = 0; worker < ProgressFile.WORKERS; worker++) {
       resume(worker);
     }
-    nextChunk.set(0);
-    crew.run(applyChunks);
+    applyChunks(0, tensorOfChunk.length);
   }
 
   private void prepare(Header intending, IntFunction<GradientValues> gradients) {
-    header = intending;
-    mark = Mark.of(nextStep(), intending.crc());
-    Intent intent = intending.intent().orElseThrow();
-    UpdateRule.Coefficients[] coefficients =
-        new UpdateRule.Coefficients[intent.hyperparameters().length];
-    for (int g = 0; g < coefficients.length; g++) {
-      coefficients[g] =
-          layout.rule().coefficients(intent.hyperparameters()[g], intent.gradientScale());
-    }
-    for (int t = intent.tensors().nextSetBit(0); t >= 0; t = intent.tensors().nextSetBit(t + 1)) {
-      long key = StochasticBits.key(intent.seed(), intending.step(), nameKeys[t]);
-      prepare(t, gradients.apply(t), coefficients[groups[t]], intent, key);
+    begin(intending);
+    BitSet tensors = intending.intent().orElseThrow().tensors();
+    for (int t = tensors.nextSetBit(0); t >= 0; t = tensors.nextSetBit(t + 1)) {
+      prepare(t, gradients.apply(t));
     }
   }
 
-  private void prepare(
-      int tensor,
-      GradientValues gradient,
-      UpdateRule.Coefficients coefficients,
-      Intent intent,
-      long key) {
+  private void prepare(int tensor, GradientValues gradient) {
+    Intent intent = header.intent().orElseThrow();
+    UpdateRule.Coefficients group = coefficients[groups[tensor]];
+    long key = StochasticBits.key(intent.seed(), header.step(), nameKeys[tensor]);
     TensorStep step = tensorSteps[tensor];
     if (step == null) {
       tensorSteps[tensor] =
-          new TensorStep(
-              files.paddedValues(tensor), gradient, coefficients, intent.rounding(), key);
+          new TensorStep(files.paddedValues(tensor), gradient, group, intent.rounding(), key);
     } else {
-      step.prepare(gradient, coefficients, intent.rounding(), key);
+      step.prepare(gradient, group, intent.rounding(), key);
     }
   }
 
   private void resume(int worker) {
     int chunk = progress.chunkInHand(worker, nextStep());
     if (chunk >= 0 && isOpen(chunk)) {
-      ChunkStepper stepper = new ChunkStepper(progress, kernel.newStepper(), worker);
+      ChunkStepper stepper = new ChunkStepper(files, kernel, worker);
       int t = tensorOfChunk[chunk];
       stepper.resume(
           tensorStep(t), chunk, geometry.from(chunk, t), geometry.to(chunk, t), nextStep());
@@ -125,8 +141,8 @@ final class StepApplier {
   private void applyChunks(int worker) {
     ChunkStepper stepper = steppers.get(worker);
     boolean kept = header.phase() == Header.Phase.APPLYING;
-    int chunks = tensorOfChunk.length;
-    for (int c = nextChunk.getAndIncrement(); c < chunks; c = nextChunk.getAndIncrement()) {
+    int end = endChunk;
+    for (int c = nextChunk.getAndIncrement(); c < end; c = nextChunk.getAndIncrement()) {
       if (isOpen(c)) {
         int t = tensorOfChunk[c];
         long from = geometry.from(c, t);

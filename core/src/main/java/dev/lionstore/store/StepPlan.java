@@ -18,16 +18,48 @@ record StepPlan(Intent intent, double gradientNorm, double clipCoefficient) {
   /** What is added to the norm before dividing by it, as PyTorch does. */
   private static final double CLIP_EPSILON = 1e-6;
 
+  /**
+   * What a step will do whose gradients are not there yet.
+   *
+   * @throws IllegalArgumentException if it needs them all, or is not for this store
+   */
+  static Intent streaming(LayoutFile file, StepRequest request) {
+    StoreLayout layout = file.layout();
+    requireRule(layout, request);
+    requirePositionFits(file, request.position());
+    if (request.clipNorm().isPresent()) {
+      throw new IllegalArgumentException(
+          "a streaming step cannot clip: the norm is of all gradients; use a gradient plane");
+    }
+    if (request.lossScale() != 1) {
+      throw new IllegalArgumentException(
+          "a streaming step cannot take a scaled loss: an overflow must refuse the whole step;"
+              + " use a gradient plane");
+    }
+    BitSet tensors = new BitSet();
+    for (int t = 0; t < layout.tensors().size(); t++) {
+      tensors.set(t, layout.tensors().get(t).trainable());
+    }
+    return new Intent(
+        request.rounding().orElse(layout.rounding()),
+        request.seed().orElse(layout.seed()),
+        1.0 / request.microBatches(),
+        hyperparameters(layout, request),
+        tensors);
+  }
+
+  private static double[][] hyperparameters(StoreLayout layout, StepRequest request) {
+    return layout.groups().stream()
+        .map(group -> request.config().hyperparameters(request.learningRate(), group))
+        .toArray(double[][]::new);
+  }
+
   static StepPlan of(LayoutFile file, PendingGradients gradients, StepRequest request) {
     StoreLayout layout = file.layout();
     requireRule(layout, request);
-    requirePositionFits(file, request);
+    requirePositionFits(file, request.position());
     BitSet tensors = gradients.tensors();
     requireGradients(layout, tensors, request.missing());
-    double[][] hyperparameters =
-        layout.groups().stream()
-            .map(group -> request.config().hyperparameters(request.learningRate(), group))
-            .toArray(double[][]::new);
     double divisor = request.lossScale() * request.microBatches();
     double norm = norm(gradients, tensors) / divisor;
     double clip =
@@ -39,7 +71,7 @@ record StepPlan(Intent intent, double gradientNorm, double clipCoefficient) {
             request.rounding().orElse(layout.rounding()),
             request.seed().orElse(layout.seed()),
             clip / divisor,
-            hyperparameters,
+            hyperparameters(layout, request),
             tensors);
     return new StepPlan(intent, norm, clip);
   }
@@ -57,18 +89,26 @@ record StepPlan(Intent intent, double gradientNorm, double clipCoefficient) {
     float scale = (float) intent.gradientScale();
     BitSet tensors = intent.tensors();
     for (int t = tensors.nextSetBit(0); t >= 0; t = tensors.nextSetBit(t + 1)) {
-      // No value is larger than the root of the sum of squares, so this one test nearly always
-      // does.
-      double bound = Math.sqrt(gradients.sumOfSquares(t)) * scale;
-      if (!(bound < Float.MAX_VALUE)) {
-        Optional<StepResult.Refused> found =
-            firstNonFinite(layout.tensors().get(t).name(), gradients.values(t), scale);
-        if (found.isPresent()) {
-          return found;
-        }
+      Optional<StepResult.Refused> found =
+          refusal(
+              layout.tensors().get(t).name(),
+              gradients.values(t),
+              gradients.sumOfSquares(t),
+              scale);
+      if (found.isPresent()) {
+        return found;
       }
     }
     return Optional.empty();
+  }
+
+  /** The first value of a gradient that is not finite after scaling, if there is one. */
+  static Optional<StepResult.Refused> refusal(
+      String tensor, GradientValues gradient, double sumOfSquares, float scale) {
+    // No value is larger than the root of the sum of squares, so this one test nearly always does.
+    return Math.sqrt(sumOfSquares) * scale < Float.MAX_VALUE
+        ? Optional.empty()
+        : firstNonFinite(tensor, gradient, scale);
   }
 
   private static Optional<StepResult.Refused> firstNonFinite(
@@ -92,18 +132,17 @@ record StepPlan(Intent intent, double gradientNorm, double clipCoefficient) {
     }
   }
 
-  private static void requirePositionFits(LayoutFile file, StepRequest request) {
-    if (request.position().length > file.positionCapacity()) {
+  static void requirePositionFits(LayoutFile file, byte[] position) {
+    if (position.length > file.positionCapacity()) {
       throw new IllegalArgumentException(
           "the position has "
-              + request.position().length
+              + position.length
               + " bytes, expected at most "
               + file.positionCapacity());
     }
   }
 
-  private static void requireGradients(
-      StoreLayout layout, BitSet tensors, StepRequest.Missing missing) {
+  static void requireGradients(StoreLayout layout, BitSet tensors, StepRequest.Missing missing) {
     List<TensorSpec> specs = layout.tensors();
     for (int t = 0; t < specs.size() && missing == StepRequest.Missing.REFUSED; t++) {
       if (specs.get(t).trainable() && specs.get(t).count() > 0 && !tensors.get(t)) {

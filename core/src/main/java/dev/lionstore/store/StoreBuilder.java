@@ -1,6 +1,7 @@
 package dev.lionstore.store;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.mapping.Boot;
 import dev.lionstore.mapping.NewFolder;
@@ -68,7 +69,7 @@ public final class StoreBuilder implements AutoCloseable {
 
   private static void requireBounds(int chunkElements, int positionCapacity) {
     if (chunkElements <= 0
-        || chunkElements % ProgressFile.UNIT_ELEMENTS != 0
+        || chunkElements % ProgressFile.CHUNK_MULTIPLE != 0
         || chunkElements > ProgressFile.MAX_CHUNK_ELEMENTS) {
       throw new IllegalArgumentException(
           "chunk is " + chunkElements + " elements, expected a multiple of 256 up to 1048576");
@@ -98,10 +99,25 @@ public final class StoreBuilder implements AutoCloseable {
    * Sets a tensor's master weights, exactly.
    *
    * @param tensor its index in the layout
+   * @param values one for each element
    * @param source what the error names, if a value is NaN, infinite or beyond the largest master
    * @throws FormatException naming the tensor, the element and the value
+   * @throws IllegalArgumentException if there are more or fewer values than elements
    */
   public void setMaster(int tensor, GradientValues values, Path source) throws IOException {
+    TensorSpec spec = layout().tensors().get(tensor);
+    if (values.count() != spec.count()) {
+      throw new IllegalArgumentException(
+          "tensor "
+              + spec.name()
+              + " gets "
+              + values.count()
+              + " values, expected "
+              + spec.count()
+              + " "
+              + spec.shape()
+              + "; tensors are numbered in the order of their names");
+    }
     MemorySegment weights = values(Plane.WEIGHTS, tensor);
     MemorySegment remainder = values(Plane.REMAINDER, tensor);
     for (long i = 0; i < values.count(); i++) {

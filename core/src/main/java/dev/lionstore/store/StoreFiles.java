@@ -23,17 +23,16 @@ final class StoreFiles implements AutoCloseable {
   private final ProgressFile progress;
   private final List<PlaneFile> planes = new ArrayList<>();
   private final Optional<PlaneFile> gradient;
-
-  /** How files are mapped. */
-  private interface Opener {
-    MappedFile open(Path path, long size) throws IOException;
-  }
+  private final StoreParts parts;
+  private Optional<ChunkUndoFile> chunkUndo;
 
   @SuppressWarnings("this-escape") // closes what it has opened if the rest cannot be
-  private StoreFiles(Path directory, LayoutFile layout, Opener opener, StoreParts parts)
+  private StoreFiles(
+      Path directory, LayoutFile layout, ChunkUndoFile.Opener opener, StoreParts parts)
       throws IOException {
     this.layout = layout;
     this.geometry = layout.geometry();
+    this.parts = parts;
     try {
       this.header =
           parts.header(open(opener, directory, HeaderFile.NAME, HeaderFile.size(layout)), layout);
@@ -42,13 +41,16 @@ final class StoreFiles implements AutoCloseable {
               open(opener, directory, ProgressFile.NAME, progressSize(layout, geometry)),
               layout.layout());
       for (Plane plane : layout.layout().planes()) {
-        planes.add(openPlane(opener, parts, directory, plane));
+        planes.add(openPlane(opener, parts, directory, plane, planes.size()));
       }
       Optional<Plane> kept = gradientPlane(layout.layout().gradientPlane());
       this.gradient =
           kept.isPresent()
-              ? Optional.of(openPlane(opener, parts, directory, kept.get()))
+              ? Optional.of(openPlane(opener, parts, directory, kept.get(), planes.size()))
               : Optional.empty();
+      Optional<MappedFile> undo = ChunkUndoFile.open(directory, layout, opener);
+      undo.ifPresent(mapped::add);
+      this.chunkUndo = undo.map(file -> parts.chunkUndo(file, layout));
     } catch (IOException | RuntimeException | Error e) {
       close();
       throw e;
@@ -65,11 +67,14 @@ final class StoreFiles implements AutoCloseable {
       throw new NoSpaceException(directory, needed, usable);
     }
     layout.write(directory);
+    StoreLock.create(directory);
     Posix.createAllocated(directory.resolve(HeaderFile.NAME), HeaderFile.size(layout));
     Posix.createAllocated(directory.resolve(ProgressFile.NAME), progressSize(layout, geometry));
-    for (Plane plane : allPlanes(layout.layout())) {
+    List<Plane> planes = allPlanes(layout.layout());
+    for (int p = 0; p < planes.size(); p++) {
       Posix.createAllocated(
-          directory.resolve(PlaneFile.name(plane)), PlaneFile.size(plane, geometry));
+          directory.resolve(PlaneFile.name(planes.get(p))),
+          PlaneFile.size(planes.get(p), p, geometry));
     }
     StoreFiles files =
         new StoreFiles(directory, layout, MappedFile::openWritable, StoreParts.STANDARD);
@@ -96,6 +101,9 @@ final class StoreFiles implements AutoCloseable {
       for (PlaneFile plane : files.eachPlane()) {
         plane.requireOf(files.layout.storeId());
       }
+      if (files.chunkUndo.isPresent()) {
+        files.chunkUndo.get().requireOf(files.layout.storeId());
+      }
       return files;
     } catch (FormatException e) {
       files.close();
@@ -107,8 +115,9 @@ final class StoreFiles implements AutoCloseable {
   static long size(LayoutFile layout) {
     Geometry geometry = layout.geometry();
     long bytes = HeaderFile.size(layout) + progressSize(layout, geometry);
-    for (Plane plane : allPlanes(layout.layout())) {
-      bytes += PlaneFile.size(plane, geometry);
+    List<Plane> planes = allPlanes(layout.layout());
+    for (int p = 0; p < planes.size(); p++) {
+      bytes += PlaneFile.size(planes.get(p), p, geometry);
     }
     return bytes;
   }
@@ -131,13 +140,14 @@ final class StoreFiles implements AutoCloseable {
     };
   }
 
-  private PlaneFile openPlane(Opener opener, StoreParts parts, Path directory, Plane plane)
+  private PlaneFile openPlane(
+      ChunkUndoFile.Opener opener, StoreParts parts, Path directory, Plane plane, int index)
       throws IOException {
-    long size = PlaneFile.size(plane, geometry);
-    return parts.plane(open(opener, directory, PlaneFile.name(plane), size), plane);
+    long size = PlaneFile.size(plane, index, geometry);
+    return parts.plane(open(opener, directory, PlaneFile.name(plane), size), plane, index);
   }
 
-  private MappedFile open(Opener opener, Path directory, String name, long size)
+  private MappedFile open(ChunkUndoFile.Opener opener, Path directory, String name, long size)
       throws IOException {
     MappedFile file = opener.open(directory.resolve(name), size);
     mapped.add(file);
@@ -176,6 +186,25 @@ final class StoreFiles implements AutoCloseable {
     return all;
   }
 
+  /** Where devices save chunks, if one has stepped this store. */
+  Optional<ChunkUndoFile> chunkUndo() {
+    return chunkUndo;
+  }
+
+  /** Whether a worker has room there for a chunk. */
+  boolean hasChunkUndo(int worker) {
+    return chunkUndo.filter(undo -> worker < undo.workers()).isPresent();
+  }
+
+  /** Makes room for so many workers of a device; only between steps. */
+  void allowChunkUndo(Path directory, int workers) throws IOException {
+    if (!hasChunkUndo(workers - 1)) {
+      MappedFile file = ChunkUndoFile.create(directory, layout, workers);
+      mapped.add(file);
+      chunkUndo = Optional.of(parts.chunkUndo(file, layout));
+    }
+  }
+
   /** Ties every file that a step changes or reads to the step's intent. */
   void expect(long mark) {
     progress.expect(mark);
@@ -184,6 +213,9 @@ final class StoreFiles implements AutoCloseable {
     }
     if (gradient.isPresent()) {
       gradient.get().expect(mark);
+    }
+    if (chunkUndo.isPresent()) {
+      chunkUndo.get().expect(mark);
     }
   }
 

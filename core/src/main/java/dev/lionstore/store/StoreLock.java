@@ -1,5 +1,6 @@
 package dev.lionstore.store;
 
+import dev.lionstore.mapping.Posix;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -9,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -20,6 +22,9 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class StoreLock implements AutoCloseable {
   static final String NAME = "lock";
+
+  /** As many as the longest process number has digits. */
+  private static final int BYTES = 20;
 
   private static final int MOST_LOOKS = 100;
   private static final long PAUSE_NANOSECONDS = 1_000_000;
@@ -38,6 +43,11 @@ final class StoreLock implements AutoCloseable {
   private StoreLock(Object key, FileChannel channel) {
     this.key = key;
     this.channel = channel;
+  }
+
+  /** Makes a new store's file, with its block: later the disk may have none. */
+  static void create(Path directory) throws IOException {
+    Posix.createAllocated(directory.resolve(NAME), BYTES);
   }
 
   /**
@@ -60,6 +70,11 @@ final class StoreLock implements AutoCloseable {
     }
   }
 
+  /** Whether this process holds a store's lock. */
+  static boolean isHeldHere(Path directory) throws IOException {
+    return HELD.contains(identity(directory));
+  }
+
   private static Object identity(Path directory) throws IOException {
     BasicFileAttributes attributes = Files.readAttributes(directory, BasicFileAttributes.class);
     return Optional.ofNullable(attributes.fileKey()).orElse(directory.toRealPath());
@@ -77,10 +92,7 @@ final class StoreLock implements AutoCloseable {
         throw new StoreBusyException(
             directory, "process " + holder(channel) + " has it open for writing");
       }
-      byte[] self =
-          Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII);
-      channel.truncate(0);
-      channel.write(ByteBuffer.wrap(self), 0);
+      nameHolder(channel);
       return channel;
     } catch (OverlappingFileLockException e) {
       // Another class loader of this process has it. Closing any channel to the file would release
@@ -92,15 +104,28 @@ final class StoreLock implements AutoCloseable {
     }
   }
 
+  /** In place, over all of what was there: a full disk has no block for it. */
+  private static void nameHolder(FileChannel channel) {
+    byte[] self = Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII);
+    try {
+      channel.write(ByteBuffer.wrap(Arrays.copyOf(self, BYTES)), 0);
+    } catch (IOException e) {
+      // The lock is held all the same; who is refused learns no number.
+    }
+  }
+
   /** The holder writes its number right after it has got the lock. */
   private static String holder(FileChannel channel) throws IOException {
-    ByteBuffer text = ByteBuffer.allocate(32);
-    for (int looks = 0; looks < MOST_LOOKS && channel.read(text.clear(), 0) <= 0; looks++) {
+    for (int looks = 0; looks < MOST_LOOKS; looks++) {
+      ByteBuffer text = ByteBuffer.allocate(BYTES);
+      channel.read(text, 0);
+      String number = new String(text.array(), StandardCharsets.US_ASCII).trim();
+      if (!number.isEmpty()) {
+        return number;
+      }
       LockSupport.parkNanos(PAUSE_NANOSECONDS);
     }
-    return text.position() == 0
-        ? "(unknown)"
-        : new String(text.array(), 0, text.position(), StandardCharsets.US_ASCII);
+    return "(unknown)";
   }
 
   @Override

@@ -21,8 +21,12 @@ class StoreParts {
     return new ProgressFile(file, layout);
   }
 
-  PlaneFile plane(MappedFile file, Plane plane) {
-    return new PlaneFile(file, plane);
+  PlaneFile plane(MappedFile file, Plane plane, int index) {
+    return new PlaneFile(file, plane, index);
+  }
+
+  ChunkUndoFile chunkUndo(MappedFile file, LayoutFile layout) {
+    return new ChunkUndoFile(file, layout);
   }
 
   Kernel kernel(Kernel selected) {

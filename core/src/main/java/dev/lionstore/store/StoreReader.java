@@ -25,22 +25,26 @@ public final class StoreReader implements StateView, AutoCloseable {
     this.directory = directory;
     this.files = files;
     Header found = newest(files);
-    Condition verdict = verdict(found, files);
+    Condition verdict = verdict(found, files, directory);
     for (int looks = 1; newest(files).generation() != found.generation(); looks++) {
       if (looks == MOST_LOOKS) {
         verdict = Condition.busy(found);
         break;
       }
       found = newest(files);
-      verdict = verdict(found, files);
+      verdict = verdict(found, files, directory);
     }
     this.header = found;
     this.condition = verdict;
   }
 
-  private static Condition verdict(Header header, StoreFiles files) {
+  private static Condition verdict(Header header, StoreFiles files, Path directory)
+      throws IOException {
     VarHandle.acquireFence();
-    Condition condition = Condition.of(header, files, Boot.id(), Condition.Viewer.READER);
+    // A store that this process has closed amid a step has no writer, though the process lives.
+    boolean noWriter = header.writer().isSelf() && !StoreLock.isHeldHere(directory);
+    Condition.Viewer viewer = noWriter ? Condition.Viewer.WRITER : Condition.Viewer.READER;
+    Condition condition = Condition.of(header, files, Boot.id(), viewer);
     VarHandle.acquireFence();
     return condition;
   }

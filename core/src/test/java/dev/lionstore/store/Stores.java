@@ -72,8 +72,13 @@ final class Stores {
   }
 
   Path create(String name, int chunkElements) throws IOException {
+    return create(name, chunkElements, 1 << 12);
+  }
+
+  Path create(String name, int chunkElements, int positionCapacity) throws IOException {
     Path directory = folder.resolve(name);
-    try (StoreBuilder builder = StoreBuilder.create(directory, layout, chunkElements, 1 << 12)) {
+    try (StoreBuilder builder =
+        StoreBuilder.create(directory, layout, chunkElements, positionCapacity)) {
       for (int t = 0; t < layout.tensors().size(); t++) {
         builder.setMaster(t, values(t, 1000, ElementType.F32), directory);
       }

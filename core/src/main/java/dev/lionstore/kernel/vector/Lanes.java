@@ -1,10 +1,14 @@
 package dev.lionstore.kernel.vector;
 
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
@@ -16,6 +20,9 @@ final class Lanes {
   static final VectorSpecies<Integer> I32 = IntVector.SPECIES_PREFERRED;
   static final VectorSpecies<Short> I16 =
       VectorSpecies.of(short.class, VectorShape.forBitSize(F32.vectorBitSize() / 2));
+  private static final VectorSpecies<Long> I64 = LongVector.SPECIES_PREFERRED;
+  private static final VectorSpecies<Integer> HALF_I32 =
+      VectorSpecies.of(int.class, VectorShape.forBitSize(F32.vectorBitSize() / 2));
   static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 
   /** Lanes of one vector; divides 16 on every machine that has 128 to 512 bits. */
@@ -24,21 +31,36 @@ final class Lanes {
   /** What a half's magnitude, moved to a float's place, is multiplied with to get its value. */
   private static final float HALF_REBIAS = 0x1p112f;
 
+  /** Where odd elements begin in what {@link #split} makes. */
+  static final long ODD_OFFSET = 2L * Kernel.MAX_SLICE;
+
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT.withOrder(ORDER);
+
   private Lanes() {}
 
-  static IntVector loadUnsigned(MemorySegment plane, long element) {
+  /**
+   * The address of consecutive bytes, which are checked to be native, alive, this thread's to use,
+   * and there.
+   *
+   * @throws IllegalArgumentException if they are on the heap
+   * @throws IndexOutOfBoundsException if they are not there
+   */
+  static long address(MemorySegment memory, long offset, long bytes) {
+    if (!memory.isNative()) {
+      throw new IllegalArgumentException("kernels work on native memory, found " + memory);
+    }
+    Objects.checkFromIndexSize(offset, bytes, memory.byteSize());
+    memory.get(ValueLayout.JAVA_BYTE, offset);
+    return memory.address() + offset;
+  }
+
+  private static IntVector loadUnsigned(MemorySegment plane, long element) {
     return (IntVector)
         ShortVector.fromMemorySegment(I16, plane, 2 * element, ORDER)
             .convertShape(VectorOperators.ZERO_EXTEND_S2I, I32, 0);
   }
 
-  static IntVector loadSigned(MemorySegment plane, long element) {
-    return (IntVector)
-        ShortVector.fromMemorySegment(I16, plane, 2 * element, ORDER)
-            .convertShape(VectorOperators.S2I, I32, 0);
-  }
-
-  static FloatVector loadBf16(MemorySegment plane, long element) {
+  private static FloatVector loadBf16(MemorySegment plane, long element) {
     return loadUnsigned(plane, element).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
   }
 
@@ -47,8 +69,11 @@ final class Lanes {
   }
 
   /** Finite halves, subnormals included, by a multiplication that is exact; Inf and NaN stay so. */
-  static FloatVector loadF16(MemorySegment plane, long element) {
-    IntVector bits = loadUnsigned(plane, element);
+  private static FloatVector loadF16(MemorySegment plane, long element) {
+    return halves(loadUnsigned(plane, element));
+  }
+
+  private static FloatVector halves(IntVector bits) {
     IntVector sign = bits.and(0x8000).lanewise(VectorOperators.LSHL, 16);
     IntVector magnitude = bits.and(0x7FFF).lanewise(VectorOperators.LSHL, 13);
     IntVector value = magnitude.reinterpretAsFloats().mul(HALF_REBIAS).reinterpretAsInts();
@@ -59,9 +84,55 @@ final class Lanes {
         .reinterpretAsFloats();
   }
 
-  static void storeLow16(IntVector value, MemorySegment plane, long element) {
-    ((ShortVector) value.convertShape(VectorOperators.I2S, I16, 0))
-        .intoMemorySegment(plane, 2 * element, ORDER);
+  /**
+   * Widens gradients to floats, the even elements before the odd ones, {@link Kernel#MAX_SLICE} / 2
+   * apart.
+   *
+   * @param from an even index
+   * @param padded an even count, at most {@link Kernel#MAX_SLICE}; what is from count to there
+   *     becomes zero
+   */
+  static void split(GradientValues gradient, long from, int count, MemorySegment to, int padded) {
+    int whole = gradient.data().isNative() ? count - count % (2 * COUNT) : 0;
+    switch (gradient.type()) {
+      case F32 -> splitF32(gradient.data(), from, whole, to);
+      case BF16 -> splitBf16(gradient.data(), from, whole, to);
+      case F16 -> splitF16(gradient.data(), from, whole, to);
+    }
+    for (int i = whole; i < padded; i++) {
+      long at = (i & 1) * ODD_OFFSET + 2L * (i - (i & 1));
+      to.set(FLOAT, at, i < count ? gradient.get(from + i) : 0);
+    }
+  }
+
+  private static void splitF32(MemorySegment data, long from, int count, MemorySegment to) {
+    for (int i = 0; i < count; i += COUNT) {
+      LongVector pairs = LongVector.fromMemorySegment(I64, data, 4 * (from + i), ORDER);
+      ((IntVector) pairs.convertShape(VectorOperators.L2I, HALF_I32, 0))
+          .intoMemorySegment(to, 2L * i, ORDER);
+      ((IntVector)
+              pairs
+                  .lanewise(VectorOperators.LSHR, 32)
+                  .convertShape(VectorOperators.L2I, HALF_I32, 0))
+          .intoMemorySegment(to, ODD_OFFSET + 2L * i, ORDER);
+    }
+  }
+
+  private static void splitBf16(MemorySegment data, long from, int count, MemorySegment to) {
+    for (int i = 0; i < count; i += 2 * COUNT) {
+      IntVector pairs = IntVector.fromMemorySegment(I32, data, 2 * (from + i), ORDER);
+      pairs.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(to, 2L * i, ORDER);
+      pairs.and(0xFFFF0000).intoMemorySegment(to, ODD_OFFSET + 2L * i, ORDER);
+    }
+  }
+
+  private static void splitF16(MemorySegment data, long from, int count, MemorySegment to) {
+    for (int i = 0; i < count; i += 2 * COUNT) {
+      IntVector pairs = IntVector.fromMemorySegment(I32, data, 2 * (from + i), ORDER);
+      halves(pairs.and(0xFFFF)).intoMemorySegment(to, 2L * i, ORDER);
+      halves(pairs.lanewise(VectorOperators.LSHR, 16))
+          .intoMemorySegment(to, ODD_OFFSET + 2L * i, ORDER);
+    }
   }
 
   /**

@@ -16,6 +16,10 @@ public final class VectorKernels implements KernelProvider {
   private static final Map<UpdateRule, Supplier<Kernel.Stepper>> STEPPERS =
       Map.of(Lion.RULE, VectorLion::new);
 
+  /** Hyperparameters to warm up with. */
+  private static final Map<UpdateRule, double[]> LIKELY =
+      Map.of(Lion.RULE, new double[] {1e-4, 0.9, 0.99, 0.1});
+
   @Override
   public String backend() {
     return BACKEND;
@@ -31,6 +35,16 @@ public final class VectorKernels implements KernelProvider {
   @Override
   public int preference() {
     return 1;
+  }
+
+  @Override
+  public boolean needsWarmUp() {
+    return true;
+  }
+
+  @Override
+  public void warmUp(Kernel kernel) {
+    WarmUp.run(kernel, LIKELY.getOrDefault(kernel.rule(), new double[0]));
   }
 
   @Override

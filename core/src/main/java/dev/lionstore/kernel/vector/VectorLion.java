@@ -1,26 +1,37 @@
 package dev.lionstore.kernel.vector;
 
+import dev.lionstore.ElementType;
+import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Bf16;
 import dev.lionstore.rule.Lion.LionCoefficients;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.StochasticBits;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
 import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The Lion step of {@code core/ARITHMETIC.md} in vectors. A slice passes several short loops, each
- * a method of its own: C2 gives up inlining in one long body and boxes every vector then. Whole
- * vectors are computed at a tensor's end: the padding's zeros stay zeros.
+ * The Lion step of {@code core/ARITHMETIC.md} in vectors. A 32-bit lane holds two neighbours of a
+ * 16-bit plane, the even element below the odd one: a shift or a mask makes either a float, and
+ * nothing is widened or narrowed. Whole granules are computed at a tensor's end: the padding's
+ * zeros stay zeros.
  */
 final class VectorLion implements Kernel.Stepper {
   private static final int SIGN = 0x80000000;
   private static final int MAGNITUDE = 0x7FFFFFFF;
+  private static final int HIGH = 0xFFFF0000;
+  private static final int LOW = 0xFFFF;
 
   /** The magnitude beyond which every random number gives {@link Bf16#LARGEST_BITS}. */
   private static final int STOCHASTIC_LIMIT = Bf16.LARGEST_BITS << 16;
@@ -32,13 +43,29 @@ final class VectorLion implements Kernel.Stepper {
   private static final int HASHES = GRANULE / 2;
 
   private static final int[] LANE_PRODUCTS =
-      IntStream.range(0, 2 * Lanes.COUNT).map(lane -> lane * StochasticBits.GOLDEN_32).toArray();
+      IntStream.range(0, Lanes.COUNT).map(lane -> lane * StochasticBits.GOLDEN_32).toArray();
 
-  /** With room for what a last odd vector of hashes gives in excess. */
-  private final int[] random16 = new int[Kernel.MAX_SLICE + GRANULE];
+  private static final long UNDO_BYTES = 3L * Kernel.MAX_SLICE * Short.BYTES;
 
-  private final float[] gradient = new float[Kernel.MAX_SLICE];
+  /**
+   * All memory, by its address. Slices are checked once; checked at every access, a loop with
+   * fences runs at half the speed.
+   */
+  @SuppressWarnings("restricted") // see above
+  private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+  /** Random bits of a slice, 16 per element. */
+  private final MemorySegment random16 = scratch(Kernel.MAX_SLICE * Short.BYTES);
+
+  /** Gradients of a slice that are not pairs of bfloat16: the even ones, then the odd ones. */
+  private final MemorySegment floats = scratch(Kernel.MAX_SLICE * Float.BYTES);
+
   private final GradientNorm norm = new GradientNorm();
+
+  @SuppressWarnings("MustBeClosedChecker") // freed with the stepper
+  private static MemorySegment scratch(int bytes) {
+    return Arena.ofAuto().allocate(bytes, Long.BYTES * Byte.SIZE);
+  }
 
   @Override
   public double sumOfSquares(GradientValues values, long from, int count) {
@@ -47,133 +74,194 @@ final class VectorLion implements Kernel.Stepper {
 
   @Override
   public void apply(TensorStep tensor, long from, int count) {
+    step(tensor, from, count, null);
+  }
+
+  @Override
+  public void apply(TensorStep tensor, long from, int count, Undo undo) {
+    step(tensor, from, count, undo);
+  }
+
+  private void step(TensorStep tensor, long from, int count, @Nullable Undo undo) {
     LionCoefficients k = (LionCoefficients) tensor.coefficients();
-    MemorySegment momentum = tensor.planes().get(2);
+    GradientValues gradient = tensor.gradient();
     int padded = (count + GRANULE - 1) & -GRANULE;
-    Lanes.widen(tensor.gradient(), from, count, gradient, padded);
-    if (k.gradientScale() != 1) {
-      scale(gradient, padded, k.gradientScale());
+    boolean pairs =
+        padded == count && gradient.type() == ElementType.BF16 && gradient.data().isNative();
+    if (!pairs) {
+      Lanes.split(gradient, from, count, floats, padded);
     }
-    stepMaster(gradient, tensor.planes().get(0), tensor.planes().get(1), momentum, from, padded, k);
-    switch (tensor.rounding()) {
-      case NEAREST -> stepMomentumNearest(gradient, momentum, from, padded, k.b2(), k.o2());
-      case STOCHASTIC -> {
-        long counter = StochasticBits.counter(from);
-        long key = StochasticBits.keyForCounter(tensor.noiseKey(), counter);
-        randomBits(random16, padded / 2, (int) counter, (int) key, (int) (key >>> 32));
-        stepMomentumStochastic(gradient, random16, momentum, from, padded, k.b2(), k.o2());
+    boolean stochastic = tensor.rounding() == Rounding.STOCHASTIC;
+    if (stochastic) {
+      long counter = StochasticBits.counter(from);
+      long key = StochasticBits.keyForCounter(tensor.noiseKey(), counter);
+      randomBits(random16, padded / 2, (int) counter, (int) key, (int) (key >>> 32));
+    }
+    long bytes = 2L * padded;
+    MemorySegment from32 = pairs ? gradient.data() : floats;
+    long even = Lanes.address(from32, pairs ? 2 * from : 0, bytes);
+    stepPairs(
+        Lanes.address(tensor.planes().get(0), 2 * from, bytes),
+        Lanes.address(tensor.planes().get(1), 2 * from, bytes),
+        Lanes.address(tensor.planes().get(2), 2 * from, bytes),
+        even,
+        pairs ? even : Lanes.address(floats, Lanes.ODD_OFFSET, bytes),
+        pairs,
+        stochastic ? random16.address() : 0,
+        padded,
+        k,
+        undo == null ? 0 : Lanes.address(undo.memory(), undo.bufferOffset(from), UNDO_BYTES),
+        undo == null ? 0 : Lanes.address(undo.memory(), undo.wordOffset(), Long.BYTES),
+        undo == null ? 0 : undo.word(from));
+  }
+
+  /**
+   * One loop over everything, so that a value is loaded once. C2 stops inlining methods that are
+   * not the JDK's own in a loop of this length, and boxes what it passes to them; so there are
+   * none.
+   *
+   * @param weights where the slice is, as the other addresses
+   * @param even the gradients of even elements
+   * @param odd the gradients of odd elements
+   * @param pairs whether these are the same pairs of bfloat16; else they are floats
+   * @param random16 random bits for stochastic rounding; 0 for nearest
+   * @param count of elements, a multiple of {@link #GRANULE}
+   * @param undo where values are saved before they change, as {@link Undo} says; 0 for nowhere
+   */
+  private static void stepPairs(
+      long weights,
+      long remainder,
+      long momentum,
+      long even,
+      long odd,
+      boolean pairs,
+      long random16,
+      int count,
+      LionCoefficients k,
+      long undo,
+      long undoWord,
+      long word) {
+    FloatVector o1 = FloatVector.broadcast(Lanes.F32, k.o1());
+    FloatVector o2 = FloatVector.broadcast(Lanes.F32, k.o2());
+    FloatVector b1 = FloatVector.broadcast(Lanes.F32, k.b1());
+    FloatVector b2 = FloatVector.broadcast(Lanes.F32, k.b2());
+    FloatVector scale = FloatVector.broadcast(Lanes.F32, k.gradientScale());
+    FloatVector decay = FloatVector.broadcast(Lanes.F32, k.decay());
+    IntVector lr = IntVector.broadcast(Lanes.I32, Float.floatToRawIntBits(k.lr()));
+    FloatVector zero = FloatVector.zero(Lanes.F32);
+    IntVector evenShift = IntVector.broadcast(Lanes.I32, pairs ? 16 : 0);
+    IntVector oddMask = IntVector.broadcast(Lanes.I32, pairs ? HIGH : -1);
+    for (int i = 0; i < count; i += 2 * Lanes.COUNT) {
+      long at = 2L * i;
+      IntVector w = IntVector.fromMemorySegment(Lanes.I32, MEMORY, weights + at, Lanes.ORDER);
+      IntVector r = IntVector.fromMemorySegment(Lanes.I32, MEMORY, remainder + at, Lanes.ORDER);
+      IntVector m = IntVector.fromMemorySegment(Lanes.I32, MEMORY, momentum + at, Lanes.ORDER);
+      if (undo != 0) {
+        w.intoMemorySegment(MEMORY, undo + at, Lanes.ORDER);
+        r.intoMemorySegment(MEMORY, undo + at + 2 * Kernel.MAX_SLICE, Lanes.ORDER);
+        m.intoMemorySegment(MEMORY, undo + at + 4 * Kernel.MAX_SLICE, Lanes.ORDER);
+        VarHandle.storeStoreFence();
+        MEMORY.set(ValueLayout.JAVA_LONG, undoWord, word + i + 2L * Lanes.COUNT);
+        VarHandle.storeStoreFence();
+      }
+      FloatVector g0 =
+          IntVector.fromMemorySegment(Lanes.I32, MEMORY, even + at, Lanes.ORDER)
+              .lanewise(VectorOperators.LSHL, evenShift)
+              .reinterpretAsFloats()
+              .mul(scale);
+      FloatVector g1 =
+          IntVector.fromMemorySegment(Lanes.I32, MEMORY, odd + at, Lanes.ORDER)
+              .and(oddMask)
+              .reinterpretAsFloats()
+              .mul(scale);
+      FloatVector m0 = m.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      FloatVector m1 = m.and(HIGH).reinterpretAsFloats();
+      FloatVector c0 = g0.fma(o1, m0.mul(b1));
+      FloatVector c1 = g1.fma(o1, m1.mul(b1));
+      FloatVector update0 =
+          c0.reinterpretAsInts()
+              .and(SIGN)
+              .or(lr)
+              .reinterpretAsFloats()
+              .blend(zero, c0.compare(VectorOperators.EQ, 0f));
+      FloatVector update1 =
+          c1.reinterpretAsInts()
+              .and(SIGN)
+              .or(lr)
+              .reinterpretAsFloats()
+              .blend(zero, c1.compare(VectorOperators.EQ, 0f));
+      IntVector master0 =
+          w.lanewise(VectorOperators.LSHL, 16)
+              .add(r.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
+      IntVector master1 = w.and(HIGH).add(r.lanewise(VectorOperators.ASHR, 16));
+      IntVector bits0 = master0.reinterpretAsFloats().mul(decay).sub(update0).reinterpretAsInts();
+      IntVector bits1 = master1.reinterpretAsFloats().mul(decay).sub(update1).reinterpretAsInts();
+      IntVector next0 = bits0.and(MAGNITUDE).min(Master.LARGEST_BITS).or(bits0.and(SIGN));
+      IntVector next1 = bits1.and(MAGNITUDE).min(Master.LARGEST_BITS).or(bits1.and(SIGN));
+      next0
+          .add(0x8000)
+          .lanewise(VectorOperators.LSHR, 16)
+          .or(next1.add(0x8000).and(HIGH))
+          .intoMemorySegment(MEMORY, weights + at, Lanes.ORDER);
+      next0
+          .and(LOW)
+          .or(next1.lanewise(VectorOperators.LSHL, 16))
+          .intoMemorySegment(MEMORY, remainder + at, Lanes.ORDER);
+      IntVector moment0 = g0.fma(o2, m0.mul(b2)).reinterpretAsInts();
+      IntVector moment1 = g1.fma(o2, m1.mul(b2)).reinterpretAsInts();
+      if (random16 != 0) {
+        IntVector random =
+            IntVector.fromMemorySegment(Lanes.I32, MEMORY, random16 + at, Lanes.ORDER);
+        IntVector sum0 = moment0.and(MAGNITUDE).min(STOCHASTIC_LIMIT).add(random.and(LOW));
+        IntVector sum1 =
+            moment1
+                .and(MAGNITUDE)
+                .min(STOCHASTIC_LIMIT)
+                .add(random.lanewise(VectorOperators.LSHR, 16));
+        sum0.or(moment0.and(SIGN))
+            .lanewise(VectorOperators.LSHR, 16)
+            .or(sum1.or(moment1.and(SIGN)).and(HIGH))
+            .intoMemorySegment(MEMORY, momentum + at, Lanes.ORDER);
+      } else {
+        IntVector magnitude0 = moment0.and(MAGNITUDE).min(Master.LARGEST_BITS);
+        IntVector magnitude1 = moment1.and(MAGNITUDE).min(Master.LARGEST_BITS);
+        IntVector sum0 =
+            magnitude0.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(magnitude0);
+        IntVector sum1 =
+            magnitude1.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(magnitude1);
+        sum0.or(moment0.and(SIGN))
+            .lanewise(VectorOperators.LSHR, 16)
+            .or(sum1.or(moment1.and(SIGN)).and(HIGH))
+            .intoMemorySegment(MEMORY, momentum + at, Lanes.ORDER);
       }
     }
   }
 
-  private static void scale(float[] gradient, int count, float scale) {
-    for (int i = 0; i < count; i += Lanes.COUNT) {
-      FloatVector.fromArray(Lanes.F32, gradient, i).mul(scale).intoArray(gradient, i);
-    }
-  }
-
-  private static void stepMaster(
-      float[] gradient,
-      MemorySegment weights,
-      MemorySegment remainder,
-      MemorySegment momentum,
-      long from,
-      int count,
-      LionCoefficients k) {
-    FloatVector o1 = FloatVector.broadcast(Lanes.F32, k.o1());
-    IntVector lr = IntVector.broadcast(Lanes.I32, Float.floatToRawIntBits(k.lr()));
-    FloatVector zero = FloatVector.zero(Lanes.F32);
-    for (int i = 0; i < count; i += Lanes.COUNT) {
-      FloatVector g = FloatVector.fromArray(Lanes.F32, gradient, i);
-      FloatVector m = Lanes.loadBf16(momentum, from + i);
-      FloatVector c = g.fma(o1, m.mul(k.b1()));
-      FloatVector update =
-          c.reinterpretAsInts()
-              .and(SIGN)
-              .or(lr)
-              .reinterpretAsFloats()
-              .blend(zero, c.compare(VectorOperators.EQ, 0f));
-      FloatVector master =
-          Lanes.loadUnsigned(weights, from + i)
-              .lanewise(VectorOperators.LSHL, 16)
-              .add(Lanes.loadSigned(remainder, from + i))
-              .reinterpretAsFloats();
-      IntVector bits = master.mul(k.decay()).sub(update).reinterpretAsInts();
-      IntVector next = bits.and(MAGNITUDE).min(Master.LARGEST_BITS).or(bits.and(SIGN));
-      Lanes.storeLow16(next.add(0x8000).lanewise(VectorOperators.LSHR, 16), weights, from + i);
-      Lanes.storeLow16(next, remainder, from + i);
-    }
-  }
-
-  private static void stepMomentumNearest(
-      float[] gradient, MemorySegment momentum, long from, int count, float b2, float o2) {
-    FloatVector vo2 = FloatVector.broadcast(Lanes.F32, o2);
-    for (int i = 0; i < count; i += Lanes.COUNT) {
-      FloatVector g = FloatVector.fromArray(Lanes.F32, gradient, i);
-      FloatVector m = Lanes.loadBf16(momentum, from + i);
-      IntVector bits = g.fma(vo2, m.mul(b2)).reinterpretAsInts();
-      IntVector magnitude = bits.and(MAGNITUDE).min(Master.LARGEST_BITS);
-      IntVector odd = magnitude.lanewise(VectorOperators.LSHR, 16).and(1);
-      IntVector rounded = magnitude.add(odd).add(0x7FFF).or(bits.and(SIGN));
-      Lanes.storeLow16(rounded.lanewise(VectorOperators.LSHR, 16), momentum, from + i);
-    }
-  }
-
-  private static void stepMomentumStochastic(
-      float[] gradient,
-      int[] random16,
-      MemorySegment momentum,
-      long from,
-      int count,
-      float b2,
-      float o2) {
-    FloatVector vo2 = FloatVector.broadcast(Lanes.F32, o2);
-    for (int i = 0; i < count; i += Lanes.COUNT) {
-      FloatVector g = FloatVector.fromArray(Lanes.F32, gradient, i);
-      FloatVector m = Lanes.loadBf16(momentum, from + i);
-      IntVector bits = g.fma(vo2, m.mul(b2)).reinterpretAsInts();
-      IntVector magnitude = bits.and(MAGNITUDE).min(STOCHASTIC_LIMIT);
-      IntVector random = IntVector.fromArray(Lanes.I32, random16, i);
-      IntVector rounded = magnitude.add(random).or(bits.and(SIGN));
-      Lanes.storeLow16(rounded.lanewise(VectorOperators.LSHR, 16), momentum, from + i);
-    }
-  }
-
   /**
-   * One hash serves two elements, {@link #HASHES} apart. What a lane adds to the counter is
-   * multiplied beforehand. Two vectors at once make the body longer than C2's FreqInlineSize (325
-   * bytes), on purpose: where C2 inlined it into its caller, it boxed, 6 bytes per parameter
-   * (tools/benchmarks/BENCHMARKS.md).
+   * Random bits in the order of elements. One hash serves two of them, {@link #HASHES} apart. What
+   * a lane adds to the counter is multiplied beforehand.
    *
    * @param count of hashes, a multiple of {@link #HASHES}
    */
-  private static void randomBits(int[] random16, int count, int counter, int keyLow, int keyHigh) {
-    for (int i = 0; i < count; i += 2 * Lanes.COUNT) {
+  private static void randomBits(
+      MemorySegment random16, int count, int counter, int keyLow, int keyHigh) {
+    for (int i = 0; i < count; i += Lanes.COUNT) {
       int first = (counter + i) * StochasticBits.GOLDEN_32 + keyLow;
       IntVector a =
           IntVector.fromArray(Lanes.I32, LANE_PRODUCTS, 0)
               .add(first)
               .lanewise(VectorOperators.XOR, keyHigh);
-      IntVector b =
-          IntVector.fromArray(Lanes.I32, LANE_PRODUCTS, Lanes.COUNT)
-              .add(first)
-              .lanewise(VectorOperators.XOR, keyHigh);
       a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
-      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 16));
       a = a.mul(StochasticBits.FMIX_1);
-      b = b.mul(StochasticBits.FMIX_1);
       a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 13));
-      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 13));
       a = a.mul(StochasticBits.FMIX_2);
-      b = b.mul(StochasticBits.FMIX_2);
       a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
-      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 16));
-      int toA = 2 * i - i % HASHES;
-      a.and(0xFFFF).intoArray(random16, toA);
-      a.lanewise(VectorOperators.LSHR, 16).intoArray(random16, toA + HASHES);
-      int toB = 2 * (i + Lanes.COUNT) - (i + Lanes.COUNT) % HASHES;
-      b.and(0xFFFF).intoArray(random16, toB);
-      b.lanewise(VectorOperators.LSHR, 16).intoArray(random16, toB + HASHES);
+      long to = 2L * (2 * i - i % HASHES);
+      ((ShortVector) a.convertShape(VectorOperators.I2S, Lanes.I16, 0))
+          .intoMemorySegment(random16, to, Lanes.ORDER);
+      ((ShortVector)
+              a.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, Lanes.I16, 0))
+          .intoMemorySegment(random16, to + 2 * HASHES, Lanes.ORDER);
     }
   }
 }

@@ -15,6 +15,7 @@ import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.UndoSwitch;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,10 +29,12 @@ final class BenchmarkStore implements AutoCloseable {
       StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 1e-4);
 
   private final Path folder;
+  private final UndoSwitch undo;
   private final StateStore store;
 
-  private BenchmarkStore(Path folder, StateStore store) {
+  private BenchmarkStore(Path folder, UndoSwitch undo, StateStore store) {
     this.folder = folder;
+    this.undo = undo;
     this.store = store;
   }
 
@@ -41,7 +44,8 @@ final class BenchmarkStore implements AutoCloseable {
     try {
       Path directory = folder.resolve("store");
       build(directory, count, plane);
-      return new BenchmarkStore(folder, StateStore.open(directory, options));
+      UndoSwitch undo = new UndoSwitch();
+      return new BenchmarkStore(folder, undo, undo.open(directory, options));
     } catch (IOException | RuntimeException | Error e) {
       delete(folder);
       throw e;
@@ -76,6 +80,12 @@ final class BenchmarkStore implements AutoCloseable {
 
   void putGradient(GradientValues gradient) {
     store.putGradient(0, gradient);
+  }
+
+  /** Puts a gradient and says whether the step to come saves what it changes. */
+  void putGradient(GradientValues gradient, boolean saving) {
+    putGradient(gradient);
+    undo.set(saving);
   }
 
   StepResult step(Rounding rounding) throws IOException {

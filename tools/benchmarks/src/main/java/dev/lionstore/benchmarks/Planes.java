@@ -33,10 +33,15 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
     Arena arena = Arena.ofShared();
     List<MemorySegment> state = new ArrayList<>();
     for (int p = 0; p < STATE_PLANES; p++) {
-      state.add(arena.allocate(count * Short.BYTES, PAGE_BYTES));
+      long bytes = count * Short.BYTES;
+      state.add(staggered(arena.allocate(PAGE_BYTES + bytes, PAGE_BYTES), p, bytes));
     }
-    MemorySegment gradient = arena.allocate(count * gradientType.bytes(), PAGE_BYTES);
-    return filled(state, gradient, gradientType, arena);
+    MemorySegment gradient = arena.allocate(PAGE_BYTES + count * gradientType.bytes(), PAGE_BYTES);
+    return filled(
+        state,
+        staggered(gradient, STATE_PLANES, count * gradientType.bytes()),
+        gradientType,
+        arena);
   }
 
   /** Files in a new folder, mapped as a store maps its planes; closing deletes them. */
@@ -53,9 +58,13 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
       unmap(folder, files);
       throw e;
     }
-    List<MemorySegment> planes =
-        files.stream().map(file -> file.memory().asSlice(PAGE_BYTES)).toList();
-    return filled(planes.subList(0, STATE_PLANES), planes.getLast(), gradientType, memory);
+    List<MemorySegment> state = new ArrayList<>();
+    for (int p = 0; p < STATE_PLANES; p++) {
+      state.add(staggered(files.get(p).memory(), p, count * Short.BYTES));
+    }
+    MemorySegment gradient =
+        staggered(files.getLast().memory(), STATE_PLANES, count * gradientType.bytes());
+    return filled(state, gradient, gradientType, memory);
   }
 
   private static Planes filled(
@@ -65,9 +74,11 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
     return new Planes(List.copyOf(state), new GradientValues(type, gradient), memory);
   }
 
-  /**
-   * A page precedes the values, as in a store: planes a power of two apart would share cache sets.
-   */
+  /** Where values of one element share no cache set, as in a store. */
+  private static MemorySegment staggered(MemorySegment memory, int plane, long bytes) {
+    return memory.asSlice((long) plane * PAGE_BYTES / (STATE_PLANES + 1), bytes);
+  }
+
   private static MappedFile map(Path file, long bytes) throws IOException {
     long size = MappedFile.wholePages(PAGE_BYTES + bytes);
     Posix.createAllocated(file, size);

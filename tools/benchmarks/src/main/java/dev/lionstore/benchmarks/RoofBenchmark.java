@@ -22,6 +22,9 @@ import joptsimple.OptionException;
 public final class RoofBenchmark {
   private static final int WARM_UP_PASSES = 5;
 
+  /** C2 takes seconds for the vector loop, twice: the undo comes after kernels that have none. */
+  private static final long WARM_UP_NANOS = 4_000_000_000L;
+
   /** What each roof copies at once of a stream; 0: all streams in one loop of vectors. */
   private static final int[] ROOF_PIECE_BYTES = {0, 512, 4096, 16384};
 
@@ -85,12 +88,13 @@ public final class RoofBenchmark {
     for (Subject kernel : kernels) {
       results.add(Comparison.measure(best, kernel, options.pairs()));
     }
+    List<Comparison> guarded = new ArrayList<>();
     if (options.directory().isPresent()) {
       for (GradientPlane plane : List.of(GradientPlane.NONE, GradientPlane.BF16)) {
-        results.addAll(stores(best, options.directory().get(), plane));
+        results.addAll(stores(best, options.directory().get(), plane, guarded));
       }
     }
-    return RoofReport.of(options, selection.reason(), candidates, best.name(), results);
+    return RoofReport.of(options, selection.reason(), candidates, best.name(), results, guarded);
   }
 
   private Subject roof(int pieceBytes) {
@@ -101,7 +105,9 @@ public final class RoofBenchmark {
             crew.pass(() -> new CopyRoof(planes, pieceBytes), planes.count()));
   }
 
-  private List<Comparison> stores(Subject roof, Path directory, GradientPlane plane)
+  /** A store's step beside the roof and, if it saves what it changes, beside one that does not. */
+  private List<Comparison> stores(
+      Subject roof, Path directory, GradientPlane plane, List<Comparison> guarded)
       throws IOException, InterruptedException {
     StoreOptions store = StoreOptions.defaults().withBackend("vector").withThreads(crew.threads());
     try (BenchmarkStore stepped = BenchmarkStore.create(directory, planes.count(), plane, store)) {
@@ -110,17 +116,27 @@ public final class RoofBenchmark {
         Subject subject =
             new Subject(
                 "store, gradient plane " + plane.word() + ", " + word(rounding),
-                () -> stepped.putGradient(planes.gradient()),
+                () -> stepped.putGradient(planes.gradient(), true),
                 () -> stepped.step(rounding));
         warmUp(List.of(subject));
         results.add(Comparison.measure(roof, subject, options.pairs()));
+        if (plane != GradientPlane.NONE) {
+          Subject unguarded =
+              new Subject(
+                  "without undo",
+                  () -> stepped.putGradient(planes.gradient(), false),
+                  () -> stepped.step(rounding));
+          warmUp(List.of(unguarded, subject));
+          guarded.add(Comparison.measure(unguarded, subject, options.pairs()));
+        }
       }
       return results;
     }
   }
 
   private static void warmUp(List<Subject> subjects) throws IOException, InterruptedException {
-    for (int i = 0; i < WARM_UP_PASSES; i++) {
+    long end = System.nanoTime() + WARM_UP_NANOS;
+    for (int i = 0; i < WARM_UP_PASSES || System.nanoTime() - end < 0; i++) {
       for (Subject subject : subjects) {
         subject.nanos();
       }

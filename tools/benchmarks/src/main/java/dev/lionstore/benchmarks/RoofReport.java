@@ -15,13 +15,15 @@ import java.util.stream.Collectors;
  * @param roof the best candidate's name
  * @param candidates each roof candidate beside the first one
  * @param results each subject beside the best candidate
+ * @param guarded steps that save what they change beside steps that do not
  */
 record RoofReport(
     RoofOptions options,
     Machine machine,
     String roof,
     List<Comparison> candidates,
-    List<Comparison> results) {
+    List<Comparison> results,
+    List<Comparison> guarded) {
   /** Bytes that a step moves per parameter: four bf16 streams read, three written. */
   private static final int BYTES_PER_PARAMETER = 14;
 
@@ -72,9 +74,10 @@ record RoofReport(
       String simd,
       List<Comparison> candidates,
       String roof,
-      List<Comparison> results)
+      List<Comparison> results,
+      List<Comparison> guarded)
       throws IOException {
-    return new RoofReport(options, Machine.of(options, simd), roof, candidates, results);
+    return new RoofReport(options, Machine.of(options, simd), roof, candidates, results, guarded);
   }
 
   String print(RoofOptions.Format format) {
@@ -100,7 +103,10 @@ record RoofReport(
         + "%nroof candidates, as a share of the first%n".formatted()
         + rows(candidates)
         + "%nshare of the roof (%s)%n".formatted(roof)
-        + rows(results);
+        + rows(results)
+        + (guarded.isEmpty()
+            ? ""
+            : "%nshare of the same step without undo%n".formatted() + rows(guarded));
   }
 
   private String rows(List<Comparison> comparisons) {
@@ -128,7 +134,8 @@ record RoofReport(
     {"machine": {"cpu": %s, "cores": %d, "simd": %s, "memory": %s, "jdk": %s},
      "parameters": %d, "threads": %d, "pairs": %d, "roof": %s,
      "candidates": [%s],
-     "results": [%s]}
+     "results": [%s],
+     "guarded": [%s]}
     """
         .formatted(
             quoted(machine.cpu()),
@@ -141,7 +148,8 @@ record RoofReport(
             options.pairs(),
             quoted(roof),
             json(candidates),
-            json(results));
+            json(results),
+            json(guarded));
   }
 
   private String json(List<Comparison> comparisons) {

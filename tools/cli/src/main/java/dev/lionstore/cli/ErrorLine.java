@@ -73,6 +73,8 @@ final class ErrorLine {
   }
 
   private static String explained(String message) {
-    return message.equals("No space left on device") ? "disk full: " + message : message;
+    return message.equals("No space left on device")
+        ? "disk full: " + message + "; free some or choose another disk"
+        : message;
   }
 }

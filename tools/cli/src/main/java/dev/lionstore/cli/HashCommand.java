@@ -15,7 +15,9 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "hash",
     mixinStandardHelpOptions = true,
-    description = "Prints the content hash of a store, a snapshot or a model in safetensors.")
+    description =
+        "Prints the content hash of a store, a snapshot (its checksums checked first) or a model in"
+            + " safetensors.")
 final class HashCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 

@@ -124,7 +124,12 @@ final class ImportCommand implements Callable<Integer> {
 
   /** What is printed. */
   record Result(
-      String store, long parameters, int tensors, String gradientPlane, String rounding) {}
+      String store,
+      long parameters,
+      int tensors,
+      String gradientPlane,
+      String rounding,
+      long diskBytes) {}
 
   @Override
   public Integer call() throws IOException {
@@ -138,7 +143,8 @@ final class ImportCommand implements Callable<Integer> {
             layout.parameterCount(),
             layout.tensors().size(),
             layout.gradientPlane().word(),
-            Words.of(layout.rounding()));
+            Words.of(layout.rounding()),
+            DiskUsage.of(store).total());
     PrintWriter out = spec.commandLine().getOut();
     out.println(
         json
@@ -153,7 +159,9 @@ final class ImportCommand implements Callable<Integer> {
                 + result.gradientPlane()
                 + ", rounding "
                 + result.rounding()
-                + ")");
+                + "), "
+                + Words.bytes(result.diskBytes())
+                + " on disk");
     return 0;
   }
 
@@ -169,7 +177,7 @@ final class ImportCommand implements Callable<Integer> {
   }
 
   private long modelBytes() throws IOException {
-    try (SafetensorsModel opened = SafetensorsModel.open(model)) {
+    try (SafetensorsModel opened = Source.model(model)) {
       return opened.tensors().stream().mapToLong(TensorEntry::bytes).sum();
     }
   }

@@ -60,7 +60,9 @@ final class InspectCommand implements Callable<Integer> {
       Map<String, Long> planeBytes,
       int positionBytes,
       List<Group> groups,
-      List<Tensor> tensors) {}
+      List<Tensor> tensors,
+      long diskBytes,
+      Map<String, Long> fileSizes) {}
 
   /** What is printed of a model. */
   record Model(String kind, long parameters, long dataBytes, int files, List<Tensor> tensors) {}
@@ -75,12 +77,12 @@ final class InspectCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     if (StoreReader.isStore(path)) {
-      try (StoreReader reader = StoreReader.open(path)) {
+      try (StoreReader reader = Source.onStore(path, () -> StoreReader.open(path))) {
         Condition condition = reader.condition();
         print(state("store", condition, reader, reader.fileBytes()));
       }
     } else if (Snapshot.isSnapshot(path)) {
-      try (Snapshot snapshot = Snapshot.open(path)) {
+      try (Snapshot snapshot = Source.openSnapshot(path)) {
         Condition condition =
             new Condition(
                 Condition.State.CLEAN,
@@ -89,14 +91,16 @@ final class InspectCommand implements Callable<Integer> {
         print(state("snapshot", condition, snapshot, snapshot.fileBytes()));
       }
     } else {
-      try (SafetensorsModel model = Source.model(path)) {
+      try (SafetensorsModel model = Source.anyModel(path)) {
         print(model(model));
       }
     }
     return 0;
   }
 
-  private static State state(String kind, Condition condition, StateView view, long fileBytes) {
+  private static State state(String kind, Condition condition, StateView view, long fileBytes)
+      throws IOException {
+    DiskUsage disk = DiskUsage.of(view.directory());
     StoreLayout layout = view.layout();
     Map<String, Long> planeBytes = new LinkedHashMap<>();
     for (TensorSpec tensor : layout.tensors()) {
@@ -118,7 +122,9 @@ final class InspectCommand implements Callable<Integer> {
         planeBytes,
         view.position().length,
         layout.groups().stream().map(group -> group(layout, group)).toList(),
-        layout.tensors().stream().map(InspectCommand::tensor).toList());
+        layout.tensors().stream().map(InspectCommand::tensor).toList(),
+        disk.total(),
+        disk.files());
   }
 
   private static Group group(StoreLayout layout, ParameterGroup group) {
@@ -166,8 +172,12 @@ final class InspectCommand implements Callable<Integer> {
     line(
         "parameters",
         Words.count(state.parameters()) + " in " + state.tensors().size() + " tensors");
-    line("files", Words.bytes(state.fileBytes()));
-    state.planeBytes().forEach((plane, bytes) -> line("  " + plane, Words.bytes(bytes)));
+    line(
+        "planes",
+        Words.bytes(state.planeBytes().values().stream().mapToLong(Long::longValue).sum()));
+    lines(state.planeBytes());
+    line("on disk", Words.bytes(state.diskBytes()));
+    lines(state.fileSizes());
     line("gradients", "plane " + state.gradientPlane());
     line("rounding", state.rounding() + ", seed " + state.seed());
     line("position", Words.bytes(state.positionBytes()));
@@ -216,6 +226,17 @@ final class InspectCommand implements Callable<Integer> {
 
   private void line(String key, String value) {
     out().println(String.format(Locale.ROOT, "%-12s %s", key, value));
+  }
+
+  private void lines(Map<String, Long> sizes) {
+    int width = sizes.keySet().stream().mapToInt(String::length).max().orElse(0);
+    sizes.forEach((name, bytes) ->
+        out()
+            .println(
+                "  "
+                    + name.replaceAll("\\p{Cntrl}", "?")
+                    + " ".repeat(1 + Math.max(width, 10) - name.length())
+                    + Words.bytes(bytes)));
   }
 
   private PrintWriter out() {

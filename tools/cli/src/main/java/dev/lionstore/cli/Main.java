@@ -73,7 +73,8 @@ public final class Main implements Runnable {
     return ExitCode.USAGE;
   }
 
-  private static int fail(Throwable failure, PrintWriter err) {
+  /** Says in one line what failed. */
+  static int fail(Throwable failure, PrintWriter err) {
     err.println(ErrorLine.of(failure));
     if (Boolean.getBoolean("lionstore.trace") || "1".equals(System.getenv("LIONSTORE_TRACE"))) {
       failure.printStackTrace(err);

@@ -3,7 +3,6 @@ package dev.lionstore.cli;
 import dev.lionstore.store.Condition;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreReader;
-import dev.lionstore.store.StoreUnusableException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -28,15 +27,13 @@ final class RecoverCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     Source.requireStore(store);
     Condition found;
-    try (StoreReader reader = StoreReader.open(store)) {
+    try (StoreReader reader = Source.onStore(store, () -> StoreReader.open(store))) {
       found = reader.condition();
     }
-    try (StateStore opened = StateStore.open(store)) {
+    try (StateStore opened = Source.onStore(store, () -> StateStore.open(store))) {
       spec.commandLine()
           .getOut()
           .println("found: " + found.sentence() + "; now at step " + opened.step());
-    } catch (StoreUnusableException e) {
-      throw Source.withOffer(store, e);
     }
     return 0;
   }

@@ -39,14 +39,17 @@ final class RestoreCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Path folder = Source.snapshot(path);
-    try (Snapshot snapshot = Snapshot.open(folder)) {
-      Terminal.show(
-          "restore",
-          snapshot.fileBytes() + Source.stateBytes(snapshot),
-          progress -> {
-            snapshot.restore(store, chunkElements, progress);
-            return store;
-          });
+    try (Snapshot snapshot = Source.openSnapshot(folder)) {
+      Source.onSnapshot(
+          folder,
+          () ->
+              Terminal.show(
+                  "restore",
+                  snapshot.fileBytes() + Source.stateBytes(snapshot),
+                  progress -> {
+                    snapshot.restore(store, chunkElements, progress);
+                    return store;
+                  }));
       Source.note(spec, store, folder);
       spec.commandLine()
           .getOut()

@@ -1,9 +1,14 @@
 package dev.lionstore.cli;
 
+import dev.lionstore.FormatException;
+import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ModelExport;
+import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotWriter;
+import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -19,7 +24,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Copies a store's state to DIR/step-NNNNNNNNNNNN, complete and durable or not at all.")
+        "Copies a store's state to DIR/step-NNNNNNNNNNNN, complete and durable or not at all; an"
+            + " equal one that is there already will do.")
 final class SnapshotCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
@@ -61,16 +67,47 @@ final class SnapshotCommand implements Callable<Integer> {
     Path snapshot =
         Source.withState(
             store,
-            (view, carried) ->
-                Terminal.show(
-                    "snapshot",
-                    SnapshotWriter.progressBytes(view),
-                    progress ->
-                        SnapshotWriter.write(view, carried, directory, maxShardBytes, progress)));
+            (view, carried) -> {
+              Path place = SnapshotWriter.path(directory, view.step());
+              return Snapshot.isSnapshot(place)
+                  ? requireSame(place, view, carried)
+                  : Terminal.show(
+                      "snapshot",
+                      SnapshotWriter.progressBytes(view),
+                      progress ->
+                          SnapshotWriter.write(view, carried, directory, maxShardBytes, progress));
+            });
     if (StoreReader.isStore(store)) {
       Source.note(spec, store, snapshot);
     }
     spec.commandLine().getOut().println(snapshot);
     return 0;
+  }
+
+  /** A snapshot that stands already will do if it is whole and holds the same. */
+  private Path requireSame(Path place, StateView view, Carried carried) throws IOException {
+    boolean same;
+    try (Snapshot there = Snapshot.open(place)) {
+      same =
+          Terminal.show(
+              "verify",
+              there.fileBytes() + Source.stateBytes(view),
+              progress -> {
+                there.verify(progress);
+                return there.holds(view, carried, progress);
+              });
+    } catch (FormatException e) {
+      throw exists(place, "is damaged (" + e.getMessage() + "); remove it or choose another place");
+    }
+    view.requireUnchanged();
+    if (!same) {
+      throw exists(place, "holds another state; choose another place");
+    }
+    spec.commandLine().getErr().println("lionstore: " + place + ": already there, whole and equal");
+    return place;
+  }
+
+  private static FileAlreadyExistsException exists(Path place, String what) {
+    return new FileAlreadyExistsException(place.toString(), null, "exists already and " + what);
   }
 }

@@ -1,11 +1,13 @@
 package dev.lionstore.cli;
 
+import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.store.StateView;
+import dev.lionstore.store.StoreBusyException;
 import dev.lionstore.store.StoreReader;
 import dev.lionstore.store.StoreUnusableException;
 import java.io.IOException;
@@ -14,10 +16,14 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** What a PATH on the command line can be. */
 final class Source {
+  /** What a message about a newer version says to do. */
+  private static final String NEWER = "use a newer Lionstore";
+
   private Source() {}
 
   /** Does something with a state. */
@@ -30,21 +36,30 @@ final class Source {
     T run(SafetensorsModel model) throws IOException;
   }
 
-  /** Opens a store or a snapshot, at rest. */
+  /** Something that may be refused. */
+  interface Attempt<T> {
+    T run() throws IOException;
+  }
+
+  /**
+   * Opens a store or a snapshot, at rest. A snapshot is verified: whatever is made of a damaged one
+   * would look whole.
+   */
   static <T> T withState(Path path, StateWork<T> work) throws IOException {
     if (StoreReader.isStore(path)) {
-      try (StoreReader reader = openAtRest(path);
+      try (StoreReader reader = onStore(path, () -> StoreReader.openAtRest(path));
           Carried carried = Carried.ofStore(path)) {
         return work.run(reader, carried);
       }
     }
     if (Snapshot.isSnapshot(path)) {
-      try (Snapshot snapshot = Snapshot.open(path);
+      try (Snapshot snapshot = openSnapshot(path);
           Carried carried = snapshot.carried()) {
+        verify(snapshot);
         return work.run(snapshot, carried);
       }
     }
-    throw notOne(path, "a store or a snapshot");
+    throw notOne(path, "is not a store or a snapshot; lionstore import makes a store of a model");
   }
 
   /** Opens a store, a snapshot or a plain model. */
@@ -52,27 +67,93 @@ final class Source {
     if (StoreReader.isStore(path) || Snapshot.isSnapshot(path)) {
       return withState(path, onState);
     }
-    try (SafetensorsModel model = model(path)) {
+    try (SafetensorsModel model = anyModel(path)) {
       return onModel.run(model);
     }
   }
 
-  private static StoreReader openAtRest(Path store) throws IOException {
+  /** Opens a store; a refusal says what to do, and where the newest snapshot is if there is one. */
+  static <T> T onStore(Path store, Attempt<T> opening) throws IOException {
     try {
-      return StoreReader.openAtRest(store);
+      return opening.run();
+    } catch (StoreBusyException e) {
+      throw withReason(store, e.getReason() + "; try again later", e);
     } catch (StoreUnusableException e) {
-      throw withOffer(store, e);
+      throw withReason(store, e.getReason() + newest(store), e);
+    } catch (FormatException e) {
+      throw withSnapshot(store, e);
     }
   }
 
-  /** The same refusal, with the newest snapshot if there is one. */
-  static FileSystemException withOffer(Path store, StoreUnusableException refusal) {
-    String offer =
-        SnapshotPointer.read(store).map(snapshot -> " (the newest is " + snapshot + ")").orElse("");
-    FileSystemException offered =
-        new FileSystemException(store.toString(), null, refusal.getReason() + offer);
-    offered.initCause(refusal);
-    return offered;
+  /** Some of the store's messages say already what to do. */
+  private static FormatException withSnapshot(Path store, FormatException refusal) {
+    String message = String.valueOf(refusal.getMessage());
+    Optional<Path> newest = SnapshotPointer.read(store);
+    if (message.contains(NEWER)) {
+      return refusal;
+    }
+    if (message.endsWith("restore a snapshot")) {
+      return newest.isPresent() ? refusal.withAdvice("the newest is " + newest.get()) : refusal;
+    }
+    return refusal.withAdvice("restore a snapshot" + newest(store));
+  }
+
+  private static String newest(Path store) {
+    return SnapshotPointer.read(store)
+        .map(snapshot -> " (the newest is " + snapshot + ")")
+        .orElse("");
+  }
+
+  private static FileSystemException withReason(
+      Path path, String reason, FileSystemException cause) {
+    FileSystemException said = new FileSystemException(path.toString(), null, reason);
+    said.initCause(cause);
+    return said;
+  }
+
+  /** Opens a snapshot; a refusal says what to do. */
+  static Snapshot openSnapshot(Path folder) throws IOException {
+    return onSnapshot(folder, () -> Snapshot.open(folder));
+  }
+
+  /** Checks every byte of a snapshot. */
+  static void verify(Snapshot snapshot) throws IOException {
+    Path folder = snapshot.directory();
+    onSnapshot(
+        folder,
+        () ->
+            Terminal.show(
+                "verify",
+                snapshot.fileBytes(),
+                progress -> {
+                  snapshot.verify(progress);
+                  return folder;
+                }));
+  }
+
+  /** Does something with a snapshot; damage is named with the snapshot to use instead. */
+  static <T> T onSnapshot(Path folder, Attempt<T> attempt) throws IOException {
+    try {
+      return attempt.run();
+    } catch (FormatException e) {
+      String message = String.valueOf(e.getMessage());
+      throw message.contains(NEWER)
+          ? e
+          : e.withAdvice(
+              before(folder)
+                  .map(snapshot -> "the snapshot before it is " + snapshot)
+                  .orElse("use another snapshot"));
+    }
+  }
+
+  private static Optional<Path> before(Path snapshot) {
+    try {
+      List<Path> all = Snapshot.list(Optional.ofNullable(snapshot.getParent()).orElse(Path.of("")));
+      int index = all.indexOf(snapshot);
+      return index > 0 ? Optional.of(all.get(index - 1)) : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty(); // What is wrong with the snapshot is what the user should read.
+    }
   }
 
   /**
@@ -97,7 +178,8 @@ final class Source {
     }
     List<Path> inside = Snapshot.list(path);
     if (inside.isEmpty()) {
-      throw notOne(path, "a snapshot or a folder of snapshots");
+      throw notOne(
+          path, "is not a snapshot or a folder of snapshots; lionstore snapshot makes one");
     }
     return inside.getLast();
   }
@@ -105,7 +187,8 @@ final class Source {
   /** Refuses what is no store, before anybody looks for its files. */
   static void requireStore(Path path) throws FileSystemException {
     if (!StoreReader.isStore(path)) {
-      throw notOne(path, "a store: it has no file \"layout\"");
+      throw notOne(
+          path, "is not a store: it has no file \"layout\"; lionstore import or restore makes one");
     }
   }
 
@@ -121,12 +204,35 @@ final class Source {
           null,
           "is a folder of snapshots; name one of them, for instance " + snapshots.getLast());
     }
-    return SafetensorsModel.open(path);
+    if (Files.isDirectory(path) && !SafetensorsModel.isIn(path, SafetensorsModel.MODEL)) {
+      throw notOne(
+          path,
+          "holds no model.safetensors or model.safetensors.index.json; name the file itself if it"
+              + " is called otherwise");
+    }
+    try {
+      return SafetensorsModel.open(path);
+    } catch (FormatException e) {
+      throw e.withAdvice("if it should be safetensors, copy or save it again");
+    }
   }
 
-  private static FileSystemException notOne(Path path, String expected) {
+  /** Opens a plain model for those who would also take a store or a snapshot. */
+  static SafetensorsModel anyModel(Path path) throws IOException {
+    if (Files.isDirectory(path)
+        && Snapshot.list(path).isEmpty()
+        && !SafetensorsModel.isIn(path, SafetensorsModel.MODEL)) {
+      throw notOne(
+          path,
+          "is neither a store (no file \"layout\"), a snapshot (no manifest.json) nor a model (no"
+              + " model.safetensors or model.safetensors.index.json); check the path");
+    }
+    return model(path);
+  }
+
+  private static FileSystemException notOne(Path path, String why) {
     return Files.exists(path)
-        ? new FileSystemException(path.toString(), null, "is not " + expected)
+        ? new FileSystemException(path.toString(), null, why)
         : new NoSuchFileException(path.toString());
   }
 

@@ -17,7 +17,6 @@ import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreOptions;
-import dev.lionstore.store.StoreUnusableException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileSystemException;
@@ -153,20 +152,12 @@ final class StepCommand implements Callable<Integer> {
     StepRequest request = Usage.of(spec, () -> request(positionBytes));
     Source.requireStore(store);
     try (SafetensorsModel values = Source.model(gradients);
-        StateStore opened = open(options)) {
+        StateStore opened = Source.onStore(store, () -> StateStore.open(store, options))) {
       long begin = System.nanoTime();
       put(values, opened);
       StepResult result = opened.step(request);
       double seconds = (System.nanoTime() - begin) / 1e9;
       return print(result, opened.kernel().kernel().backend(), seconds);
-    }
-  }
-
-  private StateStore open(StoreOptions options) throws IOException {
-    try {
-      return StateStore.open(store, options);
-    } catch (StoreUnusableException e) {
-      throw Source.withOffer(store, e);
     }
   }
 
@@ -211,6 +202,10 @@ final class StepCommand implements Callable<Integer> {
   private void put(SafetensorsModel values, StateStore opened) throws IOException {
     List<TensorSpec> tensors = opened.layout().tensors();
     requireKnown(values, tensors);
+    if (values.tensors().isEmpty()) {
+      throw new FormatException(
+          gradients, "holds no gradient, expected one for at least one trainable tensor");
+    }
     for (int t = 0; t < tensors.size(); t++) {
       String name = tensors.get(t).name();
       Optional<TensorEntry> entry = values.tensor(name);
@@ -290,7 +285,7 @@ final class StepCommand implements Callable<Integer> {
                   + " is "
                   + refused.value()
                   + " after scaling, expected a finite number: the step is refused, the store is as"
-                  + " it was");
+                  + " it was; leave this batch out or scale the loss less");
     };
   }
 }

@@ -35,10 +35,11 @@ class ErrorLineTest {
             "a: Read-only file system"),
         Arguments.of(
             new FileSystemException("a", null, "No space left on device"),
-            "a: disk full: No space left on device"),
+            "a: disk full: No space left on device; free some or choose another disk"),
         Arguments.of(new FileSystemException("a"), "a: failed"),
         Arguments.of(
-            new IOException("No space left on device"), "disk full: No space left on device"),
+            new IOException("No space left on device"),
+            "disk full: No space left on device; free some or choose another disk"),
         Arguments.of(
             new FormatException(Path.of("state/header"), "version", 7, 1),
             "state/header: version is 7, expected 1"),

@@ -8,7 +8,9 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -88,14 +90,46 @@ class FullDiskTest {
   }
 
   @Test
-  void exportAndSnapshotNameTheDisk() throws IOException {
+  void restoreTakesItsRoomBeforeItReads() throws IOException {
+    Path snapshot = Path.of(Cli.result("snapshot", example.store(), folder.resolve("snapshots")));
+    Path optimizer = snapshot.resolve("optimizer.safetensors");
+    byte[] bytes = Files.readAllBytes(optimizer);
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(optimizer, bytes);
+    fill(100_000);
+    String line = untouchedBy("restore", snapshot, disk.resolve("new"));
+    assertTrue(line.contains(" bytes does not fit, "), line);
+    assertTrue(line.contains(disk.resolve("new").toString()), line);
+  }
+
+  private List<Object[]> writers() {
+    return List.of(
+        new Object[] {"export", example.store(), disk.resolve("new")},
+        new Object[] {"export", example.store(), disk.resolve("new"), "--master"},
+        new Object[] {"snapshot", example.store(), disk.resolve("snapshots")});
+  }
+
+  @Test
+  void exportAndSnapshotSayHowMuchIsNeededAndFreeBeforeTheyWrite() throws IOException {
     fill(0);
-    for (Object[] command :
-        List.of(
-            new Object[] {"export", example.store(), disk.resolve("new")},
-            new Object[] {"export", example.store(), disk.resolve("new"), "--master"},
-            new Object[] {"snapshot", example.store(), disk.resolve("snapshots")})) {
+    for (Object[] command : writers()) {
       String line = untouchedBy(command);
+      assertTrue(
+          line.matches(
+              ".*: (an export|a snapshot) of \\d+ bytes does not fit, 0 bytes are free; .*"),
+          line);
+      assertTrue(line.startsWith(command[2].toString()), line);
+    }
+  }
+
+  /** Blocks are larger than what is in them. */
+  @Test
+  void whatFillsTheDiskAllTheSameNamesIt() throws IOException {
+    fill(4096);
+    for (Object[] command : writers()) {
+      Object[] sharded =
+          Stream.concat(Arrays.stream(command), Stream.of("--max-shard-size", 1)).toArray();
+      String line = untouchedBy(sharded);
       assertTrue(line.contains("disk full"), line);
       assertTrue(line.contains(disk.toString()), line);
     }
@@ -175,7 +209,7 @@ class FullDiskTest {
     assertEquals(1, run.exitCode(), run::toString);
     assertEquals("", run.out());
     String last = run.err().lines().toList().getLast();
-    assertTrue(last.startsWith("lionstore: ") && last.contains("disk full"), last);
+    assertTrue(last.startsWith("lionstore: ") && last.contains(" does not fit, "), last);
     Files.delete(disk.resolve("ballast"));
     Cli.result(train);
   }

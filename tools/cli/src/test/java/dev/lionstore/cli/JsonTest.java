@@ -30,7 +30,7 @@ class JsonTest {
   void importSaysWhatWasMade() throws IOException {
     Example example = Example.in(folder);
     JsonNode json = json("import", example.model(), folder.resolve("new"), "--json");
-    assertEquals("store parameters tensors gradient_plane rounding", keys(json));
+    assertEquals("store parameters tensors gradient_plane rounding disk_bytes", keys(json));
     assertEquals(10, json.get("parameters").asInt());
     assertEquals("f32", json.get("gradient_plane").asText());
   }
@@ -58,12 +58,22 @@ class JsonTest {
     Example example = Example.in(folder);
     String state =
         "kind state found rule step rounding seed gradient_plane parameters file_bytes plane_bytes"
-            + " position_bytes groups tensors";
+            + " position_bytes groups tensors disk_bytes file_sizes";
     JsonNode store = json("inspect", example.store(), "--json");
     assertEquals(state, keys(store));
     assertEquals("store", store.get("kind").asText());
     assertEquals("clean", store.get("state").asText());
     assertEquals("weights remainder momentum", keys(store.get("plane_bytes")));
+    assertEquals(
+        "gradient.plane header layout lock momentum.plane progress remainder.plane weights.plane",
+        keys(store.get("file_sizes")));
+    long total = 0;
+    for (String file : keys(store.get("file_sizes")).split(" ", -1)) {
+      long size = Files.size(example.store().resolve(file));
+      assertEquals(size, store.get("file_sizes").get(file).asLong(), file);
+      total += size;
+    }
+    assertEquals(total, store.get("disk_bytes").asLong());
     assertEquals("name learning_rate_scale weight_decay parameters", keys(store.at("/groups/0")));
     assertEquals("name type shape parameters group", keys(store.at("/tensors/0")));
 

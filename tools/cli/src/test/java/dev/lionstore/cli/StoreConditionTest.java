@@ -106,6 +106,22 @@ class StoreConditionTest {
   }
 
   @Test
+  void damageOffersTheNewestSnapshot() throws IOException {
+    String snapshot = Cli.result("snapshot", store, folder.resolve("snapshots"));
+    Path header = store.resolve("header");
+    byte[] whole = Files.readAllBytes(header);
+    byte[] bytes = new byte[whole.length];
+    Files.write(header, bytes);
+    assertRefusedByAll(
+        header
+            + ": neither of its two records is valid; restore a snapshot; the newest is "
+            + snapshot);
+    Files.write(header, whole);
+    patch("layout", 60, (byte) 0x55);
+    assertRefusedByAll("; restore a snapshot (the newest is " + snapshot + ")");
+  }
+
+  @Test
   void aPlaneThatIsCutOrGoneIsNamed() throws IOException {
     Path plane = store.resolve("momentum.plane");
     byte[] bytes = Files.readAllBytes(plane);
@@ -128,7 +144,9 @@ class StoreConditionTest {
       }
       String line =
           assertUntouched("", "step", store, "--gradients", example.gradients(), "--lr", "0.1");
-      assertEquals(store + ": busy: process " + holder.pid() + " has it open for writing", line);
+      assertEquals(
+          store + ": busy: process " + holder.pid() + " has it open for writing; try again later",
+          line);
       assertUntouched("process " + holder.pid(), "recover", store);
     } finally {
       holder.destroyForcibly().waitFor();
@@ -149,8 +167,9 @@ class StoreConditionTest {
 
   @Test
   void aStoreInTheMiddleOfAStepIsBusyForReaders() throws Exception {
-    HeaderPatch.beginStep(store, ProcessHandle.current());
-    String text = "process " + ProcessHandle.current().pid() + " is applying step 2";
+    ProcessHandle living = ProcessHandle.current().parent().orElseThrow();
+    HeaderPatch.beginStep(store, living);
+    String text = "process " + living.pid() + " is applying step 2";
     assertUntouched(text, "hash", store);
     assertUntouched(text, "export", store, folder.resolve("new"));
     assertUntouched(text, "snapshot", store, folder.resolve("snapshots"));

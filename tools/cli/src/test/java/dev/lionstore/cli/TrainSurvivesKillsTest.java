@@ -66,12 +66,12 @@ class TrainSurvivesKillsTest {
     // After the last step a row evaluates.
     assertEquals(LongStream.rangeClosed(0, STEPS).boxed().toList(), steps(killed));
     String err = err(killed);
-    assertTrue(err.contains("lionstore: going on at step "), err);
+    // Without a gradient plane, every kill may have torn the store before its first snapshot.
+    boolean setAside = err.contains("it was set aside as ");
+    assertTrue(setAside || err.contains("lionstore: going on at step "), err);
+    assertTrue(gradientPlane.equals("none") || !setAside, err);
     assertTrue(err.lines().allMatch(line -> line.matches("(lionstore: |step \\d+ of).*")), err);
-    if (torn) {
-      assertTrue(err.contains("it was set aside as "), err);
-      assertTrue(err.contains("lionstore: restored step "), err);
-    }
+    assertTrue(setAside || !torn, err);
   }
 
   @Test

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -68,7 +69,10 @@ class WrongInputTest {
 
   @Test
   void noGradientAtAllIsRefusedEvenWhenMissingOnesAreAllowed() throws IOException {
-    assertEquals("no tensor has a gradient", step(gradients(), "--allow-missing"));
+    Path none = gradients();
+    assertEquals(
+        none + ": holds no gradient, expected one for at least one trainable tensor",
+        step(none, "--allow-missing"));
   }
 
   @Test
@@ -106,7 +110,7 @@ class WrongInputTest {
               + ": tensor w, element 4 is "
               + value
               + " after scaling, expected a finite number: the step is refused, the store is as it"
-              + " was",
+              + " was; leave this batch out or scale the loss less",
           step(wrong));
     }
   }
@@ -196,6 +200,7 @@ class WrongInputTest {
             untouchedBy("hash", broken));
     for (String line : lines) {
       assertTrue(line.startsWith(broken + ": " + text), line);
+      assertTrue(line.endsWith("; if it should be safetensors, copy or save it again"), line);
     }
   }
 
@@ -211,7 +216,9 @@ class WrongInputTest {
   void aModelWithoutTensorsToTrainIsNamed() throws IOException {
     Path wrong = gradients(new Safetensors.Tensor("ids", "I64", List.of(1L), new byte[8]));
     assertEquals(
-        wrong + ": tensors is none of F32, F16 or BF16, expected at least one",
+        wrong
+            + ": has no tensor of type F32, F16 or BF16, the only ones that are trained; name another"
+            + " model, or convert it",
         untouchedBy("import", wrong, folder.resolve("new")));
   }
 
@@ -250,25 +257,34 @@ class WrongInputTest {
   void aFileOrAFolderOfAnotherKindIsNamed() throws IOException {
     Path file = example.model();
     Path target = folder.resolve("new");
-    String noStore = ": is not a store: it has no file \"layout\"";
-    String noSnapshot = ": is not a snapshot or a folder of snapshots";
+    String noStore =
+        ": is not a store: it has no file \"layout\"; lionstore import or restore makes one";
+    String noState = ": is not a store or a snapshot; lionstore import makes a store of a model";
+    String noSnapshot =
+        ": is not a snapshot or a folder of snapshots; lionstore snapshot makes one";
     for (Path wrong : List.of(file, folder)) {
       assertEquals(
           wrong + noStore,
           untouchedBy("step", wrong, "--gradients", example.gradients(), "--lr", "0"));
       assertEquals(wrong + noStore, untouchedBy("recover", wrong));
-      assertEquals(wrong + ": is not a store or a snapshot", untouchedBy("export", wrong, target));
-      assertEquals(
-          wrong + ": is not a store or a snapshot", untouchedBy("snapshot", wrong, target));
+      assertEquals(wrong + noState, untouchedBy("export", wrong, target));
+      assertEquals(wrong + noState, untouchedBy("snapshot", wrong, target));
       assertEquals(wrong + noSnapshot, untouchedBy("restore", wrong, target));
       assertEquals(wrong + noSnapshot, untouchedBy("verify", wrong));
     }
     Path empty = Files.createDirectory(folder.resolve("empty"));
-    String noModel =
-        ": model is missing, expected model.safetensors or model.safetensors.index.json";
-    assertEquals(empty + noModel, untouchedBy("import", empty, target));
-    assertEquals(empty + noModel, untouchedBy("inspect", empty));
-    assertEquals(empty + noModel, untouchedBy("hash", empty));
+    assertEquals(
+        empty
+            + ": holds no model.safetensors or model.safetensors.index.json; name the file itself"
+            + " if it is called otherwise",
+        untouchedBy("import", empty, target));
+    for (String command : List.of("inspect", "hash")) {
+      assertEquals(
+          empty
+              + ": is neither a store (no file \"layout\"), a snapshot (no manifest.json) nor a"
+              + " model (no model.safetensors or model.safetensors.index.json); check the path",
+          untouchedBy(command, empty));
+    }
     assertEquals(
         List.of(empty) + ": no text found, name a text file or a folder with some",
         untouchedBy("train", empty, "--run", target));
@@ -296,8 +312,6 @@ class WrongInputTest {
             line);
       }
     }
-    String line = untouchedBy("snapshot", example.store(), snapshots);
-    assertTrue(line.startsWith(snapshot + ": exists already"), line);
     String inside = untouchedBy("import", example.model(), example.model().resolve("sub"));
     assertEquals(
         example.model() + ": a file of that name exists already; choose another place", inside);
@@ -315,29 +329,92 @@ class WrongInputTest {
   }
 
   @Test
-  void aDamagedSnapshotIsNamedAndNotRestored() throws IOException {
-    Path snapshot = Path.of(Cli.result("snapshot", example.store(), folder.resolve("snapshots")));
-    Path file = snapshot.resolve("optimizer.safetensors");
+  void aSnapshotThatIsThereAlreadyWillDoIfItIsEqual() throws IOException {
+    Path snapshots = folder.resolve("snapshots");
+    String snapshot = Cli.result("snapshot", example.store(), snapshots);
+    List<String> tree = Example.tree(folder);
+    for (Object source : List.of(example.store(), snapshot)) {
+      Cli.Run again = Cli.run("snapshot", source, snapshots, "--max-shard-size", "1");
+      assertEquals(0, again.exitCode(), again::toString);
+      assertEquals(snapshot, again.out().strip());
+      assertEquals(
+          "lionstore: " + snapshot + ": already there, whole and equal", again.err().strip());
+      assertEquals(tree, Example.tree(folder));
+    }
+    Path other = folder.resolve("other");
+    Cli.result("import", example.model(), other, "--freeze", "f");
+    Cli.result("step", other, "--gradients", example.gradients(), "--lr", "0.02");
+    assertEquals(
+        snapshot + ": exists already and holds another state; choose another place",
+        untouchedBy("snapshot", other, snapshots));
+    damage(Path.of(snapshot).resolve("optimizer.safetensors"));
+    String line = untouchedBy("snapshot", example.store(), snapshots);
+    assertTrue(line.startsWith(snapshot + ": exists already and is damaged ("), line);
+    assertTrue(line.endsWith("); remove it or choose another place"), line);
+  }
+
+  private static void damage(Path file) throws IOException {
     byte[] bytes = Files.readAllBytes(file);
     bytes[bytes.length - 1] ^= 1;
     Files.write(file, bytes);
+  }
+
+  /** A flipped byte in the last tensor of a snapshot's second file, and all that may read it. */
+  @Test
+  void aDamagedSnapshotIsNamedWithItsTensorsAndNothingIsMadeOfIt() throws IOException {
+    Path snapshots = folder.resolve("snapshots");
+    String before = Cli.result("snapshot", example.store(), snapshots);
+    Cli.result("step", example.store(), "--gradients", example.gradients(), "--lr", "0.01");
+    Path snapshot = Path.of(Cli.result("snapshot", example.store(), snapshots));
+    Path file = snapshot.resolve("optimizer.safetensors");
+    damage(file);
+    String expected =
+        Pattern.quote(file + ": CRC-32C of bytes 0 to " + (Files.size(file) - 1))
+            + " \\(header, tensors 'b.remainder', 'b.exp_avg', 'f.remainder', 'w.remainder' and 1"
+            + " more\\) is [0-9a-f]{8}, expected [0-9a-f]{8}; the snapshot before it is "
+            + Pattern.quote(before);
+    Path target = folder.resolve("new");
     for (Object[] command :
         List.of(
             new Object[] {"verify", snapshot},
-            new Object[] {"restore", snapshot, folder.resolve("new")})) {
+            new Object[] {"hash", snapshot},
+            new Object[] {"export", snapshot, target},
+            new Object[] {"snapshot", snapshot, target},
+            new Object[] {"restore", snapshot, target})) {
       String line = untouchedBy(command);
-      assertTrue(line.startsWith(file + ": "), line);
+      assertTrue(line.matches(expected), line + " is not " + expected);
     }
+    byte[] bytes = Files.readAllBytes(file);
     Files.write(file, Arrays.copyOf(bytes, bytes.length - 1));
     String line = untouchedBy("restore", snapshot, folder.resolve("new"));
     assertTrue(line.startsWith(file + ": "), line);
   }
 
   @Test
+  void verifyGoesOnAfterABadSnapshotAndFails() throws IOException {
+    Path bad = Path.of(Cli.result("snapshot", example.store(), folder.resolve("bad")));
+    Path good = Path.of(Cli.result("snapshot", example.store(), folder.resolve("good")));
+    damage(bad.resolve("model.safetensors"));
+    Path none = folder.resolve("none");
+    Cli.Run run = Cli.run("verify", bad, good, none, folder.resolve("good"));
+    assertEquals(1, run.exitCode(), run::toString);
+    assertEquals(
+        List.of(good + ": step 1, good", good + ": step 1, good"), run.out().lines().toList());
+    List<String> lines = run.err().lines().toList();
+    assertEquals(2, lines.size(), run::toString);
+    assertTrue(lines.get(0).startsWith("lionstore: " + bad.resolve("model.safetensors")), run::err);
+    assertTrue(lines.get(0).endsWith("; use another snapshot"), run::err);
+    assertEquals("lionstore: " + none + ": no such file", lines.get(1));
+    assertEquals(0, Cli.run("verify", good, good).exitCode());
+  }
+
+  @Test
   void aTooShortTextLeavesNothingThatALaterBeginningStumblesOver() throws IOException {
     Path text = Files.writeString(folder.resolve("text"), "short");
     String line = untouchedBy("train", text, "--run", folder.resolve("new"));
-    assertTrue(line.startsWith("the text has 6 bytes, a context of 128 needs at least 1290"), line);
+    assertTrue(
+        line.startsWith("the text has 6 bytes, a context of 128 needs at least 1290: name more"),
+        line);
   }
 
   @Test
@@ -355,6 +432,9 @@ class WrongInputTest {
             "2",
             "--warm-up",
             "0");
-    assertEquals(example.store() + ": its position is not that of a training run", line);
+    assertEquals(
+        example.store()
+            + ": its position is not that of a training run; choose another --run or --store",
+        line);
   }
 }

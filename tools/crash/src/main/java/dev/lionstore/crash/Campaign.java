@@ -1,6 +1,7 @@
 package dev.lionstore.crash;
 
 import dev.lionstore.store.Fault;
+import dev.lionstore.store.ProbedStores;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -88,7 +89,9 @@ record Campaign(
     Scenario scenario = Scenario.of(0);
     Path store = scratch.folder().resolve("warm-up");
     scenario.create(store);
-    jvm.warmUp(new CrashWorker.Life(store, scenario, 2, 20, Long.MAX_VALUE, Fault.NONE));
+    jvm.warmUp(
+        new CrashWorker.Life(
+            store, scenario, 2, 20, Long.MAX_VALUE, ProbedStores.Unit.SLICE, Fault.NONE));
   }
 
   private Tally round(WorkerJvm jvm, long round, Scratch scratch)

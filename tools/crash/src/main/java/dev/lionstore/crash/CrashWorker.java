@@ -8,10 +8,6 @@ import dev.lionstore.store.StoreOptions;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
@@ -54,9 +50,9 @@ final class CrashWorker {
   private static StateStore open(Life life, FileOutputStream out) throws IOException {
     StoreOptions options = StoreOptions.defaults().withThreads(life.threads());
     return life.fatalPoint() == UNPROBED
-        ? StateStore.open(life.store(), options)
+        ? StateStore.open(life.store(), options.withBackend("vector"))
         : ProbedStores.open(
-            life.store(), options, new RealKill(life.fatalPoint(), out), life.fault());
+            life.store(), options, life.unit(), new RealKill(life.fatalPoint(), out), life.fault());
   }
 
   /** One write, so that a line is whole or absent. */
@@ -72,9 +68,17 @@ final class CrashWorker {
    * @param threads that step
    * @param steps how many before it closes the store
    * @param fatalPoint at which point of the protocol it dies, or {@link #UNPROBED}
+   * @param unit what steps, unless it is opened as users open it
    * @param fault that is planted
    */
-  record Life(Path store, Scenario scenario, int threads, int steps, long fatalPoint, Fault fault) {
+  record Life(
+      Path store,
+      Scenario scenario,
+      int threads,
+      int steps,
+      long fatalPoint,
+      ProbedStores.Unit unit,
+      Fault fault) {
     String[] arguments() {
       return new String[] {
         store.toString(),
@@ -82,6 +86,7 @@ final class CrashWorker {
         Integer.toString(threads),
         Integer.toString(steps),
         Long.toString(fatalPoint),
+        unit.name(),
         fault.name()
       };
     }
@@ -93,19 +98,17 @@ final class CrashWorker {
           Integer.parseInt(arguments[2]),
           Integer.parseInt(arguments[3]),
           Long.parseLong(arguments[4]),
-          Fault.valueOf(arguments[5]));
+          ProbedStores.Unit.valueOf(arguments[5]),
+          Fault.valueOf(arguments[6]));
     }
   }
 
-  /** A SIGKILL that the process sends itself at one point: no thread runs another instruction. */
+  /** Kills the process at one point. */
   private static final class RealKill implements ProtocolPoints {
-    private static final int SIGKILL = 9;
-
     private final long fatal;
     private final FileOutputStream out;
     private final AtomicLong reached = new AtomicLong();
-    private final MethodHandle kill = killFunction();
-    private final int self = Math.toIntExact(ProcessHandle.current().pid());
+    private final SelfKill kill = new SelfKill();
 
     RealKill(long fatal, FileOutputStream out) {
       this.fatal = fatal;
@@ -115,7 +118,7 @@ final class CrashWorker {
     @Override
     public void reached(String name) {
       if (reached.getAndIncrement() == fatal) {
-        kill();
+        kill.kill();
       }
     }
 
@@ -125,25 +128,6 @@ final class CrashWorker {
         say(out, INTENT + " " + nextStep);
       } catch (IOException e) {
         throw new IllegalStateException(e);
-      }
-    }
-
-    @SuppressWarnings("restricted") // the signature is POSIX's
-    private static MethodHandle killFunction() {
-      Linker linker = Linker.nativeLinker();
-      return linker.downcallHandle(
-          linker.defaultLookup().find("kill").orElseThrow(),
-          FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
-    }
-
-    private void kill() {
-      try {
-        int error = (int) kill.invokeExact(self, SIGKILL);
-        throw new IllegalStateException("kill returned " + error);
-      } catch (RuntimeException | Error e) {
-        throw e;
-      } catch (Throwable e) {
-        throw new IllegalStateException("cannot kill itself", e);
       }
     }
   }

@@ -32,6 +32,7 @@ final class EveryPoint implements AutoCloseable {
   private final Scenario scenario;
   private final Path folder;
   private final StoreOptions options;
+  private final ProbedStores.Unit unit;
   private final Fault fault;
   private final Expected expected;
   private final Path original;
@@ -39,10 +40,12 @@ final class EveryPoint implements AutoCloseable {
   private long count;
   private long refused;
 
-  EveryPoint(Scenario scenario, Path folder, int threads, Fault fault) throws IOException {
+  EveryPoint(Scenario scenario, Path folder, int threads, ProbedStores.Unit unit, Fault fault)
+      throws IOException {
     this.scenario = scenario;
     this.folder = folder;
     this.options = StoreOptions.defaults().withThreads(threads).withBackend("scalar");
+    this.unit = unit;
     this.fault = fault;
     this.expected = new Expected(scenario, folder.resolve("expected"));
     this.original = folder.resolve("original");
@@ -96,7 +99,7 @@ final class EveryPoint implements AutoCloseable {
 
   private void openDamaged(Path directory, History history) throws IOException {
     try (StateStore store =
-        ProbedStores.open(directory, options, new SimulatedKill.At(NEVER), fault)) {
+        ProbedStores.open(directory, options, unit, new SimulatedKill.At(NEVER), fault)) {
       history.check(store, expected);
     } catch (FormatException | StoreUnusableException e) {
       refused++;
@@ -153,9 +156,10 @@ final class EveryPoint implements AutoCloseable {
     Scratch.delete(store);
   }
 
-  /** Opens, steps to the end and closes. */
+  /** Opens, steps to the end and closes. Where a device is killed, the CPU recovers, and so on. */
   private void live(Path directory, SimulatedKill.At kill, History history) throws IOException {
-    try (StateStore store = ProbedStores.open(directory, options, kill, fault)) {
+    ProbedStores.Unit its = history.kills % 2 == 0 ? unit : ProbedStores.Unit.SLICE;
+    try (StateStore store = ProbedStores.open(directory, options, its, kill, fault)) {
       history.check(store, expected);
       while (store.step() < STEPS) {
         scenario.step(store);
@@ -175,10 +179,12 @@ final class EveryPoint implements AutoCloseable {
   private static final class History {
     private long acknowledged;
     private long intended;
+    private int kills;
     private final StringBuilder words = new StringBuilder("killed at");
 
     void killed(SimulatedKill.At kill) {
       intended = Math.max(intended, kill.lastIntended());
+      kills++;
       words.append(" [").append(kill.where()).append("]");
     }
 

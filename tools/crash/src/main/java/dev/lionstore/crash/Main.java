@@ -2,6 +2,7 @@ package dev.lionstore.crash;
 
 import dev.lionstore.store.Fault;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -16,7 +17,9 @@ import picocli.CommandLine.Option;
     description = {
       "Kills writers of a store with SIGKILL, at every kind of point of the protocol and at random"
           + " times, and compares what is left with a run that nobody killed.",
-      "Exit code 0: nothing was lost. 1: something was."
+      "Exit code 0: nothing was lost. 1: something was.",
+      "--recovery-time kills the writer of one large store in the middle of a step instead, and"
+          + " measures how long the next process takes to open it. Exit code 1: longer than allowed."
     })
 final class Main implements Callable<Integer> {
   private static final int KILLS_PER_ROUND = 50;
@@ -41,6 +44,18 @@ final class Main implements Callable<Integer> {
       description = "break a rule of the protocol on purpose: ${COMPLETION-CANDIDATES}")
   private Fault fault = Fault.NONE;
 
+  @Option(
+      names = "--recovery-time",
+      paramLabel = "PARAMETERS",
+      description = "of that store, 8 bytes each, for instance 2000000000")
+  private Optional<Long> recoveryTime = Optional.empty();
+
+  @Option(
+      names = "--directory",
+      defaultValue = "/dev/shm",
+      description = "where it is made and removed again (default: /dev/shm)")
+  private Path directory = Path.of("/dev/shm");
+
   private Main() {}
 
   /** Runs the command line. */
@@ -50,6 +65,21 @@ final class Main implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    return recoveryTime.isPresent() ? measure(recoveryTime.get()) : kill();
+  }
+
+  private int measure(long parameters) throws IOException, InterruptedException {
+    try {
+      RecoveryTime time = RecoveryTime.measure(parameters, directory);
+      System.out.println((time.isAllowed() ? "" : "TOO LONG: ") + time);
+      return time.isAllowed() ? 0 : 1;
+    } catch (FileSystemException e) {
+      System.err.println("crash-test: " + e.getMessage());
+      return 1;
+    }
+  }
+
+  private int kill() throws IOException, InterruptedException {
     long begin = System.nanoTime();
     int rounds = Math.ceilDiv(kills, KILLS_PER_ROUND);
     int killsPerRound = Math.ceilDiv(kills, rounds);

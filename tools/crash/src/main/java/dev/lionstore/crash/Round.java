@@ -1,6 +1,7 @@
 package dev.lionstore.crash;
 
 import dev.lionstore.store.Fault;
+import dev.lionstore.store.ProbedStores;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -90,7 +91,10 @@ final class Round implements AutoCloseable {
           case TIME, OPTIMISED_TIME -> CrashWorker.UNPROBED;
           case CLOSED -> fault == Fault.NONE ? CrashWorker.UNPROBED : Long.MAX_VALUE;
         };
-    CrashWorker.Life life = new CrashWorker.Life(store, scenario, threads, steps, point, fault);
+    ProbedStores.Unit unit =
+        random.nextInt(3) == 0 ? ProbedStores.Unit.CHUNK : ProbedStores.Unit.SLICE;
+    CrashWorker.Life life =
+        new CrashWorker.Life(store, scenario, threads, steps, point, unit, fault);
     Process process =
         kind == Kind.OPTIMISED_TIME ? jvm.startOptimised(life, log) : jvm.startCheap(life, log);
     try {
@@ -141,7 +145,8 @@ final class Round implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    process.destroyForcibly();
+    // Not by the process itself, which would close the stream that is being read.
+    process.toHandle().destroyForcibly();
   }
 
   private void check(long step, String fingerprint, boolean opened) throws IOException {

@@ -13,6 +13,7 @@ import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreLayout;
+import dev.lionstore.store.StreamingStep;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -50,7 +51,7 @@ public record Scenario(
         seed,
         random.nextBoolean() ? GradientPlane.F32 : GradientPlane.BF16,
         random.nextBoolean() ? Rounding.NEAREST : Rounding.STOCHASTIC,
-        256 << random.nextInt(3));
+        256 << random.nextInt(5));
   }
 
   private StoreLayout layout() {
@@ -62,7 +63,7 @@ public record Scenario(
         List.of(
             new ParameterGroup("norms", 0.5, OptionalDouble.of(0)), ParameterGroup.ofDefaults()),
         List.of(
-            tensor("embedding", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 23L, 41L),
+            tensor("embedding", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 23L, 141L),
             tensor("bias", "norms", TensorSpec.Role.TRAINABLE, 37L),
             tensor("empty", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 0L, 5L),
             tensor("frozen", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.FROZEN, 100L),
@@ -84,6 +85,24 @@ public record Scenario(
       }
       builder.finish(0, position(0));
     }
+  }
+
+  /** Of a store without a gradient plane. */
+  static Scenario streamed(long seed) {
+    return new Scenario(seed, GradientPlane.NONE, Rounding.STOCHASTIC, 256);
+  }
+
+  /** The same step as {@link #step} would be with a gradient for every tensor, tensor by tensor. */
+  void stream(StateStore store) throws IOException {
+    long step = store.step();
+    StreamingStep streaming = store.beginStreaming(request(step));
+    List<TensorSpec> tensors = store.layout().tensors();
+    for (int t = tensors.size() - 1; t >= 0; t--) {
+      if (tensors.get(t).trainable()) {
+        streaming.step(t, values(store.layout(), t, step, 0));
+      }
+    }
+    streaming.finish();
   }
 
   /** Takes the store from the step that it is at to the next one. */

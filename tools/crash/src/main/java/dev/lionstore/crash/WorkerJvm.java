@@ -57,14 +57,20 @@ final class WorkerJvm {
 
   private static Process start(List<String> flags, CrashWorker.Life life, Path log)
       throws IOException {
+    return start(flags, CrashWorker.class, life.arguments(), log);
+  }
+
+  /** Starts any worker; what it prints can be read, what it complains of goes to the log. */
+  static Process start(List<String> flags, Class<?> main, String[] arguments, Path log)
+      throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("@" + System.getProperty("lionstore.root") + "/tools/bin/jvm.options");
     command.add("--add-modules=jdk.incubator.vector");
     command.addAll(flags);
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.add(CrashWorker.class.getName());
-    command.addAll(List.of(life.arguments()));
+    command.add(main.getName());
+    command.addAll(List.of(arguments));
     return new ProcessBuilder(command).redirectError(log.toFile()).start();
   }
 }

@@ -8,6 +8,8 @@ public enum Fault {
   STAMP_BEFORE_DATA,
   /** Units are named without having been saved. */
   UNIT_NOT_SAVED,
+  /** A device's chunks are named without having been saved. */
+  CHUNK_NOT_SAVED,
   /** A header's slot stays valid while it is written, and its checksum is not looked at. */
   INTENT_UNCHECKED,
   /** Recovery applies chunks that have been applied. */

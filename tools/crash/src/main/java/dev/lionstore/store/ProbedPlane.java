@@ -7,8 +7,8 @@ import dev.lionstore.rule.Plane;
 final class ProbedPlane extends PlaneFile {
   private final ProtocolPoints points;
 
-  ProbedPlane(MappedFile file, Plane plane, ProtocolPoints points) {
-    super(file, plane);
+  ProbedPlane(MappedFile file, Plane plane, int index, ProtocolPoints points) {
+    super(file, plane, index);
     this.points = points;
   }
 

@@ -1,6 +1,9 @@
 package dev.lionstore.store;
 
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.kernel.Undo;
 import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.rule.Plane;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
@@ -25,28 +28,8 @@ final class ProbedProgress extends ProgressFile {
   }
 
   @Override
-  void save(int worker, List<MemorySegment> planes, int unit, long from) {
-    points.reached("unit: before it is saved");
-    if (fault != Fault.UNIT_NOT_SAVED) {
-      super.save(worker, planes, unit, from);
-    }
-    points.reached("unit: saved");
-  }
-
-  @Override
-  void restore(int worker, List<MemorySegment> planes, int unit, long from) {
-    points.reached("unit: before it is restored");
-    super.restore(worker, planes, unit, from);
-    points.reached("unit: restored");
-  }
-
-  @Override
-  void setProgress(int worker, long nextStep, int chunk, int unit) {
-    if (fault == Fault.STAMP_BEFORE_DATA && unit == 0) {
-      super.stamp(chunk, mark());
-    }
-    super.setProgress(worker, nextStep, chunk, unit);
-    points.reached("unit: named");
+  Undo undo(MemorySegment memory, long wordOffset, long buffersOffset, List<Plane> planes) {
+    return new ProbedUndo(memory, wordOffset, buffersOffset, planes);
   }
 
   @Override
@@ -76,5 +59,44 @@ final class ProbedProgress extends ProgressFile {
   @Override
   int chunkInHand(int worker, long nextStep) {
     return fault == Fault.LATER_STEP_IGNORED ? -1 : super.chunkInHand(worker, nextStep);
+  }
+
+  /** Reports every change of what is saved. */
+  private final class ProbedUndo extends Undo {
+    ProbedUndo(MemorySegment memory, long wordOffset, long buffersOffset, List<Plane> planes) {
+      super(memory, wordOffset, buffersOffset, planes);
+    }
+
+    @Override
+    public void begin(long word, long from) {
+      if (fault == Fault.STAMP_BEFORE_DATA) {
+        ProbedProgress.super.stamp(chunk(word), mark());
+      }
+      super.begin(word, from);
+    }
+
+    @Override
+    public void save(TensorStep tensor, long from, int count) {
+      points.reached("unit: before it is saved");
+      if (fault == Fault.UNIT_NOT_SAVED) {
+        setWord(word(from) + count);
+      } else {
+        super.save(tensor, from, count);
+      }
+    }
+
+    @Override
+    public void setWord(long word) {
+      points.reached("unit: saved");
+      super.setWord(word);
+      points.reached("unit: named");
+    }
+
+    @Override
+    public void restore(List<MemorySegment> planes, long from, int count) {
+      points.reached("unit: before it is restored");
+      super.restore(planes, from, count);
+      points.reached("unit: restored");
+    }
   }
 }

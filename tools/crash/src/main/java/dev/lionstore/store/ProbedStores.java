@@ -9,17 +9,42 @@ import java.nio.file.Path;
 public final class ProbedStores {
   private ProbedStores() {}
 
+  /** What steps. */
+  public enum Unit {
+    /** A kernel of the CPU, slice by slice. */
+    SLICE,
+    /** What behaves as a device, chunk by chunk. */
+    CHUNK
+  }
+
   /** As {@link StateStore#open(Path, StoreOptions)}. */
   public static StateStore open(
-      Path directory, StoreOptions options, ProtocolPoints points, Fault fault) throws IOException {
-    return StateStore.open(directory, options, new ProbedParts(points, fault));
+      Path directory, StoreOptions options, Unit unit, ProtocolPoints points, Fault fault)
+      throws IOException {
+    return StateStore.open(directory, options, new ProbedParts(unit, points, fault));
+  }
+
+  /** The same with the kernel that users have: only what a step's progress is, is reported. */
+  public static StateStore openWithProgress(
+      Path directory, StoreOptions options, ProtocolPoints points) throws IOException {
+    return StateStore.open(
+        directory,
+        options,
+        new StoreParts() {
+          @Override
+          ProgressFile progress(MappedFile file, StoreLayout layout) {
+            return new ProbedProgress(file, layout, points, Fault.NONE);
+          }
+        });
   }
 
   private static final class ProbedParts extends StoreParts {
+    private final Unit unit;
     private final ProtocolPoints points;
     private final Fault fault;
 
-    ProbedParts(ProtocolPoints points, Fault fault) {
+    ProbedParts(Unit unit, ProtocolPoints points, Fault fault) {
+      this.unit = unit;
       this.points = points;
       this.fault = fault;
     }
@@ -35,13 +60,20 @@ public final class ProbedStores {
     }
 
     @Override
-    PlaneFile plane(MappedFile file, Plane plane) {
-      return new ProbedPlane(file, plane, points);
+    PlaneFile plane(MappedFile file, Plane plane, int index) {
+      return new ProbedPlane(file, plane, index, points);
+    }
+
+    @Override
+    ChunkUndoFile chunkUndo(MappedFile file, LayoutFile layout) {
+      return new ProbedChunkUndo(file, layout, points, fault);
     }
 
     @Override
     dev.lionstore.kernel.Kernel kernel(dev.lionstore.kernel.Kernel selected) {
-      return new ProbedKernel(selected, points);
+      return unit == Unit.CHUNK
+          ? new DeviceLikeKernel(selected, points)
+          : new ProbedKernel(selected, points);
     }
   }
 }

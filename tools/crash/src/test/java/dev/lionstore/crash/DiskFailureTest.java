@@ -6,10 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.store.Condition;
 import dev.lionstore.store.Fault;
+import dev.lionstore.store.ProbedStores;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -85,7 +85,8 @@ class DiskFailureTest {
     for (int failing = 1; failing <= 12; failing++) {
       Path store = Scratch.copy(original, folder.resolve(call + failing));
       CrashWorker.Life life =
-          new CrashWorker.Life(store, scenario, 2, 2, CrashWorker.UNPROBED, Fault.NONE);
+          new CrashWorker.Life(
+              store, scenario, 2, 2, CrashWorker.UNPROBED, ProbedStores.Unit.SLICE, Fault.NONE);
       Command worker =
           Command.run(Command.worker(failing(call, failing), CrashWorker.class, life.arguments()));
       if (worker.exit() == 0) {
@@ -148,44 +149,5 @@ class DiskFailureTest {
     assertTrue(worker.exit() < KILLED_BY_SIGNAL, worker::out);
     assertTrue(worker.out().contains("java.nio.file.FileSystemException"), worker::out);
     assertTrue(worker.out().contains("the disk failed to keep"), worker::out);
-  }
-
-  /** A file system of 24 MiB in a file. */
-  private static final class SmallDisk implements AutoCloseable {
-    private final Path mounted;
-
-    SmallDisk(Path folder) throws IOException, InterruptedException {
-      Path image = folder.resolve("disk.img");
-      this.mounted = Files.createDirectory(folder.resolve("disk"));
-      Command.need("truncate", "--size=24M", image.toString());
-      Command.need("mkfs.ext4", "-q", image.toString());
-      Command.need("mount", "-o", "loop", image.toString(), mounted.toString());
-    }
-
-    Path mounted() {
-      return mounted;
-    }
-
-    void fill() throws IOException {
-      byte[] block = new byte[4096];
-      assertThrows(
-          IOException.class,
-          () -> {
-            try (OutputStream out = Files.newOutputStream(mounted.resolve("filler"))) {
-              for (int i = 0; i < 10_000; i++) {
-                out.write(block);
-              }
-            }
-          });
-    }
-
-    @Override
-    public void close() throws IOException {
-      try {
-        Command.need("umount", mounted.toString());
-      } catch (InterruptedException e) {
-        throw new IOException(e);
-      }
-    }
   }
 }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.store.Fault;
+import dev.lionstore.store.ProbedStores;
 import java.io.IOException;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -16,6 +17,18 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class EveryPointTest {
   private static final int STRIDE = 29;
+
+  private static final ProbedStores.Unit SLICE = ProbedStores.Unit.SLICE;
+  private static final ProbedStores.Unit CHUNK = ProbedStores.Unit.CHUNK;
+
+  private static final Set<String> DEVICE_POINTS =
+      Set.of(
+          "chunk: before it is restored",
+          "chunk: before it is saved",
+          "chunk: restored",
+          "device: piece written back",
+          "device: unmapped",
+          "undo: marked");
 
   private static final Set<String> POINTS =
       Set.of(
@@ -48,15 +61,34 @@ class EveryPointTest {
           "unit: saved");
 
   @ParameterizedTest
-  @CsvSource({"1, F32, NEAREST, 1", "2, BF16, STOCHASTIC, 1", "3, F32, STOCHASTIC, 3"})
+  @CsvSource({
+    "1, F32, NEAREST, 1, 4096",
+    "2, BF16, STOCHASTIC, 1, 512",
+    "3, F32, STOCHASTIC, 3, 2048"
+  })
   void aWriterKilledAtAnyPointAndInItsRecoveryLosesNothing(
       long seed, GradientPlane plane, Rounding rounding, int threads) throws IOException {
     Scenario scenario = new Scenario(seed, plane, rounding, 512);
     try (Scratch scratch = new Scratch();
-        EveryPoint points = new EveryPoint(scenario, scratch.folder(), threads, Fault.NONE)) {
+        EveryPoint points =
+            new EveryPoint(scenario, scratch.folder(), threads, SLICE, Fault.NONE)) {
       points.run(STRIDE);
       assertEquals(POINTS, points.kills().keySet(), "the points at which writers were killed");
-      assertTrue(points.count() > 700, () -> points.count() + " kills");
+      assertTrue(points.count() > 500, () -> points.count() + " kills");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"6, F32, NEAREST, 1", "7, BF16, STOCHASTIC, 2"})
+  void aDeviceKilledAtAnyPointAndTheCpuThatRecoversLoseNothing(
+      long seed, GradientPlane plane, Rounding rounding, int threads) throws IOException {
+    Scenario scenario = new Scenario(seed, plane, rounding, 512);
+    try (Scratch scratch = new Scratch();
+        EveryPoint points =
+            new EveryPoint(scenario, scratch.folder(), threads, CHUNK, Fault.NONE)) {
+      points.run(STRIDE);
+      assertTrue(points.kills().keySet().containsAll(DEVICE_POINTS), points.kills()::toString);
+      assertTrue(points.kills().containsKey("unit: half changed"), points.kills()::toString);
     }
   }
 
@@ -67,8 +99,9 @@ class EveryPointTest {
       mode = EnumSource.Mode.EXCLUDE)
   void aPlantedFaultIsNoticed(Fault fault) throws IOException {
     Scenario scenario = new Scenario(4, GradientPlane.F32, Rounding.STOCHASTIC, 512);
+    ProbedStores.Unit unit = fault == Fault.CHUNK_NOT_SAVED ? CHUNK : SLICE;
     try (Scratch scratch = new Scratch();
-        EveryPoint points = new EveryPoint(scenario, scratch.folder(), 1, fault)) {
+        EveryPoint points = new EveryPoint(scenario, scratch.folder(), 1, unit, fault)) {
       BrokenPromise broken = assertThrows(BrokenPromise.class, () -> points.run(STRIDE));
       assertTrue(points.count() > 0, broken::getMessage);
     }
@@ -78,7 +111,7 @@ class EveryPointTest {
   void aDamagedNewestHeaderNeverPassesForAnEarlierState() throws IOException {
     Scenario scenario = new Scenario(5, GradientPlane.F32, Rounding.STOCHASTIC, 512);
     try (Scratch scratch = new Scratch();
-        EveryPoint points = new EveryPoint(scenario, scratch.folder(), 1, Fault.NONE)) {
+        EveryPoint points = new EveryPoint(scenario, scratch.folder(), 1, SLICE, Fault.NONE)) {
       points.runWithDamagedHeaders();
       assertTrue(points.refused() > 50, () -> points.refused() + " refused");
     }
@@ -89,7 +122,7 @@ class EveryPointTest {
     Scenario scenario = new Scenario(5, GradientPlane.F32, Rounding.STOCHASTIC, 512);
     try (Scratch scratch = new Scratch();
         EveryPoint points =
-            new EveryPoint(scenario, scratch.folder(), 1, Fault.LATER_STEP_IGNORED)) {
+            new EveryPoint(scenario, scratch.folder(), 1, SLICE, Fault.LATER_STEP_IGNORED)) {
       BrokenPromise broken = assertThrows(BrokenPromise.class, points::runWithDamagedHeaders);
       assertTrue(points.count() > 0, broken::getMessage);
     }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.store.Fault;
+import dev.lionstore.store.ProbedStores;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreBusyException;
 import dev.lionstore.store.StoreReader;
@@ -58,7 +59,8 @@ class TwoProcessesTest {
 
   private static String[] worker(Path store, Scenario scenario, int steps) {
     CrashWorker.Life life =
-        new CrashWorker.Life(store, scenario, 2, steps, CrashWorker.UNPROBED, Fault.NONE);
+        new CrashWorker.Life(
+            store, scenario, 2, steps, CrashWorker.UNPROBED, ProbedStores.Unit.SLICE, Fault.NONE);
     return Command.worker(List.of(), CrashWorker.class, life.arguments());
   }
 }

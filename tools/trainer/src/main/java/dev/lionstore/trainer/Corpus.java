@@ -35,7 +35,8 @@ public final class Corpus {
               + " bytes, a context of "
               + context
               + " needs at least "
-              + SEGMENTS_PER_CYCLE * (long) window);
+              + SEGMENTS_PER_CYCLE * (long) window
+              + ": name more text or choose a smaller --context");
     }
   }
 

@@ -22,6 +22,9 @@ public final class LossCurve implements AutoCloseable {
   private static final String HEADER =
       "step,training_bits_per_byte,held_out_bits_per_byte,tokens_per_second,step_milliseconds";
 
+  private static final String REMEDY =
+      "; move the file away, the run goes on without its older losses";
+
   private final Path file;
   private final FileChannel channel;
   private final List<Row> rows;
@@ -119,14 +122,17 @@ public final class LossCurve implements AutoCloseable {
     // What follows the last line feed is empty, or a row that a kill has cut.
     String[] lines = text.split("\n", -1);
     if (!lines[0].equals(HEADER)) {
-      throw new IOException(file + ": first line is \"" + lines[0] + "\", expected " + HEADER);
+      throw new IOException(
+          file + ": first line is \"" + lines[0] + "\", expected " + HEADER + REMEDY);
     }
     List<Row> rows = new ArrayList<>();
     for (int i = 1; i < lines.length - 1; i++) {
       String place = file + ": line " + (i + 1);
-      Row row = Row.parse(lines[i]).orElseThrow(() -> new IOException(place + " is no row"));
+      Row row =
+          Row.parse(lines[i]).orElseThrow(() -> new IOException(place + " is no row" + REMEDY));
       if (!rows.isEmpty() && row.step() <= rows.getLast().step()) {
-        throw new IOException(place + " has step " + row.step() + ", expected a later one");
+        throw new IOException(
+            place + " has step " + row.step() + ", expected a later one" + REMEDY);
       }
       rows.add(row);
     }

@@ -57,9 +57,12 @@ record TrainingPosition(
         return position;
       }
     } catch (JsonProcessingException e) {
-      throw new IOException(owner + ": its position is not that of a training run", e);
+      throw new IOException(
+          owner + ": its position is not that of a training run; choose another --run or --store",
+          e);
     }
-    throw new IOException(owner + ": its position is not of format " + FORMAT);
+    throw new IOException(
+        owner + ": its position is not of format " + FORMAT + "; choose another --run or --store");
   }
 
   /** What differs from settings that a run is to be resumed with, in words. */

@@ -112,6 +112,8 @@ final class CorpusTest {
     IllegalArgumentException refused =
         assertThrows(IllegalArgumentException.class, () -> Corpus.of(new byte[159], CONTEXT));
     assertEquals(
-        "the text has 159 bytes, a context of 15 needs at least 160", refused.getMessage());
+        "the text has 159 bytes, a context of 15 needs at least 160: name more text or choose a"
+            + " smaller --context",
+        refused.getMessage());
   }
 }

@@ -105,7 +105,9 @@ final class LossCurveTest {
     run(0, 3);
     Files.writeString(file, Files.readString(file).replace("\n1,", "\nx,"));
     IOException refused = assertThrows(IOException.class, () -> LossCurve.read(file));
-    assertEquals(file + ": line 3 is no row", refused.getMessage());
+    assertEquals(
+        file + ": line 3 is no row; move the file away, the run goes on without its older losses",
+        refused.getMessage());
   }
 
   @Test

@@ -1,0 +1,91 @@
+package dev.lionstore.kernel.vector;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.Rounding;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.kernel.Undo;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRule;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Steps a tensor of its own with every rounding and gradient type, with undo and without, in turn,
+ * so that the compiler sees all of it at once and has no reason to begin again.
+ */
+final class WarmUp {
+  private static final int ELEMENTS = 4 * Kernel.MAX_SLICE;
+
+  /** Far more than compiled code takes, and far less than any other. */
+  private static final double FAST_NANOS_PER_ELEMENT = 6;
+
+  private static final int FAST_ROUNDS = 3;
+  private static final long MOST_NANOS = 60_000_000_000L;
+
+  private final Kernel.Stepper stepper;
+  private final List<TensorStep> steps = new ArrayList<>();
+  private final Undo undo;
+
+  private WarmUp(Kernel kernel, double[] hyperparameters, Arena arena) {
+    UpdateRule rule = kernel.rule();
+    stepper = kernel.newStepper();
+    List<Plane> planes = new ArrayList<>(Plane.MASTER);
+    planes.addAll(rule.statePlanes());
+    List<MemorySegment> memory =
+        planes.stream()
+            .map(plane -> arena.allocate((long) ELEMENTS * plane.type().bytes(), Long.SIZE))
+            .toList();
+    for (ElementType type : ElementType.values()) {
+      MemorySegment data = arena.allocate((long) ELEMENTS * type.bytes(), Long.SIZE);
+      for (Rounding rounding : Rounding.values()) {
+        steps.add(
+            new TensorStep(
+                memory,
+                new GradientValues(type, data),
+                rule.coefficients(hyperparameters, 1),
+                rounding,
+                1));
+      }
+    }
+    undo =
+        new Undo(arena.allocate(Long.SIZE + Undo.bytes(planes), Long.SIZE), 0, Long.SIZE, planes);
+  }
+
+  /**
+   * Returns when all of it is compiled.
+   *
+   * @param hyperparameters any that are valid
+   */
+  static void run(Kernel kernel, double[] hyperparameters) {
+    try (Arena arena = Arena.ofShared()) {
+      new WarmUp(kernel, hyperparameters, arena).run();
+    }
+  }
+
+  private void run() {
+    long begin = System.nanoTime();
+    for (int fast = 0; fast < FAST_ROUNDS && System.nanoTime() - begin < MOST_NANOS; ) {
+      long start = System.nanoTime();
+      for (TensorStep step : steps) {
+        round(step);
+      }
+      double nanos = System.nanoTime() - start;
+      fast = nanos < FAST_NANOS_PER_ELEMENT * 3 * ELEMENTS * steps.size() ? fast + 1 : 0;
+    }
+  }
+
+  private void round(TensorStep step) {
+    undo.begin(0, 0);
+    for (int at = 0; at < ELEMENTS; at += Kernel.MAX_SLICE) {
+      stepper.apply(step, at, Kernel.MAX_SLICE);
+      stepper.apply(step, at, Kernel.MAX_SLICE, undo);
+    }
+    if (!(stepper.sumOfSquares(step.gradient(), 0, ELEMENTS) >= 0)) {
+      throw new IllegalStateException("a sum of squares is negative");
+    }
+  }
+}

@@ -1,0 +1,88 @@
+package dev.lionstore.store;
+
+import dev.lionstore.kernel.GradientValues;
+import java.io.IOException;
+import java.util.BitSet;
+import java.util.Optional;
+
+/**
+ * A step in which each tensor is stepped as soon as its gradient is there, so that the gradients of
+ * a large model never exist at once. The price: nothing can be clipped, a loss cannot be scaled,
+ * and a step that is not finished, because the process dies or the store is closed, leaves tensors
+ * at different steps; {@link StoreReader#tornStep} names them, and a snapshot is the way back.
+ *
+ * <p>Gradients may come from several threads; one tensor is stepped at a time, by all of the
+ * store's threads.
+ */
+public final class StreamingStep {
+  private final StateStore store;
+  private final StoreLayout layout;
+  private final StepRequest request;
+  private final BitSet stepped = new BitSet();
+  private final BitSet refused = new BitSet();
+  private final double[] sumsOfSquares;
+
+  StreamingStep(StateStore store, StepRequest request) {
+    this.store = store;
+    this.layout = store.layout();
+    this.request = request;
+    this.sumsOfSquares = new double[layout.tensors().size()];
+  }
+
+  /**
+   * Steps a tensor.
+   *
+   * @param tensor its index in the layout
+   * @param gradient is read until this returns
+   * @return why the tensor is left as it was, if its gradient is not finite; another one may be
+   *     given
+   * @throws IllegalArgumentException if the tensor is frozen or has been stepped, or the gradient
+   *     has another size or cannot be read; nothing has happened then
+   * @throws IllegalStateException if the step has ended
+   */
+  public synchronized Optional<StepResult.Refused> step(int tensor, GradientValues gradient)
+      throws IOException {
+    double sum = store.scanStreamed(this, tensor, gradient);
+    if (stepped.get(tensor)) {
+      throw new IllegalArgumentException(
+          "tensor " + layout.tensors().get(tensor).name() + " has been stepped in this step");
+    }
+    float scale = (float) (1.0 / request.microBatches());
+    Optional<StepResult.Refused> refusal =
+        StepPlan.refusal(layout.tensors().get(tensor).name(), gradient, sum, scale);
+    refused.set(tensor, refusal.isPresent());
+    if (refusal.isEmpty()) {
+      store.applyStreamed(tensor, gradient);
+      stepped.set(tensor);
+      sumsOfSquares[tensor] = sum;
+    }
+    return refusal;
+  }
+
+  /**
+   * Ends the step: the store is at the next one, with the request's position. Tensors that were
+   * refused stay as they were.
+   *
+   * @return its norm is that of the tensors stepped
+   * @throws IllegalArgumentException if gradients are missing that may not; nothing has happened
+   *     then
+   * @throws IllegalStateException if the step has ended
+   */
+  public synchronized StepResult.Applied finish() throws IOException {
+    store.requireStreaming(this);
+    BitSet given = (BitSet) stepped.clone();
+    given.or(refused);
+    StepPlan.requireGradients(layout, given, request.missing());
+    double sum = 0;
+    for (int t = stepped.nextSetBit(0); t >= 0; t = stepped.nextSetBit(t + 1)) {
+      sum += sumsOfSquares[t];
+    }
+    long step = store.finishStreamed(this);
+    return new StepResult.Applied(step, Math.sqrt(sum) / request.microBatches(), 1);
+  }
+
+  /** Whether any tensor has been stepped. */
+  boolean hasBegun() {
+    return !stepped.isEmpty();
+  }
+}

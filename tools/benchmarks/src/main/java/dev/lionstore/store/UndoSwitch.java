@@ -1,0 +1,82 @@
+package dev.lionstore.store;
+
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.kernel.Undo;
+import dev.lionstore.rule.UpdateRule;
+import java.io.IOException;
+import java.nio.file.Path;
+
+/** Opens a store whose steps save nothing while it is off: to see what saving costs. */
+public final class UndoSwitch {
+  private volatile boolean on = true;
+
+  /** As {@link StateStore#open(Path, StoreOptions)}. */
+  public StateStore open(Path directory, StoreOptions options) throws IOException {
+    return StateStore.open(
+        directory,
+        options,
+        new StoreParts() {
+          @Override
+          Kernel kernel(Kernel selected) {
+            return new SwitchedKernel(selected);
+          }
+        });
+  }
+
+  /** Whether values are saved before they change. */
+  public void set(boolean nowOn) {
+    on = nowOn;
+  }
+
+  private final class SwitchedKernel implements Kernel {
+    private final Kernel kernel;
+
+    SwitchedKernel(Kernel kernel) {
+      this.kernel = kernel;
+    }
+
+    @Override
+    public String backend() {
+      return kernel.backend();
+    }
+
+    @Override
+    public UpdateRule rule() {
+      return kernel.rule();
+    }
+
+    @Override
+    public Stepper newStepper() {
+      return new SwitchedStepper(kernel.newStepper());
+    }
+  }
+
+  private final class SwitchedStepper implements Kernel.Stepper {
+    private final Kernel.Stepper stepper;
+
+    SwitchedStepper(Kernel.Stepper stepper) {
+      this.stepper = stepper;
+    }
+
+    @Override
+    public void apply(TensorStep tensor, long from, int count) {
+      stepper.apply(tensor, from, count);
+    }
+
+    @Override
+    public void apply(TensorStep tensor, long from, int count, Undo undo) {
+      if (on) {
+        stepper.apply(tensor, from, count, undo);
+      } else {
+        stepper.apply(tensor, from, count);
+      }
+    }
+
+    @Override
+    public double sumOfSquares(GradientValues gradient, long from, int count) {
+      return stepper.sumOfSquares(gradient, from, count);
+    }
+  }
+}

@@ -1,0 +1,141 @@
+package dev.lionstore.cli;
+
+import dev.lionstore.GradientPlane;
+import dev.lionstore.Rounding;
+import dev.lionstore.trainer.ModelShape;
+import dev.lionstore.trainer.TrainingSettings;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** The options of {@code train} that decide the run's bits. */
+final class TrainOptions {
+  private static final ModelShape SHAPE = ModelShape.defaults();
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "How many steps the run has (default: ${DEFAULT-VALUE}).")
+  private long steps = 600;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      description = "Windows of text per step (default: ${DEFAULT-VALUE}).")
+  private int batch = 16;
+
+  @Option(
+      names = "--lr",
+      paramLabel = "X",
+      description = "Peak learning rate (default: ${DEFAULT-VALUE}).")
+  private double learningRate = 1e-3;
+
+  @Option(
+      names = "--warm-up",
+      paramLabel = "N",
+      description = "Steps until the peak (default: a tenth of all, at most 50).")
+  private @Nullable Long warmUp;
+
+  @Option(
+      names = "--lr-floor",
+      paramLabel = "X",
+      description = "Where the cosine ends, as a fraction of the peak (default: ${DEFAULT-VALUE}).")
+  private double floor = 0.1;
+
+  @Option(
+      names = "--beta1",
+      paramLabel = "X",
+      description =
+          "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
+  private double beta1 = 0.95;
+
+  @Option(
+      names = "--beta2",
+      paramLabel = "X",
+      description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
+  private double beta2 = 0.98;
+
+  @Option(
+      names = "--weight-decay",
+      paramLabel = "X",
+      description = "Decoupled weight decay (default: ${DEFAULT-VALUE}).")
+  private double weightDecay = 0.1;
+
+  @Option(
+      names = "--clip-norm",
+      paramLabel = "X",
+      description = "The global norm that gradients are clipped to (default: ${DEFAULT-VALUE}).")
+  private double clipNorm = 1;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "The seed of weights, data order and rounding (default: ${DEFAULT-VALUE}).")
+  private long seed = 1;
+
+  @Option(
+      names = "--layers",
+      paramLabel = "N",
+      description = "Blocks of the model (default: ${DEFAULT-VALUE}).")
+  private int layers = SHAPE.layers();
+
+  @Option(
+      names = "--heads",
+      paramLabel = "N",
+      description = "Attention heads per block (default: ${DEFAULT-VALUE}).")
+  private int heads = SHAPE.heads();
+
+  @Option(
+      names = "--width",
+      paramLabel = "N",
+      description =
+          "Elements per position, a multiple of twice the heads (default: ${DEFAULT-VALUE}).")
+  private int width = SHAPE.width();
+
+  @Option(
+      names = "--feed-forward",
+      paramLabel = "N",
+      description = "Elements per position inside the feed-forward (default: ${DEFAULT-VALUE}).")
+  private int feedForward = SHAPE.feedForward();
+
+  @Option(
+      names = "--context",
+      paramLabel = "N",
+      description = "Bytes that the model sees at once (default: ${DEFAULT-VALUE}).")
+  private int context = SHAPE.context();
+
+  @Option(
+      names = "--rounding",
+      paramLabel = "nearest|stochastic",
+      converter = Converters.OfRounding.class,
+      description = "How momentum is rounded (default: nearest).")
+  private Rounding rounding = Rounding.NEAREST;
+
+  @Option(
+      names = "--gradient-plane",
+      paramLabel = "none|f32",
+      converter = Converters.OfGradientPlane.class,
+      description = "Which gradients the store keeps (default: f32).")
+  private GradientPlane gradientPlane = GradientPlane.F32;
+
+  private long warmUpSteps() {
+    return Objects.requireNonNullElse(warmUp, Math.min(50, steps / 10));
+  }
+
+  TrainingSettings settings() {
+    return new TrainingSettings(
+        new ModelShape(layers, heads, width, feedForward, context),
+        batch,
+        steps,
+        learningRate,
+        warmUpSteps(),
+        floor,
+        beta1,
+        beta2,
+        weightDecay,
+        clipNorm,
+        seed,
+        rounding,
+        gradientPlane);
+  }
+}

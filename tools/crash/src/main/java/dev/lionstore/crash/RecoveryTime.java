@@ -1,0 +1,172 @@
+package dev.lionstore.crash;
+
+import dev.lionstore.GradientPlane;
+import dev.lionstore.ParameterGroup;
+import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreLayout;
+import dev.lionstore.store.Unfinished;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * How long it takes to open a store whose writer was killed in the middle of a step, in a process
+ * that has done nothing before.
+ *
+ * @param parameters of the store
+ * @param chunks of the store
+ * @param unfinished how many of them the killed writer left
+ * @param openSeconds what opening took, the unfinished chunks included
+ * @param stepSeconds what a whole step takes the same process afterwards: the fastest of three
+ * @param pagesSeconds what the unfinished chunks' pages take to be touched for the first time,
+ *     which no later step of a process pays again
+ */
+record RecoveryTime(
+    long parameters,
+    int chunks,
+    int unfinished,
+    double openSeconds,
+    double stepSeconds,
+    double pagesSeconds) {
+  /** What opening may take beside the unfinished chunks. */
+  static final double ALLOWED_SECONDS = 1;
+
+  private static final int KILLED = 137;
+  private static final long LARGEST_TENSOR = 1 << 26;
+
+  /**
+   * Makes a store, has it killed, recovers it and removes it.
+   *
+   * @param directory where there is room for 8 bytes a parameter, in a new folder
+   */
+  static RecoveryTime measure(long parameters, Path directory)
+      throws IOException, InterruptedException {
+    Path folder = Files.createTempDirectory(directory, "lionstore-recovery-");
+    try {
+      Path store = folder.resolve("store");
+      create(store, parameters);
+      int chunks = chunks(parameters);
+      worker(store, KILLED, RecoveryWorker.DIE, Integer.toString(Math.ceilDiv(chunks, 2)));
+      int unfinished = Unfinished.chunks(store);
+      double share = (double) unfinished / chunks;
+      List<String> said = worker(store, 0, RecoveryWorker.RECOVER, Double.toString(share));
+      return new RecoveryTime(
+          parameters,
+          chunks,
+          unfinished,
+          seconds(said.get(0)),
+          seconds(said.get(1)),
+          seconds(said.get(2)));
+    } finally {
+      Scratch.delete(folder);
+    }
+  }
+
+  private static int chunks(long parameters) {
+    return tensors(parameters).stream()
+        .mapToInt(
+            t -> Math.toIntExact(Math.ceilDiv(t.count(), StoreBuilder.DEFAULT_CHUNK_ELEMENTS)))
+        .sum();
+  }
+
+  private static List<TensorSpec> tensors(long parameters) {
+    List<TensorSpec> tensors = new ArrayList<>();
+    for (long left = parameters; left > 0; left -= LARGEST_TENSOR) {
+      tensors.add(
+          new TensorSpec(
+              String.format(Locale.ROOT, "tensor-%06d", tensors.size()),
+              List.of(Math.min(left, LARGEST_TENSOR)),
+              ParameterGroup.DEFAULT_NAME,
+              TensorSpec.Role.TRAINABLE));
+    }
+    return tensors;
+  }
+
+  private static void create(Path store, long parameters) throws IOException {
+    StoreLayout layout =
+        new StoreLayout(
+            Lion.RULE,
+            Rounding.NEAREST,
+            0,
+            GradientPlane.BF16,
+            List.of(ParameterGroup.ofDefaults()),
+            tensors(parameters));
+    try (StoreBuilder builder = StoreBuilder.create(store, layout)) {
+      for (int t = 0; t < layout.tensors().size(); t++) {
+        // All: a page that nobody has written yet is cleared on its first touch, in no real store.
+        for (Plane plane : layout.planes()) {
+          builder.values(plane, t).fill(RecoveryWorker.VALUE_BYTE);
+        }
+      }
+      builder.finish(0, new byte[0]);
+    }
+  }
+
+  /** Runs one to its end; returns the lines that it printed. */
+  private static List<String> worker(Path store, int exit, String task, String argument)
+      throws IOException, InterruptedException {
+    Path log = store.resolveSibling("worker.log");
+    Process process =
+        WorkerJvm.start(
+            List.of(), RecoveryWorker.class, new String[] {store.toString(), task, argument}, log);
+    try {
+      List<String> said = process.inputReader().readAllLines();
+      if (process.waitFor() != exit) {
+        throw new IOException(
+            "the worker ended with "
+                + process.exitValue()
+                + ", expected "
+                + exit
+                + ": "
+                + Files.readString(log).strip());
+      }
+      return said;
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  private static double seconds(String nanoseconds) {
+    return Long.parseLong(nanoseconds) / 1e9;
+  }
+
+  /** What the unfinished chunks would have cost in a step that nobody killed. */
+  double unfinishedSeconds() {
+    return stepSeconds * unfinished / chunks;
+  }
+
+  /** What opening took beside the unfinished chunks and their pages. */
+  double moreSeconds() {
+    return openSeconds - unfinishedSeconds() - pagesSeconds;
+  }
+
+  /** Whether opening took no longer than is allowed. */
+  boolean isAllowed() {
+    return moreSeconds() <= ALLOWED_SECONDS;
+  }
+
+  @Override
+  public String toString() {
+    return String.format(
+        Locale.ROOT,
+        "opened in %.3f s: %,d parameters, %,d of %,d chunks unfinished, which take %.3f s of a"
+            + " step's %.3f s, and %.3f s for their pages to be touched for the first time; %.3f s"
+            + " more, at most %.0f s are allowed",
+        openSeconds,
+        parameters,
+        unfinished,
+        chunks,
+        unfinishedSeconds(),
+        stepSeconds,
+        pagesSeconds,
+        moreSeconds(),
+        ALLOWED_SECONDS);
+  }
+}
