@@ -1,0 +1,250 @@
+// The Lion step, bit for bit as core/ARITHMETIC.md has it. OpenCL C 1.2, no extension.
+//
+// Built with -D GRADIENT_F32, -D GRADIENT_F16 or -D GRADIENT_BF16: how gradients are stored; and
+// with -D STOCHASTIC for that rounding of m', else it is to nearest.
+//
+// Indexes are in elements and 64 bits wide. `first` and `end` are indexes in the tensor, first a
+// multiple of 32; an argument `..._at` is where a buffer has element `first`, a multiple of 64.
+// Planes are padded to 64 elements with zeros, and these stay zeros: beyond the tensor's end the
+// gradient is taken to be 0.
+//
+// State is read and written 16 elements at a time, aligned: PoCL's vstore16 stores one by one.
+
+#pragma OPENCL FP_CONTRACT OFF
+
+#define SIGN 0x80000000u
+#define MAGNITUDE 0x7FFFFFFFu
+#define LARGEST_MASTER 0x7F7F7FFFu
+#define LARGEST_BF16 0x7F7Fu
+
+// Elements that share hashes; what a work-item of `lion` steps.
+#define GRANULE 32
+
+// Elements of a buffer of saved values: Kernel.MAX_SLICE.
+#define SLICE 1024
+
+typedef __global ushort16 *plane;
+typedef volatile __global ushort16 *ordered_plane;
+
+typedef struct {
+  float scale, b1, o1, b2, o2, decay, lr;
+} coefficients;
+
+typedef struct {
+  ushort16 weights, remainder, momentum;
+} state;
+
+// -- Gradients, widened exactly --
+
+#if defined(GRADIENT_F32)
+
+typedef float gradient;
+
+float16 load16(__global const gradient *from) { return vload16(0, from); }
+
+float widen(gradient stored) { return stored; }
+
+#elif defined(GRADIENT_BF16)
+
+typedef ushort gradient;
+
+float16 load16(__global const gradient *from) {
+  return as_float16(convert_uint16(vload16(0, from)) << 16);
+}
+
+float widen(gradient stored) { return as_float((uint)stored << 16); }
+
+#elif defined(GRADIENT_F16)
+
+typedef ushort gradient;
+
+float16 widen16(ushort16 stored) {
+  uint16 magnitude = convert_uint16(stored) & 0x7FFFu;
+  uint16 normal = (magnitude << 13) + (112u << 23);
+  uint16 subnormal = as_uint16(convert_float16(magnitude) * 0x1p-24f);
+  uint16 special = (magnitude << 13) | 0x7F800000u;
+  uint16 bits = select(normal, subnormal, magnitude < 0x0400u);
+  bits = select(bits, special, magnitude >= 0x7C00u);
+  return as_float16(bits | ((convert_uint16(stored) & 0x8000u) << 16));
+}
+
+float16 load16(__global const gradient *from) { return widen16(vload16(0, from)); }
+
+float widen(gradient stored) { return widen16((ushort16)(stored)).s0; }
+
+#endif
+
+// Those of 16 elements of which the tensor has `count`.
+float16 load_some(__global const gradient *from, ulong count) {
+  if (count >= 16) {
+    return load16(from);
+  }
+  float some[16];
+  for (uint lane = 0; lane < 16; lane++) {
+    some[lane] = lane < count ? widen(from[lane]) : 0.0f;
+  }
+  return vload16(0, some);
+}
+
+// -- r16 --
+
+ulong mix64(ulong z) {
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ul;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBul;
+  return z ^ (z >> 31);
+}
+
+uint16 fmix32(uint16 h) {
+  h = (h ^ (h >> 16)) * 0x85EBCA6Bu;
+  h = (h ^ (h >> 13)) * 0xC2B2AE35u;
+  return h ^ (h >> 16);
+}
+
+// For elements i to i + 15 in the low halves, for i + 16 to i + 31 in the high ones.
+uint16 hashes(ulong key, ulong i) {
+  uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  ulong c = i / 2;
+  ulong k = c >> 32 == 0 ? key : mix64(key + (c >> 32));
+  return fmix32((((uint)c + lane) * 0x9E3779B9u + (uint)k) ^ (uint)(k >> 32));
+}
+
+// -- Rounding of m', saturated --
+
+ushort16 round_bf16(float16 value, uint16 random16) {
+#if defined(STOCHASTIC)
+  uint16 rounded = (as_uint16(value) + random16) >> 16;
+#else
+  uint16 rounded = (as_uint16(value) + 0x7FFFu + ((as_uint16(value) >> 16) & 1u)) >> 16;
+#endif
+  return convert_ushort16((rounded & 0x8000u) | min(rounded & 0x7FFFu, LARGEST_BF16));
+}
+
+// -- The step --
+
+state step16(state old, float16 stored, coefficients k, uint16 random16) {
+  float16 m = as_float16(convert_uint16(old.momentum) << 16);
+  float16 theta = as_float16(
+      (convert_uint16(old.weights) << 16) + as_uint16(convert_int16(as_short16(old.remainder))));
+
+  float16 g = stored * k.scale;
+  float16 c = fma(g, (float16)(k.o1), m * k.b1);
+  float16 lr_sign_c = as_float16((as_uint16(c) & SIGN) | as_uint(k.lr));
+  lr_sign_c = select(lr_sign_c, (float16)(0.0f), c == 0.0f);
+  float16 theta1 = theta * k.decay - lr_sign_c;
+  float16 m1 = fma(g, (float16)(k.o2), m * k.b2);
+
+  uint16 bits = as_uint16(theta1);
+  bits = (bits & SIGN) | min(bits & MAGNITUDE, LARGEST_MASTER);
+  state next = {
+      convert_ushort16((bits + 0x8000u) >> 16),
+      convert_ushort16(bits & 0xFFFFu),
+      round_bf16(m1, random16)};
+  return next;
+}
+
+state load_state(plane weights, plane remainder, plane momentum) {
+  state loaded = {*weights, *remainder, *momentum};
+  return loaded;
+}
+
+void store_state(state next, plane weights, plane remainder, plane momentum) {
+  *weights = next.weights;
+  *remainder = next.remainder;
+  *momentum = next.momentum;
+}
+
+// The same where nothing may move a store across another.
+void store_ordered(
+    state next, ordered_plane weights, ordered_plane remainder, ordered_plane momentum) {
+  *weights = next.weights;
+  *remainder = next.remainder;
+  *momentum = next.momentum;
+}
+
+// A work-item steps 32 elements.
+__kernel void lion(
+    __global const gradient *gradients, ulong gradients_at,
+    __global ushort16 *weights, ulong weights_at,
+    __global ushort16 *remainder, ulong remainder_at,
+    __global ushort16 *momentum, ulong momentum_at,
+    ulong first, ulong end, ulong key,
+    float scale, float b1, float o1, float b2, float o2, float decay, float lr) {
+  coefficients k = {scale, b1, o1, b2, o2, decay, lr};
+  ulong at = (ulong)get_global_id(0) * GRANULE;
+  ulong i = first + at;
+  if (i >= end) {
+    return;
+  }
+  plane w = weights + (weights_at + at) / 16;
+  plane r = remainder + (remainder_at + at) / 16;
+  plane m = momentum + (momentum_at + at) / 16;
+  __global const gradient *g = gradients + gradients_at + at;
+  uint16 hash = 0;
+#if defined(STOCHASTIC)
+  hash = hashes(key, i);
+#endif
+  state low = load_state(w, r, m);
+  state high = load_state(w + 1, r + 1, m + 1);
+  store_state(step16(low, load_some(g, end - i), k, hash & 0xFFFFu), w, r, m);
+  ulong rest = end - i > 16 ? end - i - 16 : 0;
+  store_state(step16(high, load_some(g + 16, rest), k, hash >> 16), w + 1, r + 1, m + 1);
+}
+
+// A work-item steps one of consecutive chunks, 32 elements at a time, as the CPU's kernel does: it
+// saves their values, counts them, then changes them (core's Undo). For devices alone whose stores
+// are a CPU's stores to the mapped files. A killed process leaves these as its instructions did,
+// in their order; so what counts is that nothing moves a store across another. All stores of the
+// loop are volatile, and mem_fence orders them once more.
+//
+// `word_at` and `saved_at` are where the first chunk's word and saved values are in `progress`, in
+// bytes; `slot_bytes` later the next chunk's. `word` is the first chunk's word with nothing saved,
+// `word_step` what the next one's is more.
+__kernel void lion_saving(
+    __global const gradient *gradients, ulong gradients_at,
+    __global ushort16 *weights, ulong weights_at,
+    __global ushort16 *remainder, ulong remainder_at,
+    __global ushort16 *momentum, ulong momentum_at,
+    ulong first, ulong end, ulong key,
+    float scale, float b1, float o1, float b2, float o2, float decay, float lr,
+    ulong first_chunk, ulong chunk_elements,
+    __global uchar *progress, ulong word_at, ulong saved_at, ulong slot_bytes,
+    ulong word, ulong word_step) {
+  coefficients k = {scale, b1, o1, b2, o2, decay, lr};
+  ulong slot = get_global_id(0);
+  ulong chunk = first_chunk + slot * chunk_elements;
+  ulong from = max(first, chunk);
+  ulong to = min(end, chunk + chunk_elements);
+  plane w = weights + (weights_at + (from - first)) / 16;
+  plane r = remainder + (remainder_at + (from - first)) / 16;
+  plane m = momentum + (momentum_at + (from - first)) / 16;
+  __global const gradient *g = gradients + gradients_at + (from - first);
+  volatile __global ulong *counted =
+      (volatile __global ulong *)(progress + word_at + slot * slot_bytes);
+  ulong nothing_saved = word + slot * word_step;
+  plane buffers = (plane)(progress + saved_at + slot * slot_bytes);
+  for (ulong i = from; i < to; i += GRANULE) {
+    uint16 hash = 0;
+#if defined(STOCHASTIC)
+    hash = hashes(key, i);
+#endif
+    state low = load_state(w, r, m);
+    state high = load_state(w + 1, r + 1, m + 1);
+
+    ulong in_slice = (i - chunk) % SLICE;
+    ulong turn = (i - in_slice) / SLICE % 2;
+    plane saved = buffers + (turn * 3 * SLICE + in_slice) / 16;
+    store_ordered(low, saved, saved + SLICE / 16, saved + 2 * SLICE / 16);
+    store_ordered(high, saved + 1, saved + SLICE / 16 + 1, saved + 2 * SLICE / 16 + 1);
+    mem_fence(CLK_GLOBAL_MEM_FENCE);
+    *counted = nothing_saved + (i + GRANULE - chunk);
+    mem_fence(CLK_GLOBAL_MEM_FENCE);
+
+    store_ordered(step16(low, load_some(g, to - i), k, hash & 0xFFFFu), w, r, m);
+    ulong rest = to - i > 16 ? to - i - 16 : 0;
+    store_ordered(step16(high, load_some(g + 16, rest), k, hash >> 16), w + 1, r + 1, m + 1);
+    w += 2;
+    r += 2;
+    m += 2;
+    g += GRANULE;
+  }
+}
