@@ -1,9 +1,15 @@
 package dev.lionstore.kernel;
 
 import dev.lionstore.rule.UpdateRule;
+import java.util.List;
 
-/** A backend's form of one update rule. Immutable and thread-safe. */
-public interface Kernel {
+/**
+ * A backend's form of one update rule, opened for one store and closed with it. Thread-safe.
+ *
+ * <p>What a device holds for it is freed by closing it, after its steppers. Those of the CPU hold
+ * nothing.
+ */
+public interface Kernel extends AutoCloseable {
   /** What tensors are aligned and padded to, in elements. */
   int ALIGNMENT = 64;
 
@@ -35,10 +41,35 @@ public interface Kernel {
     /** A slice of at most {@link #MAX_SLICE} elements: the CPU's way. */
     SLICE,
     /**
-     * A whole chunk of a tensor: a device's way. When a stepper returns, the chunk is in the planes
-     * as the CPU sees them: the device has finished, and what it had mapped is unmapped.
+     * Whole chunks of a tensor: a device's way. When a stepper returns, they are in the planes as
+     * the CPU sees them: the device has finished, and what it had mapped is unmapped.
      */
-    CHUNK
+    CHUNK,
+    /**
+     * Whole chunks of a tensor, which the kernel saves itself while it changes them: the way of a
+     * device whose stores are the CPU's, in the order of its program.
+     */
+    SAVED_CHUNK
+  }
+
+  /**
+   * How many consecutive chunks of a tensor its steppers take at once.
+   *
+   * @param chunkElements elements of a chunk
+   */
+  default int chunksAtOnce(int chunkElements) {
+    return 1;
+  }
+
+  /**
+   * Is told, once and before the first stepper, which memory it will see. {@link #unit} is settled
+   * then.
+   *
+   * @return how it reaches that memory, in a few words for the user; empty for the CPU's kernels
+   * @throws IllegalArgumentException if it cannot reach it in the way that was asked for
+   */
+  default String attach(StoreMemory memory) {
+    return "";
   }
 
   /**
@@ -51,14 +82,19 @@ public interface Kernel {
   /** A new stepper, for one thread at a time; it owns whatever scratch memory it needs. */
   Stepper newStepper();
 
+  /** Frees what it holds; its steppers have been closed. */
+  @Override
+  default void close() {}
+
   /** One thread's arithmetic. */
-  interface Stepper {
+  interface Stepper extends AutoCloseable {
     /**
      * Steps consecutive elements of a tensor in place.
      *
      * @param from the index of the first element in the tensor, a multiple of {@link #ALIGNMENT}
-     * @param count how many elements, at most {@link #MAX_SLICE} or those of a chunk (see {@link
-     *     #unit})
+     * @param count how many elements, at most {@link #MAX_SLICE} or those of the chunks that are
+     *     taken at once (see {@link #unit})
+     * @throws DeviceException if a device fails; the elements may be in any state
      */
     void apply(TensorStep tensor, long from, int count);
 
@@ -73,6 +109,19 @@ public interface Kernel {
     }
 
     /**
+     * The same with whole chunks, saving every value before it changes, in the protocol of {@link
+     * Undo}: for kernels of {@link Unit#SAVED_CHUNK}.
+     *
+     * @param undo where, for each chunk; each has its chunk in hand, and all are equally far apart
+     * @param chunkElements elements of every chunk but the last
+     * @throws DeviceException if the device fails
+     */
+    default void apply(
+        TensorStep tensor, long from, int count, List<Undo> undo, int chunkElements) {
+      throw new UnsupportedOperationException("chunks are saved for this kernel");
+    }
+
+    /**
      * The sum of the squares of consecutive values in double: square i goes to partial sum i mod
      * {@link #NORM_LANES}, the partial sums are added in their order. It is finite exactly if all
      * values are.
@@ -81,5 +130,9 @@ public interface Kernel {
      * @param count how many values, at most {@link #NORM_BLOCK}
      */
     double sumOfSquares(GradientValues gradient, long from, int count);
+
+    /** Waits for what it has begun, and frees what it holds. */
+    @Override
+    default void close() {}
   }
 }

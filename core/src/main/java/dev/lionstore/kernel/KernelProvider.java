@@ -29,6 +29,18 @@ public interface KernelProvider {
    */
   default void warmUp(Kernel kernel) {}
 
-  /** The kernel for a rule, if this backend has one and runs on this machine. */
-  Optional<Kernel> kernelFor(UpdateRule rule);
+  /** Whether it has devices that can be named. */
+  default boolean hasDevices() {
+    return false;
+  }
+
+  /**
+   * Opens the kernel for a rule, if this backend has one and runs on this machine.
+   *
+   * @param request for backends that have devices
+   * @return who gets it closes it
+   * @throws IllegalArgumentException if the device that is asked for is not there, or is refused;
+   *     it names those that are there
+   */
+  Optional<Kernels.Selection> open(UpdateRule rule, DeviceRequest request);
 }

@@ -19,21 +19,39 @@ public final class Kernels {
    * @param kernel what was chosen
    * @param reason why, in a sentence for the user
    */
-  public record Selection(Kernel kernel, String reason) {}
+  public record Selection(Kernel kernel, String reason) {
+    /** The same with more of a reason, if there is more. */
+    public Selection with(String more) {
+      return more.isEmpty() ? this : new Selection(kernel, reason + "; " + more);
+    }
+  }
+
+  /** As {@link #select(String, UpdateRule, DeviceOptions)} with its defaults. */
+  public static Selection select(String backend, UpdateRule rule) {
+    return select(backend, rule, DeviceOptions.defaults());
+  }
 
   /**
-   * The kernel that the user asked for; only {@link #AUTO} chooses among those that are there.
+   * Opens the kernel that the user asked for; only {@link #AUTO} chooses among those that are
+   * there.
    *
-   * @throws IllegalArgumentException if the backend is not there or lacks the rule
+   * @param backend its name, and after a colon that of the device, if it has several
+   * @return who gets it closes it
+   * @throws IllegalArgumentException if the backend or the device is not there, lacks the rule, or
+   *     is refused
    */
-  public static Selection select(String backend, UpdateRule rule) {
+  public static Selection select(String backend, UpdateRule rule, DeviceOptions options) {
     List<KernelProvider> providers = providers();
+    int colon = backend.indexOf(':');
+    String name = colon < 0 ? backend : backend.substring(0, colon);
+    DeviceRequest device =
+        new DeviceRequest(colon < 0 ? "" : backend.substring(colon + 1), options);
     return providers.stream()
-        .filter(provider -> backend.equals(AUTO) || provider.backend().equals(backend))
+        .filter(provider -> backend.equals(AUTO) || provider.backend().equals(name))
+        .filter(provider -> colon < 0 || provider.hasDevices())
         .flatMap(provider ->
-            provider.kernelFor(rule).stream()
-                .map(kernel -> backend.equals(AUTO) ? warming(provider, kernel) : kernel)
-                .map(kernel -> new Selection(kernel, provider.reason())))
+            provider.open(rule, device).stream()
+                .map(found -> backend.equals(AUTO) ? warming(provider, found) : found))
         .findFirst()
         .orElseThrow(() ->
             new IllegalArgumentException(
@@ -48,8 +66,22 @@ public final class Kernels {
                     + words(providers)));
   }
 
-  private static Kernel warming(KernelProvider provider, Kernel kernel) {
-    return provider.needsWarmUp() ? new WarmingKernel(kernel, provider) : kernel;
+  /** The best kernel of the CPU, for what a device leaves to it; it holds nothing. */
+  public static Kernel ofCpu(UpdateRule rule) {
+    DeviceRequest none = new DeviceRequest("", DeviceOptions.defaults());
+    return providers().stream()
+        .filter(provider -> !provider.hasDevices())
+        .flatMap(
+            provider -> provider.open(rule, none).stream().map(found -> warming(provider, found)))
+        .findFirst()
+        .orElseThrow()
+        .kernel();
+  }
+
+  private static Selection warming(KernelProvider provider, Selection found) {
+    return provider.needsWarmUp()
+        ? new Selection(new WarmingKernel(found.kernel(), provider), found.reason())
+        : found;
   }
 
   private static List<KernelProvider> providers() {

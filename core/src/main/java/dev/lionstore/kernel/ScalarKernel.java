@@ -30,6 +30,9 @@ public record ScalarKernel(UpdateRule rule) implements Kernel, Kernel.Stepper {
   }
 
   @Override
+  public void close() {}
+
+  @Override
   public void apply(TensorStep tensor, long from, int count) {
     UpdateRule.ScalarStep step = rule.scalar(tensor.coefficients(), tensor.rounding());
     int[] state = new int[1 + rule.statePlanes().size()];
@@ -101,8 +104,8 @@ public record ScalarKernel(UpdateRule rule) implements Kernel, Kernel.Stepper {
     }
 
     @Override
-    public Optional<Kernel> kernelFor(UpdateRule rule) {
-      return Optional.of(new ScalarKernel(rule));
+    public Optional<Kernels.Selection> open(UpdateRule rule, DeviceRequest request) {
+      return Optional.of(new Kernels.Selection(new ScalarKernel(rule), reason()));
     }
   }
 }

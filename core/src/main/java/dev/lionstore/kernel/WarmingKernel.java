@@ -50,6 +50,21 @@ final class WarmingKernel implements Kernel {
   }
 
   @Override
+  public int chunksAtOnce(int chunkElements) {
+    return kernel.chunksAtOnce(chunkElements);
+  }
+
+  @Override
+  public String attach(StoreMemory memory) {
+    return kernel.attach(memory);
+  }
+
+  @Override
+  public void close() {
+    kernel.close();
+  }
+
+  @Override
   public void prepare(long elements) {
     if (elements >= WORTH_WAITING_FOR) {
       warmUp.await();

@@ -4,35 +4,26 @@ import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
 
-/** Steps chunks in one worker's slot of the progress, slice by slice or whole. */
+/** Steps chunks slice by slice with the CPU, in one worker's slot of the progress. */
 final class ChunkStepper {
   private static final int SLICE = Kernel.MAX_SLICE;
 
   private final StoreFiles files;
   private final int worker;
-  private final Kernel.Unit unit;
   private final Kernel.Stepper stepper;
   private final Undo undo;
 
   ChunkStepper(StoreFiles files, Kernel kernel, int worker) {
     this.files = files;
     this.worker = worker;
-    this.unit = kernel.unit();
     this.stepper = kernel.newStepper();
     this.undo = files.progress().undo(worker);
   }
 
   /** Steps a chunk so that it can be finished after a kill. */
   void apply(TensorStep tensor, int chunk, long from, long to, long nextStep) {
-    if (unit == Kernel.Unit.CHUNK && files.hasChunkUndo(worker)) {
-      int count = Math.toIntExact(to - from);
-      files.chunkUndo().orElseThrow().save(worker, tensor.planes(), from, count);
-      undo.setWord(ProgressFile.whole(nextStep, chunk));
-      stepper.apply(tensor, from, count);
-    } else {
-      undo.begin(ProgressFile.begun(nextStep, chunk), from);
-      applySlices(tensor, from, to);
-    }
+    undo.begin(ProgressFile.begun(nextStep, chunk), from);
+    applySlices(tensor, from, to);
   }
 
   /** Undoes what a killed worker had in hand and steps the rest of its chunk. */
@@ -50,7 +41,6 @@ final class ChunkStepper {
     }
   }
 
-  /** A device takes slices, too: where a part of a chunk is left, or no room for whole ones yet. */
   private void applySlices(TensorStep tensor, long from, long to) {
     for (long at = from; at < to; at += SLICE) {
       stepper.apply(tensor, at, (int) Math.min(SLICE, to - at), undo);
@@ -63,9 +53,8 @@ final class ChunkStepper {
    */
   void applyUnkept(TensorStep tensor, int chunk, long from, long to, long nextStep) {
     undo.setWord(ProgressFile.begun(nextStep, chunk));
-    int most = unit == Kernel.Unit.CHUNK ? Math.toIntExact(to - from) : SLICE;
-    for (long at = from; at < to; at += most) {
-      stepper.apply(tensor, at, (int) Math.min(most, to - at));
+    for (long at = from; at < to; at += SLICE) {
+      stepper.apply(tensor, at, (int) Math.min(SLICE, to - at));
     }
   }
 }

@@ -28,7 +28,7 @@ public final class StateStore implements StateView, AutoCloseable {
   private final WorkerCrew crew;
   private final PendingGradients gradients;
   private final StepApplier applier;
-  private final Kernel.Unit unit;
+  private final Kernel kernel;
   private final UUID bootId = Boot.id();
   private final Header.Writer self = Header.Writer.self();
   private Header header;
@@ -67,20 +67,22 @@ public final class StateStore implements StateView, AutoCloseable {
     this.directory = directory;
     this.lock = lock;
     this.files = files;
-    this.selection = Kernels.select(options.backend(), files.layout().layout().rule());
     this.header = files.header().newest();
     Condition condition = Condition.of(header, files, bootId, Condition.Viewer.WRITER);
     if (!condition.usable()) {
       throw new StoreUnusableException(directory, condition);
     }
-    Kernel kernel = parts.kernel(selection.kernel());
-    this.unit = kernel.unit();
-    this.gradients = new PendingGradients(files, kernel);
+    Kernels.Selection selected =
+        Kernels.select(options.backend(), files.layout().layout().rule(), options.device());
+    this.kernel = parts.kernel(selected.kernel());
     this.crew = new WorkerCrew(options.threads());
     try {
+      this.selection = selected.with(kernel.attach(files.memory()));
+      this.gradients = new PendingGradients(files, kernel);
       this.applier = new StepApplier(files, kernel, crew, header);
     } catch (RuntimeException | Error e) {
       crew.close();
+      kernel.close();
       throw e;
     }
   }
@@ -135,13 +137,21 @@ public final class StateStore implements StateView, AutoCloseable {
         write(Header.Phase.IDLE, header.step());
       }
       files.progress().clear(ProgressFile.WORKERS);
-      if (unit == Kernel.Unit.CHUNK && files.gradient().isPresent()) {
-        files.allowChunkUndo(directory, crew.workers());
+      if (kernel.unit() == Kernel.Unit.CHUNK && files.gradient().isPresent()) {
+        files.allowChunkUndo(directory, applier.slots());
       }
       forceHeader();
     } catch (IOException | RuntimeException | Error e) {
-      crew.close();
+      closeKernel();
       throw e;
+    }
+  }
+
+  /** Before the files are unmapped: a device may still hold their memory. */
+  private void closeKernel() {
+    crew.close();
+    try (kernel) {
+      applier.close();
     }
   }
 
@@ -327,7 +337,7 @@ public final class StateStore implements StateView, AutoCloseable {
     Header.Phase phase =
         files.gradient().isPresent() ? Header.Phase.APPLYING : Header.Phase.APPLYING_UNKEPT;
     Header next = next(phase, header.step(), position, Optional.of(intent));
-    files.progress().clear(crew.workers());
+    files.progress().clear(applier.slots());
     int crc = files.header().prepare(next);
     files.expect(Mark.of(header.step() + 1, crc));
     files.header().publish(next);
@@ -466,9 +476,9 @@ public final class StateStore implements StateView, AutoCloseable {
       life = Life.OPEN;
     }
     boolean open = life == Life.OPEN;
-    crew.close();
     try (lock;
         files) {
+      closeKernel();
       if (open) {
         force();
         write(Header.Phase.CLEAN, header.step());

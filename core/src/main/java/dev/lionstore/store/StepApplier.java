@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * Applies an intent to every chunk that is not stamped with it yet. The same code steps, and
  * finishes a step whose writer was killed; what has been done is not done again.
  */
-final class StepApplier {
+final class StepApplier implements AutoCloseable {
   private final StoreFiles files;
   private final StoreLayout layout;
   private final Geometry geometry;
@@ -26,12 +26,14 @@ final class StepApplier {
   private final Kernel kernel;
   private final WorkerCrew crew;
   private final List<ChunkStepper> steppers = new ArrayList<>();
+  private final List<DeviceStepper> devices = new ArrayList<>();
   private final @Nullable TensorStep[] tensorSteps;
   private final long[] nameKeys;
   private final int[] groups;
   private final int[] tensorOfChunk;
   private final AtomicInteger nextChunk = new AtomicInteger();
   private final WorkerCrew.Task applyChunks = this::applyChunks;
+  private final WorkerCrew.Task applyRuns = this::applyRuns;
   private UpdateRule.Coefficients[] coefficients = new UpdateRule.Coefficients[0];
   private Header header;
   private long mark;
@@ -56,6 +58,20 @@ final class StepApplier {
     for (int worker = 0; worker < crew.workers(); worker++) {
       steppers.add(new ChunkStepper(files, kernel, worker));
     }
+    if (kernel.unit() != Kernel.Unit.SLICE) {
+      int most = ProgressFile.WORKERS / crew.workers();
+      int slots = Math.clamp(kernel.chunksAtOnce(geometry.chunkElements()), 1, most);
+      for (int worker = 0; worker < crew.workers(); worker++) {
+        devices.add(new DeviceStepper(files, kernel, worker * slots, slots));
+      }
+    }
+  }
+
+  /** How many chunks are in hand at once. */
+  int slots() {
+    return devices.isEmpty()
+        ? crew.workers()
+        : devices.stream().mapToInt(DeviceStepper::chunksAtOnce).sum();
   }
 
   /**
@@ -91,7 +107,14 @@ final class StepApplier {
     kernel.prepare((long) (to - from) * geometry.chunkElements());
     nextChunk.set(from);
     endChunk = to;
-    crew.run(applyChunks);
+    crew.run(isDeviceReady() ? applyRuns : applyChunks);
+  }
+
+  /** A device needs room for what it changes, unless there is no way back anyway. */
+  private boolean isDeviceReady() {
+    return !devices.isEmpty()
+        && (header.phase() != Header.Phase.APPLYING
+            || devices.stream().allMatch(DeviceStepper::canSave));
   }
 
   /** Finishes the chunks that killed workers had in hand, then what they had not begun. */
@@ -155,6 +178,54 @@ final class StepApplier {
         progress.stamp(c, mark);
       }
     }
+  }
+
+  private void applyRuns(int worker) {
+    DeviceStepper stepper = devices.get(worker);
+    int most = stepper.chunksAtOnce();
+    int end = endChunk;
+    for (int c = nextChunk.getAndAdd(most); c < end; c = nextChunk.getAndAdd(most)) {
+      int to = Math.min(end, c + most);
+      for (int at = c; at < to; ) {
+        int next = endOfRun(at, to);
+        if (isOpen(at)) {
+          applyRun(stepper, at, next);
+        }
+        at = next;
+      }
+    }
+  }
+
+  /** The chunk after the last of those that can be stepped at once with a chunk. */
+  private int endOfRun(int chunk, int to) {
+    int next = chunk + 1;
+    while (next < to
+        && isOpen(chunk)
+        && isOpen(next)
+        && tensorOfChunk[next] == tensorOfChunk[chunk]) {
+      next++;
+    }
+    return next;
+  }
+
+  private void applyRun(DeviceStepper stepper, int chunk, int end) {
+    int t = tensorOfChunk[chunk];
+    long from = geometry.from(chunk, t);
+    long to = geometry.to(end - 1, t);
+    if (header.phase() == Header.Phase.APPLYING) {
+      stepper.apply(tensorStep(t), chunk, from, to, nextStep());
+    } else {
+      stepper.applyUnkept(tensorStep(t), chunk, from, to, nextStep());
+    }
+    for (int c = chunk; c < end; c++) {
+      progress.stamp(c, mark);
+    }
+  }
+
+  /** Ends what the devices' steppers hold. */
+  @Override
+  public void close() {
+    devices.forEach(DeviceStepper::close);
   }
 
   private TensorStep tensorStep(int tensor) {

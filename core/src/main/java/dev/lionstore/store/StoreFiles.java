@@ -4,6 +4,7 @@ import dev.lionstore.ElementType;
 import dev.lionstore.FormatException;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.mapping.MappedFile;
 import dev.lionstore.mapping.Posix;
 import dev.lionstore.rule.Plane;
@@ -179,6 +180,14 @@ final class StoreFiles implements AutoCloseable {
     return gradient;
   }
 
+  /** What a kernel may be told of its memory. */
+  StoreMemory memory() {
+    return new StoreMemory(
+        planes.stream().map(plane -> plane.file().memory()).toList(),
+        gradient.map(plane -> plane.file().memory()),
+        progress.file().memory());
+  }
+
   /** The state's planes and, if there is one, the gradient plane. */
   List<PlaneFile> eachPlane() {
     List<PlaneFile> all = new ArrayList<>(planes);
@@ -196,10 +205,10 @@ final class StoreFiles implements AutoCloseable {
     return chunkUndo.filter(undo -> worker < undo.workers()).isPresent();
   }
 
-  /** Makes room for so many workers of a device; only between steps. */
-  void allowChunkUndo(Path directory, int workers) throws IOException {
-    if (!hasChunkUndo(workers - 1)) {
-      MappedFile file = ChunkUndoFile.create(directory, layout, workers);
+  /** Makes room for so many chunks that a device has in hand; only between steps. */
+  void allowChunkUndo(Path directory, int slots) throws IOException {
+    if (!hasChunkUndo(slots - 1)) {
+      MappedFile file = ChunkUndoFile.create(directory, layout, slots);
       mapped.add(file);
       chunkUndo = Optional.of(parts.chunkUndo(file, layout));
     }

@@ -1,14 +1,17 @@
 package dev.lionstore.store;
 
+import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.Kernels;
 
 /**
- * How a writer works on a store; none of it changes a bit of the result.
+ * How a writer works on a store; none of it changes a bit of the result, unless a device's
+ * conformance is waived.
  *
- * @param backend which kernel steps, or {@link Kernels#AUTO}
+ * @param backend which kernel steps, or {@link Kernels#AUTO}; a backend's device after a colon
  * @param threads how many threads step, 1 to {@value #MAX_THREADS}
+ * @param device how a device is used, if one steps
  */
-public record StoreOptions(String backend, int threads) {
+public record StoreOptions(String backend, int threads, DeviceOptions device) {
   /** The most threads that can step. */
   public static final int MAX_THREADS = ProgressFile.WORKERS;
 
@@ -20,6 +23,11 @@ public record StoreOptions(String backend, int threads) {
     }
   }
 
+  /** With {@link DeviceOptions#defaults()}. */
+  public StoreOptions(String backend, int threads) {
+    this(backend, threads, DeviceOptions.defaults());
+  }
+
   /** The best kernel on every core. */
   public static StoreOptions defaults() {
     return new StoreOptions(
@@ -28,11 +36,16 @@ public record StoreOptions(String backend, int threads) {
 
   /** The same with another kernel. */
   public StoreOptions withBackend(String newBackend) {
-    return new StoreOptions(newBackend, threads);
+    return new StoreOptions(newBackend, threads, device);
   }
 
   /** The same with another number of threads. */
   public StoreOptions withThreads(int newThreads) {
-    return new StoreOptions(backend, newThreads);
+    return new StoreOptions(backend, newThreads, device);
+  }
+
+  /** The same with another use of devices. */
+  public StoreOptions withDevice(DeviceOptions newDevice) {
+    return new StoreOptions(backend, threads, newDevice);
   }
 }

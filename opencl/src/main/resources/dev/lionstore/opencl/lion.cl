@@ -1,7 +1,8 @@
 // The Lion step, bit for bit as core/ARITHMETIC.md has it. OpenCL C 1.2, no extension.
 //
 // Built with -D GRADIENT_F32, -D GRADIENT_F16 or -D GRADIENT_BF16: how gradients are stored; and
-// with -D STOCHASTIC for that rounding of m', else it is to nearest.
+// with -D STOCHASTIC for that rounding of m', else it is to nearest; and with -D SAVED_UNIT=..., the
+// elements of a unit in which values are saved (core's Undo).
 //
 // Indexes are in elements and 64 bits wide. `first` and `end` are indexes in the tensor, first a
 // multiple of 32; an argument `..._at` is where a buffer has element `first`, a multiple of 64.
@@ -19,9 +20,6 @@
 
 // Elements that share hashes; what a work-item of `lion` steps.
 #define GRANULE 32
-
-// Elements of a buffer of saved values: Kernel.MAX_SLICE.
-#define SLICE 1024
 
 typedef __global ushort16 *plane;
 typedef volatile __global ushort16 *ordered_plane;
@@ -230,11 +228,13 @@ __kernel void lion_saving(
     state low = load_state(w, r, m);
     state high = load_state(w + 1, r + 1, m + 1);
 
-    ulong in_slice = (i - chunk) % SLICE;
-    ulong turn = (i - in_slice) / SLICE % 2;
-    plane saved = buffers + (turn * 3 * SLICE + in_slice) / 16;
-    store_ordered(low, saved, saved + SLICE / 16, saved + 2 * SLICE / 16);
-    store_ordered(high, saved + 1, saved + SLICE / 16 + 1, saved + 2 * SLICE / 16 + 1);
+    ulong in_unit = (i - chunk) % SAVED_UNIT;
+    ulong turn = (i - in_unit) / SAVED_UNIT % 2;
+    plane saved = buffers + (turn * 3 * SAVED_UNIT + in_unit) / 16;
+    plane saved_r = saved + SAVED_UNIT / 16;
+    plane saved_m = saved_r + SAVED_UNIT / 16;
+    store_ordered(low, saved, saved_r, saved_m);
+    store_ordered(high, saved + 1, saved_r + 1, saved_m + 1);
     mem_fence(CLK_GLOBAL_MEM_FENCE);
     *counted = nothing_saved + (i + GRANULE - chunk);
     mem_fence(CLK_GLOBAL_MEM_FENCE);

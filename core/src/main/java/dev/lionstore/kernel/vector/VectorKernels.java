@@ -1,7 +1,9 @@
 package dev.lionstore.kernel.vector;
 
+import dev.lionstore.kernel.DeviceRequest;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.KernelProvider;
+import dev.lionstore.kernel.Kernels;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.UpdateRule;
 import java.util.Map;
@@ -48,9 +50,10 @@ public final class VectorKernels implements KernelProvider {
   }
 
   @Override
-  public Optional<Kernel> kernelFor(UpdateRule rule) {
+  public Optional<Kernels.Selection> open(UpdateRule rule, DeviceRequest request) {
     return supported()
-        ? Optional.ofNullable(STEPPERS.get(rule)).map(steppers -> new VectorKernel(rule, steppers))
+        ? Optional.ofNullable(STEPPERS.get(rule))
+            .map(steppers -> new Kernels.Selection(new VectorKernel(rule, steppers), reason()))
         : Optional.empty();
   }
 

@@ -1,0 +1,28 @@
+package dev.lionstore.opencl;
+
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.kernel.Undo;
+
+/**
+ * Leaves to the CPU what a device does not do: the norm, and the slices that a killed writer has
+ * left of a chunk.
+ */
+abstract class CpuAssistedStepper implements Kernel.Stepper {
+  private final Kernel.Stepper cpu;
+
+  CpuAssistedStepper(Kernel.Stepper cpu) {
+    this.cpu = cpu;
+  }
+
+  @Override
+  public void apply(TensorStep tensor, long from, int count, Undo undo) {
+    cpu.apply(tensor, from, count, undo);
+  }
+
+  @Override
+  public double sumOfSquares(GradientValues gradient, long from, int count) {
+    return cpu.sumOfSquares(gradient, from, count);
+  }
+}

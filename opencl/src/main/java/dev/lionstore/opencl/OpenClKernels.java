@@ -1,0 +1,71 @@
+package dev.lionstore.opencl;
+
+import dev.lionstore.kernel.DeviceOptions;
+import dev.lionstore.kernel.DeviceRequest;
+import dev.lionstore.kernel.KernelProvider;
+import dev.lionstore.kernel.Kernels;
+import dev.lionstore.rule.UpdateRule;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/** Offers OpenCL devices: {@code opencl}, {@code opencl:1}, {@code opencl:part-of-its-name}. */
+public final class OpenClKernels implements KernelProvider {
+  @Override
+  public String backend() {
+    return OpenClKernel.BACKEND;
+  }
+
+  @Override
+  public String reason() {
+    if (Library.missing().isPresent()) {
+      return Library.missing().get();
+    }
+    List<Device> devices = Devices.list();
+    return devices.isEmpty()
+        ? "no device"
+        : devices.stream().map(Device::toString).collect(Collectors.joining(", "));
+  }
+
+  /** Below the scalar reference: a device is used when it is asked for. */
+  @Override
+  public int preference() {
+    return -1;
+  }
+
+  @Override
+  public boolean hasDevices() {
+    return true;
+  }
+
+  @Override
+  public Optional<Kernels.Selection> open(UpdateRule rule, DeviceRequest request) {
+    Optional<Source> source = Source.of(rule);
+    if (source.isEmpty()) {
+      return Optional.empty();
+    }
+    Context context = new Context(Devices.named(request.name()));
+    try {
+      Verdict verdict = Conformance.of(context, source.get(), VerdictCache.ofUser());
+      requireAccepted(context.device(), verdict, request.options());
+      String reason = "OpenCL device " + context.device() + ", " + verdict;
+      return Optional.of(
+          new Kernels.Selection(
+              OpenClKernel.owning(context, source.get(), request.options()), reason));
+    } catch (RuntimeException | Error e) {
+      context.close();
+      throw e;
+    }
+  }
+
+  private static void requireAccepted(Device device, Verdict verdict, DeviceOptions options) {
+    if (!verdict.conforms() && options.conformance() == DeviceOptions.Conformance.REQUIRED) {
+      throw new IllegalArgumentException(
+          "OpenCL device "
+              + device
+              + " computes other bits than the reference ("
+              + verdict
+              + "): use another backend, or waive conformance");
+    }
+  }
+}

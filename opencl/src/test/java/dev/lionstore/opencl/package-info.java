@@ -1,0 +1,5 @@
+/** Tests of the OpenCL backend. */
+@NullMarked
+package dev.lionstore.opencl;
+
+import org.jspecify.annotations.NullMarked;
