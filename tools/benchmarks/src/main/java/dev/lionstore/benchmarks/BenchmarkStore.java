@@ -6,6 +6,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
@@ -71,6 +72,11 @@ final class BenchmarkStore implements AutoCloseable {
           builder.values(Lion.MOMENTUM, 0));
       builder.finish(0, new byte[0]);
     }
+  }
+
+  /** Whether saving can be switched off. */
+  boolean canStepUnsaved() {
+    return store.kernel().kernel().unit() != Kernel.Unit.CHUNK;
   }
 
   /** The gradients that a plane holds without a loss. */

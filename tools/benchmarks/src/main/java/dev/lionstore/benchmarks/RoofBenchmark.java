@@ -3,6 +3,7 @@ package dev.lionstore.benchmarks;
 import dev.lionstore.ElementType;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.store.StoreOptions;
@@ -15,8 +16,8 @@ import java.util.Optional;
 import joptsimple.OptionException;
 
 /**
- * Measures the vector kernel, and with a directory the store's whole step, as a share of the roof:
- * the best loop that reads the same four streams and writes the same three in place, with the same
+ * Measures a CPU's kernel, and with a directory the store's whole step, as a share of the roof: the
+ * best loop that reads the same four streams and writes the same three in place, with the same
  * threads in the same kind of memory, interleaved with what is measured.
  */
 public final class RoofBenchmark {
@@ -69,16 +70,12 @@ public final class RoofBenchmark {
     for (int bytes : ROOF_PIECE_BYTES) {
       roofs.add(roof(bytes));
     }
-    Kernels.Selection selection = Kernels.select("vector", Lion.RULE);
-    List<Subject> kernels = new ArrayList<>();
-    for (Rounding rounding : Rounding.values()) {
-      kernels.add(
-          Subject.of(
-              "kernel, " + word(rounding),
-              crew.pass(Sweep.of(selection.kernel(), planes, rounding), planes.count())));
-    }
+    Kernels.Selection selection = Kernels.select(options.backend().name(), Lion.RULE);
+    List<Subject> kernels = kernels(selection.kernel());
     warmUp(roofs);
-    warmUp(kernels);
+    if (!kernels.isEmpty()) {
+      warmUp(kernels);
+    }
     List<Comparison> candidates = new ArrayList<>();
     for (Subject roof : roofs) {
       candidates.add(Comparison.measure(roofs.getFirst(), roof, options.pairs()));
@@ -97,6 +94,21 @@ public final class RoofBenchmark {
     return RoofReport.of(options, selection.reason(), candidates, best.name(), results, guarded);
   }
 
+  /** A device's kernel steps stores alone. */
+  private List<Subject> kernels(Kernel kernel) {
+    List<Subject> kernels = new ArrayList<>();
+    if (kernel.unit() == Kernel.Unit.SLICE) {
+      for (Rounding rounding : Rounding.values()) {
+        kernels.add(
+            Subject.of(
+                "kernel, " + word(rounding),
+                crew.pass(Sweep.of(kernel, planes, rounding), planes.count())));
+      }
+    }
+    kernel.close();
+    return kernels;
+  }
+
   private Subject roof(int pieceBytes) {
     return pieceBytes == 0
         ? Subject.of("vectors", crew.pass(() -> new VectorRoof(planes), planes.count()))
@@ -109,7 +121,7 @@ public final class RoofBenchmark {
   private List<Comparison> stores(
       Subject roof, Path directory, GradientPlane plane, List<Comparison> guarded)
       throws IOException, InterruptedException {
-    StoreOptions store = StoreOptions.defaults().withBackend("vector").withThreads(crew.threads());
+    StoreOptions store = options.backend().options(crew.threads());
     try (BenchmarkStore stepped = BenchmarkStore.create(directory, planes.count(), plane, store)) {
       List<Comparison> results = new ArrayList<>();
       for (Rounding rounding : Rounding.values()) {
@@ -120,7 +132,7 @@ public final class RoofBenchmark {
                 () -> stepped.step(rounding));
         warmUp(List.of(subject));
         results.add(Comparison.measure(roof, subject, options.pairs()));
-        if (plane != GradientPlane.NONE) {
+        if (plane != GradientPlane.NONE && stepped.canStepUnsaved()) {
           Subject unguarded =
               new Subject(
                   "without undo",

@@ -1,5 +1,7 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.kernel.DeviceOptions;
+import dev.lionstore.store.StoreOptions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -15,10 +17,32 @@ import joptsimple.OptionSpecBuilder;
  * @param threads that pass over them
  * @param pairs of measurements per subject
  * @param directory where mapped files lie; without one the memory is anonymous
+ * @param backend what is measured
  * @param format of the result
  */
 record RoofOptions(
-    long parameters, int threads, int pairs, Optional<Path> directory, Format format) {
+    long parameters,
+    int threads,
+    int pairs,
+    Optional<Path> directory,
+    Backend backend,
+    Format format) {
+  /**
+   * What is measured.
+   *
+   * @param name as the store is told
+   * @param memory how a device reaches the state
+   */
+  record Backend(String name, DeviceOptions.Memory memory) {
+    /** A store's options for it. */
+    StoreOptions options(int threads) {
+      return StoreOptions.defaults()
+          .withBackend(name)
+          .withThreads(threads)
+          .withDevice(DeviceOptions.defaults().withMemory(memory));
+    }
+  }
+
   /** How the result is printed. */
   enum Format {
     TABLE,
@@ -53,6 +77,17 @@ record RoofOptions(
                 "map files here and measure a store's whole step, too;"
                     + " without it: anonymous memory, kernel alone")
             .withRequiredArg();
+    OptionSpec<String> backend =
+        parser
+            .accepts("backend", "vector, or opencl[:device], which needs --directory")
+            .withRequiredArg()
+            .defaultsTo("vector");
+    OptionSpec<DeviceOptions.Memory> memory =
+        parser
+            .accepts("memory", "how a device reaches the state")
+            .withRequiredArg()
+            .ofType(DeviceOptions.Memory.class)
+            .defaultsTo(DeviceOptions.Memory.AUTO);
     OptionSpecBuilder json = parser.accepts("json", "print JSON");
     OptionSpecBuilder help = parser.accepts("help", "print this");
     OptionSet given = parser.parse(arguments);
@@ -69,6 +104,7 @@ record RoofOptions(
             positive("threads", given.valueOf(threads)),
             positive("pairs", given.valueOf(pairs)),
             Optional.ofNullable(given.valueOf(directory)).map(Path::of),
+            new Backend(given.valueOf(backend), given.valueOf(memory)),
             given.has(json) ? Format.JSON : Format.TABLE));
   }
 

@@ -2,11 +2,13 @@ package dev.lionstore.store;
 
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.UpdateRule;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 
 /** Opens a store whose steps save nothing while it is off: to see what saving costs. */
 public final class UndoSwitch {
@@ -48,6 +50,26 @@ public final class UndoSwitch {
     }
 
     @Override
+    public Unit unit() {
+      return kernel.unit();
+    }
+
+    @Override
+    public int chunksAtOnce(int chunkElements) {
+      return kernel.chunksAtOnce(chunkElements);
+    }
+
+    @Override
+    public String attach(StoreMemory memory) {
+      return kernel.attach(memory);
+    }
+
+    @Override
+    public void close() {
+      kernel.close();
+    }
+
+    @Override
     public Stepper newStepper() {
       return new SwitchedStepper(kernel.newStepper());
     }
@@ -72,6 +94,20 @@ public final class UndoSwitch {
       } else {
         stepper.apply(tensor, from, count);
       }
+    }
+
+    @Override
+    public void apply(TensorStep tensor, long from, int count, List<Undo> undo, int chunkElements) {
+      if (on) {
+        stepper.apply(tensor, from, count, undo, chunkElements);
+      } else {
+        stepper.apply(tensor, from, count);
+      }
+    }
+
+    @Override
+    public void close() {
+      stepper.close();
     }
 
     @Override
