@@ -46,7 +46,7 @@ public final class OpenClKernels implements KernelProvider {
     }
     Context context = new Context(Devices.named(request.name()));
     try {
-      Verdict verdict = Conformance.of(context, source.get(), VerdictCache.ofUser());
+      Verdict verdict = Conformances.of(context, source.get(), VerdictCache.ofUser());
       requireAccepted(context.device(), verdict, request.options());
       String reason = "OpenCL device " + context.device() + ", " + verdict;
       return Optional.of(

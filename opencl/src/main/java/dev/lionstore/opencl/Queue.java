@@ -7,12 +7,15 @@ import static org.lwjgl.opencl.CL10.CL_TRUE;
 import static org.lwjgl.opencl.CL10.clFinish;
 import static org.lwjgl.opencl.CL10.clFlush;
 import static org.lwjgl.opencl.CL10.clReleaseCommandQueue;
+import static org.lwjgl.opencl.CL10.clReleaseEvent;
+import static org.lwjgl.opencl.CL10.clWaitForEvents;
 import static org.lwjgl.opencl.CL10.nclCreateCommandQueue;
 import static org.lwjgl.opencl.CL10.nclEnqueueMapBuffer;
 import static org.lwjgl.opencl.CL10.nclEnqueueNDRangeKernel;
 import static org.lwjgl.opencl.CL10.nclEnqueueReadBuffer;
 import static org.lwjgl.opencl.CL10.nclEnqueueUnmapMemObject;
 import static org.lwjgl.opencl.CL10.nclEnqueueWriteBuffer;
+import static org.lwjgl.opencl.CL12.nclEnqueueMarkerWithWaitList;
 
 import java.lang.foreign.MemorySegment;
 import org.lwjgl.system.MemoryStack;
@@ -26,6 +29,9 @@ import org.lwjgl.system.MemoryUtil;
 class Queue implements AutoCloseable {
   private final Context context;
   private final long id;
+
+  /** The event of the last command that was flushed; 0 if there is none. */
+  private long flushed;
 
   Queue(Context context) {
     this.context = context;
@@ -122,17 +128,43 @@ class Queue implements AutoCloseable {
 
   /** Hands the commands over to the device. */
   void flush() {
+    forgetFlushed();
+    try (MemoryStack stack = MemoryStack.stackPush()) {
+      long event = stack.nmalloc(Long.BYTES);
+      Status.require(
+          nclEnqueueMarkerWithWaitList(id, 0, MemoryUtil.NULL, event),
+          "clEnqueueMarkerWithWaitList on " + context.device());
+      flushed = MemoryUtil.memGetAddress(event);
+    }
     Status.require(clFlush(id), "clFlush on " + context.device());
   }
 
-  /** Waits until every command has been executed. */
+  /**
+   * Waits until every command has been executed. Mesa 22.3's clFinish does not wait for what has
+   * been flushed.
+   */
   void finish() {
     Status.require(clFinish(id), "clFinish on " + context.device());
+    if (flushed != 0) {
+      Status.require(clWaitForEvents(flushed), "clWaitForEvents on " + context.device());
+      forgetFlushed();
+    }
+  }
+
+  private void forgetFlushed() {
+    if (flushed != 0) {
+      clReleaseEvent(flushed);
+      flushed = 0;
+    }
   }
 
   /** Waits until nothing is executed any more, whatever became of it. */
   void settle() {
     clFinish(id); // a lost device answers with an error, and executes nothing more
+    if (flushed != 0) {
+      clWaitForEvents(flushed);
+      forgetFlushed();
+    }
   }
 
   @Override

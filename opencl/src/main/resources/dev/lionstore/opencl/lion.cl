@@ -21,16 +21,12 @@
 // Elements that share hashes; what a work-item of `lion` steps.
 #define GRANULE 32
 
-typedef __global ushort16 *plane;
+// Nothing may move a store to the state across another (see lion_saving).
 typedef volatile __global ushort16 *ordered_plane;
 
 typedef struct {
   float scale, b1, o1, b2, o2, decay, lr;
 } coefficients;
-
-typedef struct {
-  ushort16 weights, remainder, momentum;
-} state;
 
 // -- Gradients, widened exactly --
 
@@ -77,11 +73,11 @@ float16 load_some(__global const gradient *from, ulong count) {
   if (count >= 16) {
     return load16(from);
   }
-  float some[16];
-  for (uint lane = 0; lane < 16; lane++) {
-    some[lane] = lane < count ? widen(from[lane]) : 0.0f;
-  }
-  return vload16(0, some);
+  float16 some = 0.0f;
+#define LANE(n) if (count > 0x##n) some.s##n = widen(from[0x##n]);
+  LANE(0) LANE(1) LANE(2) LANE(3) LANE(4) LANE(5) LANE(6) LANE(7)
+  LANE(8) LANE(9) LANE(a) LANE(b) LANE(c) LANE(d) LANE(e)
+  return some;
 }
 
 // -- r16 --
@@ -119,44 +115,27 @@ ushort16 round_bf16(float16 value, uint16 random16) {
 
 // -- The step --
 
-state step16(state old, float16 stored, coefficients k, uint16 random16) {
-  float16 m = as_float16(convert_uint16(old.momentum) << 16);
+// Steps the 16 elements at w, r and m, whose old values are given.
+void step16(
+    ordered_plane w, ordered_plane r, ordered_plane m,
+    ushort16 old_w, ushort16 old_r, ushort16 old_m,
+    float16 stored, coefficients k, uint16 random16) {
+  float16 momentum = as_float16(convert_uint16(old_m) << 16);
   float16 theta = as_float16(
-      (convert_uint16(old.weights) << 16) + as_uint16(convert_int16(as_short16(old.remainder))));
+      (convert_uint16(old_w) << 16) + as_uint16(convert_int16(as_short16(old_r))));
 
   float16 g = stored * k.scale;
-  float16 c = fma(g, (float16)(k.o1), m * k.b1);
+  float16 c = fma(g, (float16)(k.o1), momentum * k.b1);
   float16 lr_sign_c = as_float16((as_uint16(c) & SIGN) | as_uint(k.lr));
   lr_sign_c = select(lr_sign_c, (float16)(0.0f), c == 0.0f);
   float16 theta1 = theta * k.decay - lr_sign_c;
-  float16 m1 = fma(g, (float16)(k.o2), m * k.b2);
+  float16 momentum1 = fma(g, (float16)(k.o2), momentum * k.b2);
 
   uint16 bits = as_uint16(theta1);
   bits = (bits & SIGN) | min(bits & MAGNITUDE, LARGEST_MASTER);
-  state next = {
-      convert_ushort16((bits + 0x8000u) >> 16),
-      convert_ushort16(bits & 0xFFFFu),
-      round_bf16(m1, random16)};
-  return next;
-}
-
-state load_state(plane weights, plane remainder, plane momentum) {
-  state loaded = {*weights, *remainder, *momentum};
-  return loaded;
-}
-
-void store_state(state next, plane weights, plane remainder, plane momentum) {
-  *weights = next.weights;
-  *remainder = next.remainder;
-  *momentum = next.momentum;
-}
-
-// The same where nothing may move a store across another.
-void store_ordered(
-    state next, ordered_plane weights, ordered_plane remainder, ordered_plane momentum) {
-  *weights = next.weights;
-  *remainder = next.remainder;
-  *momentum = next.momentum;
+  *w = convert_ushort16((bits + 0x8000u) >> 16);
+  *r = convert_ushort16(bits & 0xFFFFu);
+  *m = round_bf16(momentum1, random16);
 }
 
 // A work-item steps 32 elements.
@@ -173,26 +152,34 @@ __kernel void lion(
   if (i >= end) {
     return;
   }
-  plane w = weights + (weights_at + at) / 16;
-  plane r = remainder + (remainder_at + at) / 16;
-  plane m = momentum + (momentum_at + at) / 16;
+  __global ushort16 *w = weights + (weights_at + at) / 16;
+  __global ushort16 *r = remainder + (remainder_at + at) / 16;
+  __global ushort16 *m = momentum + (momentum_at + at) / 16;
   __global const gradient *g = gradients + gradients_at + at;
   uint16 hash = 0;
 #if defined(STOCHASTIC)
   hash = hashes(key, i);
 #endif
-  state low = load_state(w, r, m);
-  state high = load_state(w + 1, r + 1, m + 1);
-  store_state(step16(low, load_some(g, end - i), k, hash & 0xFFFFu), w, r, m);
+  step16(w, r, m, *w, *r, *m, load_some(g, end - i), k, hash & 0xFFFFu);
+  w++;
+  r++;
+  m++;
   ulong rest = end - i > 16 ? end - i - 16 : 0;
-  store_state(step16(high, load_some(g + 16, rest), k, hash >> 16), w + 1, r + 1, m + 1);
+  step16(w, r, m, *w, *r, *m, load_some(g + 16, rest), k, hash >> 16);
+}
+
+// Saves 16 elements: plane after plane, SAVED_UNIT elements each.
+void save16(ordered_plane to, ushort16 w, ushort16 r, ushort16 m) {
+  to[0] = w;
+  to[SAVED_UNIT / 16] = r;
+  to[2 * SAVED_UNIT / 16] = m;
 }
 
 // A work-item steps one of consecutive chunks, 32 elements at a time, as the CPU's kernel does: it
 // saves their values, counts them, then changes them (core's Undo). For devices alone whose stores
 // are a CPU's stores to the mapped files. A killed process leaves these as its instructions did,
-// in their order; so what counts is that nothing moves a store across another. All stores of the
-// loop are volatile, and mem_fence orders them once more.
+// in their order; so what counts is that no store moves across another. All stores are volatile,
+// and mem_fence, which is nothing in PoCL 3.1, orders them for others.
 //
 // `word_at` and `saved_at` are where the first chunk's word and saved values are in `progress`, in
 // bytes; `slot_bytes` later the next chunk's. `word` is the first chunk's word with nothing saved,
@@ -212,36 +199,34 @@ __kernel void lion_saving(
   ulong chunk = first_chunk + slot * chunk_elements;
   ulong from = max(first, chunk);
   ulong to = min(end, chunk + chunk_elements);
-  plane w = weights + (weights_at + (from - first)) / 16;
-  plane r = remainder + (remainder_at + (from - first)) / 16;
-  plane m = momentum + (momentum_at + (from - first)) / 16;
+  __global ushort16 *w = weights + (weights_at + (from - first)) / 16;
+  __global ushort16 *r = remainder + (remainder_at + (from - first)) / 16;
+  __global ushort16 *m = momentum + (momentum_at + (from - first)) / 16;
   __global const gradient *g = gradients + gradients_at + (from - first);
   volatile __global ulong *counted =
       (volatile __global ulong *)(progress + word_at + slot * slot_bytes);
   ulong nothing_saved = word + slot * word_step;
-  plane buffers = (plane)(progress + saved_at + slot * slot_bytes);
+  ordered_plane units = (ordered_plane)(progress + saved_at + slot * slot_bytes);
   for (ulong i = from; i < to; i += GRANULE) {
     uint16 hash = 0;
 #if defined(STOCHASTIC)
     hash = hashes(key, i);
 #endif
-    state low = load_state(w, r, m);
-    state high = load_state(w + 1, r + 1, m + 1);
+    ushort16 w0 = w[0], r0 = r[0], m0 = m[0];
+    ushort16 w1 = w[1], r1 = r[1], m1 = m[1];
 
     ulong in_unit = (i - chunk) % SAVED_UNIT;
     ulong turn = (i - in_unit) / SAVED_UNIT % 2;
-    plane saved = buffers + (turn * 3 * SAVED_UNIT + in_unit) / 16;
-    plane saved_r = saved + SAVED_UNIT / 16;
-    plane saved_m = saved_r + SAVED_UNIT / 16;
-    store_ordered(low, saved, saved_r, saved_m);
-    store_ordered(high, saved + 1, saved_r + 1, saved_m + 1);
+    ordered_plane saved = units + (turn * 3 * SAVED_UNIT + in_unit) / 16;
+    save16(saved, w0, r0, m0);
+    save16(saved + 1, w1, r1, m1);
     mem_fence(CLK_GLOBAL_MEM_FENCE);
     *counted = nothing_saved + (i + GRANULE - chunk);
     mem_fence(CLK_GLOBAL_MEM_FENCE);
 
-    store_ordered(step16(low, load_some(g, to - i), k, hash & 0xFFFFu), w, r, m);
+    step16(w, r, m, w0, r0, m0, load_some(g, to - i), k, hash & 0xFFFFu);
     ulong rest = to - i > 16 ? to - i - 16 : 0;
-    store_ordered(step16(high, load_some(g + 16, rest), k, hash >> 16), w + 1, r + 1, m + 1);
+    step16(w + 1, r + 1, m + 1, w1, r1, m1, load_some(g + 16, rest), k, hash >> 16);
     w += 2;
     r += 2;
     m += 2;

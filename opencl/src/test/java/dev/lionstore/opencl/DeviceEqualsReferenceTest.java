@@ -5,24 +5,27 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
-import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Memory;
-import dev.lionstore.kernel.Kernel;
-import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.rule.Lion;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** PoCL against the scalar reference, in every bit. */
 class DeviceEqualsReferenceTest {
+  private static final Source LION = Source.of(Lion.RULE).orElseThrow();
   private static final int[] SIZES = {
-    1, 13, 16, 17, 31, 32, 33, 63, 64, 65, 207, 4098, 65_535, 65_536, 65_537, 1_000_003
+    1, 13, 16, 17, 31, 32, 33, 63, 64, 65, 207, 4098, 4099, 65_535, 65_536, 65_537, 1_000_003
   };
 
-  private static final int STEPS = 3;
+  @TempDir Path folder;
 
   static Stream<Arguments> cases() {
     return Stream.of(Memory.IN_PLACE, Memory.STREAMING)
@@ -36,37 +39,45 @@ class DeviceEqualsReferenceTest {
   void stepsToTheSameBits(Memory memory, ElementType type, Rounding rounding) {
     try (Context context = new Context(Drivers.device(Drivers.POCL))) {
       for (int count : SIZES) {
-        HostileTensor.Shape shape =
-            new HostileTensor.Shape(type, count, count * 31L, HostileTensor.Values.HOSTILE);
+        HostileTensor.Values values =
+            count % 2 == 0 ? HostileTensor.Values.EXTREME : HostileTensor.Values.HOSTILE;
+        HostileTensor.Shape shape = new HostileTensor.Shape(type, count, count * 31L, values);
         try (Arena arena = Arena.ofShared()) {
-          HostileTensor expected = new HostileTensor(arena, shape);
-          HostileTensor found = new HostileTensor(arena, shape);
-          step(expected, rounding);
-          step(context, memory, found, rounding);
-          assertEquals(-1, expected.mismatch(found), shape::toString);
+          HostileTensor expected = HostileTensor.of(arena, shape);
+          HostileTensor found = HostileTensor.of(arena, shape);
+          DeviceSteps.ofReference(expected, rounding);
+          String reached = DeviceSteps.of(context, LION, memory, found, rounding);
+          assertEquals(Optional.empty(), expected.difference(found));
+          assertTrue(
+              reached.startsWith(memory == Memory.IN_PLACE ? "in place, zero copy" : "streaming"),
+              reached);
         }
       }
     }
   }
 
-  private static void step(HostileTensor tensor, Rounding rounding) {
-    for (int step = 0; step < STEPS; step++) {
-      new ScalarKernel(Lion.RULE).apply(tensor.step(rounding, step), 0, tensor.count());
-    }
-  }
-
-  @SuppressWarnings("try") // the context is closed by the test
-  private static void step(
-      Context context, Memory memory, HostileTensor tensor, Rounding rounding) {
-    DeviceOptions options = DeviceOptions.defaults().withMemory(memory);
-    try (OpenClKernel kernel =
-        OpenClKernel.sharing(context, Source.of(Lion.RULE).orElseThrow(), options)) {
-      String reached = kernel.attach(tensor.memory());
-      assertTrue(reached.startsWith(memory == Memory.IN_PLACE ? "in place" : "str"), reached);
-      try (Kernel.Stepper stepper = kernel.newStepper()) {
-        for (int step = 0; step < STEPS; step++) {
-          stepper.apply(tensor.step(rounding, step), 0, tensor.count());
-        }
+  /** Elements around 2³¹, where windows of 2 GiB meet, and at the end, beyond counters of 2³². */
+  @ParameterizedTest
+  @EnumSource(
+      value = Memory.class,
+      names = {"IN_PLACE", "STREAMING"})
+  void stepsATensorOfMoreThanTwoToThe33ElementsAtBothEnds(Memory memory) {
+    HostileTensor.Shape shape =
+        new HostileTensor.Shape(
+            ElementType.BF16, (1L << 33) + 65_553, 3, HostileTensor.Values.HOSTILE);
+    List<HostileTensor.Range> ranges =
+        List.of(
+            new HostileTensor.Range(0, 65_536),
+            new HostileTensor.Range((1L << 31) - 65_536, 131_072),
+            new HostileTensor.Range((1L << 33) - 65_536, 131_089));
+    for (Rounding rounding : Rounding.values()) {
+      try (Arena arena = Arena.ofShared();
+          Context context = new Context(Drivers.device(Drivers.POCL))) {
+        HostileTensor expected = HostileTensor.sparse(arena, folder, shape, ranges);
+        HostileTensor found = HostileTensor.sparse(arena, folder, shape, ranges);
+        DeviceSteps.ofReference(expected, rounding);
+        DeviceSteps.of(context, LION, memory, found, rounding);
+        assertEquals(Optional.empty(), expected.difference(found));
       }
     }
   }

@@ -10,13 +10,20 @@ import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.StochasticBits;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.LongFunction;
 
 /**
  * A tensor whose values break careless arithmetic, in memory laid out as a store's files are: a
@@ -28,6 +35,7 @@ final class HostileTensor {
   private static final int PLANES = 3;
   private static final int STAGGER = 1024;
   private static final double BETA1 = 0.9;
+  private static final double SCALE = 0.37;
   private static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT;
 
   private final List<MemorySegment> files = new ArrayList<>();
@@ -35,7 +43,8 @@ final class HostileTensor {
   private final MemorySegment progress;
   private final MemorySegment gradientFile;
   private final GradientValues gradient;
-  private final int count;
+  private final Shape shape;
+  private final List<Range> ranges;
 
   /**
    * What is in a tensor.
@@ -45,52 +54,91 @@ final class HostileTensor {
    * @param seed of its values
    * @param values what they are like
    */
-  record Shape(ElementType type, int count, long seed, Values values) {}
+  record Shape(ElementType type, long count, long seed, Values values) {}
 
   /** What values are like. */
   enum Values {
     /** Any finite ones, and gradients that nearly cancel. */
     HOSTILE,
+    /** Of the largest magnitudes, with a learning rate and a β2 that make all of them saturate. */
+    EXTREME,
     /** Neither they nor any result is subnormal; gradients nearly cancel. */
     NORMAL
   }
 
-  HostileTensor(Arena arena, Shape shape) {
-    this.count = shape.count();
-    long padded = Planes.padded(count);
+  /**
+   * Elements that are stepped.
+   *
+   * @param from the index of the first one
+   * @param count how many
+   */
+  record Range(long from, int count) {}
+
+  private HostileTensor(LongFunction<MemorySegment> allocator, Shape shape, List<Range> ranges) {
+    this.shape = shape;
+    this.ranges = ranges;
+    long padded = Planes.padded(shape.count());
     for (int p = 0; p < PLANES; p++) {
-      files.add(file(arena, PAGE + (long) p * STAGGER + 2 * padded));
+      files.add(allocator.apply(wholePages(PAGE + (long) p * STAGGER + 2 * padded)));
       planes.add(files.get(p).asSlice(PAGE + (long) p * STAGGER, 2 * padded));
     }
-    this.progress = file(arena, PAGE);
-    long bytes = (long) count * shape.type().bytes();
-    this.gradientFile = file(arena, PAGE + (long) PLANES * STAGGER + bytes);
-    this.gradient =
-        new GradientValues(
-            shape.type(), gradientFile.asSlice(PAGE + (long) PLANES * STAGGER, bytes));
-    fill(shape);
-  }
-
-  private static MemorySegment file(Arena arena, long bytes) {
-    return arena.allocate(Math.ceilDiv(bytes, (long) PAGE) * PAGE, PAGE);
-  }
-
-  private void fill(Shape shape) {
+    this.progress = allocator.apply(PAGE);
+    long bytes = shape.count() * shape.type().bytes();
+    long offset = PAGE + (long) PLANES * STAGGER;
+    this.gradientFile = allocator.apply(wholePages(offset + bytes));
+    this.gradient = new GradientValues(shape.type(), gradientFile.asSlice(offset, bytes));
     SplittableRandom random = new SplittableRandom(shape.seed());
-    for (int i = 0; i < count; i++) {
-      float theta = number(random, shape.values());
-      int bits = Float.floatToRawIntBits(Master.holds(theta) ? theta : 1f);
-      short momentum = (short) (Float.floatToRawIntBits(number(random, shape.values())) >>> 16);
-      planes.get(0).setAtIndex(I16, i, Master.weights(bits));
-      planes.get(1).setAtIndex(I16, i, Master.remainder(bits));
-      planes.get(2).setAtIndex(I16, i, momentum);
-      float g = gradient(random, shape.values(), Float.intBitsToFloat(momentum << 16));
-      switch (shape.type()) {
-        case F32 -> gradient.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, g);
-        case BF16 ->
-            gradient.data().setAtIndex(I16, i, (short) (Float.floatToRawIntBits(g) >>> 16));
-        case F16 -> gradient.data().setAtIndex(I16, i, half(random, g));
+    for (Range range : ranges) {
+      for (long i = range.from(); i < range.from() + range.count(); i++) {
+        fill(random, i);
       }
+    }
+  }
+
+  /** In memory, all of it filled. */
+  static HostileTensor of(Arena arena, Shape shape) {
+    return new HostileTensor(
+        bytes -> arena.allocate(bytes, PAGE),
+        shape,
+        List.of(new Range(0, Math.toIntExact(shape.count()))));
+  }
+
+  /** In files that have blocks where values are. */
+  static HostileTensor sparse(Arena arena, Path folder, Shape shape, List<Range> ranges) {
+    return new HostileTensor(bytes -> map(arena, folder, bytes), shape, ranges);
+  }
+
+  private static MemorySegment map(Arena arena, Path folder, long bytes) {
+    try {
+      Path file = Files.createTempFile(folder, "sparse", ".plane");
+      try (FileChannel channel =
+          FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+        MemorySegment mapped =
+            channel.map(FileChannel.MapMode.READ_WRITE, 0, wholePages(bytes), arena);
+        Files.delete(file);
+        return mapped;
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static long wholePages(long bytes) {
+    return Math.ceilDiv(bytes, (long) PAGE) * PAGE;
+  }
+
+  private void fill(SplittableRandom random, long i) {
+    float theta = number(random, shape.values());
+    int bits = Float.floatToRawIntBits(Master.holds(theta) ? theta : 1f);
+    short momentum = (short) (Float.floatToRawIntBits(number(random, shape.values())) >>> 16);
+    planes.get(0).setAtIndex(I16, i, Master.weights(bits));
+    planes.get(1).setAtIndex(I16, i, Master.remainder(bits));
+    planes.get(2).setAtIndex(I16, i, momentum);
+    float g = gradient(random, shape.values(), Float.intBitsToFloat(momentum << 16));
+    switch (shape.type()) {
+      case F32 -> gradient.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, g);
+      case BF16 -> gradient.data().setAtIndex(I16, i, (short) (Float.floatToRawIntBits(g) >>> 16));
+      case F16 -> gradient.data().setAtIndex(I16, i, half(random, g, shape.values()));
     }
   }
 
@@ -99,21 +147,28 @@ final class HostileTensor {
     if (values == Values.HOSTILE) {
       return Float.isFinite(any) ? any : random.nextBoolean() ? 0f : -0f;
     }
+    if (values == Values.EXTREME) {
+      return Float.intBitsToFloat(random.nextInt(0x7F000000, 0x7F800000) | random.nextInt() << 31);
+    }
     float size = Math.scalb((float) random.nextDouble(1, 2), random.nextInt(-9, 9));
     return random.nextBoolean() ? size : -size;
   }
 
   private static float gradient(SplittableRandom random, Values values, float m) {
+    if (random.nextInt(4) == 0) {
+      return values == Values.NORMAL ? number(random, values) : 0f;
+    }
     if (random.nextBoolean()) {
       return number(random, values);
     }
-    float near = (float) (-m * (BETA1 / (1 - BETA1)));
+    float near = (float) (-m * (BETA1 / (1 - BETA1)) / SCALE);
     float moved = Float.intBitsToFloat(Float.floatToRawIntBits(near) + random.nextInt(-3, 4));
     return Float.isFinite(moved) ? moved : 0f;
   }
 
-  private static short half(SplittableRandom random, float value) {
-    short half = random.nextBoolean() ? Float.floatToFloat16(value) : (short) random.nextInt();
+  private static short half(SplittableRandom random, float value, Values values) {
+    boolean any = values != Values.NORMAL && random.nextBoolean();
+    short half = any ? (short) random.nextInt() : Float.floatToFloat16(value);
     return (half & 0x7C00) == 0x7C00 ? (short) (half & 0x83FF) : half;
   }
 
@@ -122,40 +177,45 @@ final class HostileTensor {
     return new StoreMemory(files, Optional.of(gradientFile), progress);
   }
 
-  /** The same without a gradient plane: the gradient is the caller's own. */
-  StoreMemory memoryWithoutGradients() {
-    return new StoreMemory(files, Optional.empty(), progress);
-  }
-
   /** The planes. */
   List<MemorySegment> planes() {
     return planes;
   }
 
-  /** A step with learning rate 0.01, weight decay 1 and β of the paper. */
+  /**
+   * A step with learning rate 0.01, weight decay 1 and β of the paper, unless values are extreme.
+   */
   TensorStep step(Rounding rounding, int step) {
+    boolean extreme = shape.values() == Values.EXTREME;
+    LionConfig config = extreme ? new LionConfig(BETA1, 0.01, 0) : new LionConfig(BETA1, 0.99, 1);
     return new TensorStep(
         planes,
         gradient,
         Lion.RULE.coefficients(
-            new LionConfig(BETA1, 0.99, 1).hyperparameters(0.01, ParameterGroup.ofDefaults()), 1),
+            config.hyperparameters(extreme ? 1e38 : 0.01, ParameterGroup.ofDefaults()),
+            extreme ? 1 : SCALE),
         rounding,
         StochasticBits.key(5, step, StochasticBits.nameKey("tensor")));
   }
 
-  /** How many elements it has. */
-  int count() {
-    return count;
+  /** What is filled. */
+  List<Range> ranges() {
+    return ranges;
   }
 
-  /** The first byte at which a plane's file differs; -1 if none does. */
-  long mismatch(HostileTensor other) {
+  /** The first filled element that differs in a plane, in words; empty if none does. */
+  Optional<String> difference(HostileTensor other) {
     for (int p = 0; p < PLANES; p++) {
-      long at = files.get(p).mismatch(other.files.get(p));
-      if (at >= 0) {
-        return at;
+      for (Range range : ranges) {
+        long from = 2 * range.from();
+        long bytes = 2 * Planes.padded(range.count());
+        long at =
+            planes.get(p).asSlice(from, bytes).mismatch(other.planes.get(p).asSlice(from, bytes));
+        if (at >= 0) {
+          return Optional.of("plane " + p + ", element " + (range.from() + at / 2) + ", " + shape);
+        }
       }
     }
-    return -1;
+    return Optional.empty();
   }
 }

@@ -5,8 +5,8 @@ import dev.lionstore.kernel.Kernels;
 import java.util.Optional;
 
 /** Whether devices compute the reference's bits: tested once, then known. */
-final class Conformance {
-  private Conformance() {}
+final class Conformances {
+  private Conformances() {}
 
   /**
    * The verdict about a device and a rule's source.
