@@ -15,8 +15,10 @@
 
 #define SIGN 0x80000000u
 #define MAGNITUDE 0x7FFFFFFFu
-#define LARGEST_MASTER 0x7F7F7FFFu
-#define LARGEST_BF16 0x7F7Fu
+
+// Vectors: Oclgrind 21.10 takes a scalar for the first element alone.
+#define LARGEST_MASTER ((uint16)(0x7F7F7FFFu))
+#define LARGEST_BF16 ((uint16)(0x7F7Fu))
 
 // Elements that share hashes; what a work-item of `lion` steps.
 #define GRANULE 32
@@ -68,16 +70,16 @@ float widen(gradient stored) { return widen16((ushort16)(stored)).s0; }
 
 #endif
 
-// Those of 16 elements of which the tensor has `count`.
-float16 load_some(__global const gradient *from, ulong count) {
-  if (count >= 16) {
+// Those of elements i to i + 15, of which the tensor has those before `end`.
+float16 load_before(__global const gradient *from, ulong i, ulong end) {
+  if (i + 16 <= end) {
     return load16(from);
   }
-  float16 some = 0.0f;
-#define LANE(n) if (count > 0x##n) some.s##n = widen(from[0x##n]);
-  LANE(0) LANE(1) LANE(2) LANE(3) LANE(4) LANE(5) LANE(6) LANE(7)
-  LANE(8) LANE(9) LANE(a) LANE(b) LANE(c) LANE(d) LANE(e)
-  return some;
+  float some[16];
+  for (uint lane = 0; lane < 16; lane++) {
+    some[lane] = i + lane < end ? widen(from[lane]) : 0.0f;
+  }
+  return vload16(0, some);
 }
 
 // -- r16 --
@@ -160,12 +162,11 @@ __kernel void lion(
 #if defined(STOCHASTIC)
   hash = hashes(key, i);
 #endif
-  step16(w, r, m, *w, *r, *m, load_some(g, end - i), k, hash & 0xFFFFu);
+  step16(w, r, m, *w, *r, *m, load_before(g, i, end), k, hash & 0xFFFFu);
   w++;
   r++;
   m++;
-  ulong rest = end - i > 16 ? end - i - 16 : 0;
-  step16(w, r, m, *w, *r, *m, load_some(g + 16, rest), k, hash >> 16);
+  step16(w, r, m, *w, *r, *m, load_before(g + 16, i + 16, end), k, hash >> 16);
 }
 
 // Saves 16 elements: plane after plane, SAVED_UNIT elements each.
@@ -224,9 +225,8 @@ __kernel void lion_saving(
     *counted = nothing_saved + (i + GRANULE - chunk);
     mem_fence(CLK_GLOBAL_MEM_FENCE);
 
-    step16(w, r, m, w0, r0, m0, load_some(g, to - i), k, hash & 0xFFFFu);
-    ulong rest = to - i > 16 ? to - i - 16 : 0;
-    step16(w + 1, r + 1, m + 1, w1, r1, m1, load_some(g + 16, rest), k, hash >> 16);
+    step16(w, r, m, w0, r0, m0, load_before(g, i, to), k, hash & 0xFFFFu);
+    step16(w + 1, r + 1, m + 1, w1, r1, m1, load_before(g + 16, i + 16, to), k, hash >> 16);
     w += 2;
     r += 2;
     m += 2;

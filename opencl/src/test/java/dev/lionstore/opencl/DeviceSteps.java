@@ -5,37 +5,91 @@ import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Memory;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.ScalarKernel;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.Plane;
+import java.util.ArrayList;
+import java.util.List;
 
 /** A few steps of a tensor, by the reference or by a device. */
 final class DeviceSteps {
+  /** Elements of a chunk, where chunks are saved. */
+  private static final int CHUNK = 1536;
+
   private static final int STEPS = 3;
+
+  /** What a word counts from. */
+  private static final long WORD = 1L << 40;
+
+  private static final List<Plane> PLANES = List.of(Plane.WEIGHTS, Plane.REMAINDER, Lion.MOMENTUM);
 
   private DeviceSteps() {}
 
+  /** The ways of a device. */
+  enum Way {
+    /** In place, saving nothing. */
+    IN_PLACE(Memory.IN_PLACE),
+    /** In place, saving what it changes, in chunks of {@value DeviceSteps#CHUNK} elements. */
+    SAVING(Memory.IN_PLACE),
+    /** Streaming. */
+    STREAMING(Memory.STREAMING);
+
+    private final Memory memory;
+
+    Way(Memory memory) {
+      this.memory = memory;
+    }
+
+    String words() {
+      return memory == Memory.IN_PLACE ? "in place, zero copy is proved" : "streaming";
+    }
+  }
+
   /** By the reference. */
   static void ofReference(HostileTensor tensor, Rounding rounding) {
-    apply(new ScalarKernel(Lion.RULE), tensor, rounding);
+    apply(new ScalarKernel(Lion.RULE)::apply, tensor, rounding);
   }
 
-  /** By a device; returns how it reached the memory. */
-  static String of(
-      Context context, Source source, Memory memory, HostileTensor tensor, Rounding rounding) {
-    DeviceOptions options = DeviceOptions.defaults().withMemory(memory);
+  /** By a device. */
+  static void of(Context context, Source source, Way way, HostileTensor tensor, Rounding rounding) {
+    DeviceOptions options = DeviceOptions.defaults().withMemory(way.memory);
     try (OpenClKernel kernel = OpenClKernel.sharing(context, source, options)) {
       String reached = kernel.attach(tensor.memory());
-      try (Kernel.Stepper stepper = kernel.newStepper()) {
-        apply(stepper, tensor, rounding);
+      if (!reached.startsWith(way.words())) {
+        throw new AssertionError(reached);
       }
-      return reached;
+      try (Kernel.Stepper stepper = kernel.newStepper()) {
+        Steps steps =
+            way == Way.SAVING
+                ? (step, from, count) ->
+                    stepper.apply(step, from, count, undo(tensor, from, count), CHUNK)
+                : stepper::apply;
+        apply(steps, tensor, rounding);
+      }
     }
   }
 
-  private static void apply(Kernel.Stepper stepper, HostileTensor tensor, Rounding rounding) {
+  private interface Steps {
+    void apply(TensorStep step, long from, int count);
+  }
+
+  private static void apply(Steps steps, HostileTensor tensor, Rounding rounding) {
     for (int step = 0; step < STEPS; step++) {
       for (HostileTensor.Range range : tensor.ranges()) {
-        stepper.apply(tensor.step(rounding, step), range.from(), range.count());
+        steps.apply(tensor.step(rounding, step), range.from(), range.count());
       }
     }
+  }
+
+  private static List<Undo> undo(HostileTensor tensor, long from, int count) {
+    List<Undo> slots = new ArrayList<>();
+    for (int done = 0; done < count; done += CHUNK) {
+      long at = HostileTensor.SLOT_BYTES * slots.size() + HostileTensor.PAGE;
+      Undo undo = new Undo(tensor.memory().progress(), at, at + Long.BYTES * 8L, PLANES);
+      undo.begin(WORD * slots.size(), from + done);
+      slots.add(undo);
+    }
+    return slots;
   }
 }

@@ -31,7 +31,13 @@ import java.util.function.LongFunction;
  * seed.
  */
 final class HostileTensor {
-  private static final int PAGE = 4096;
+  /** Bytes of a page. */
+  static final int PAGE = 4096;
+
+  /** Bytes of a slot in the progress. */
+  static final long SLOT_BYTES = 4L * PAGE;
+
+  private static final int SLOTS = 100;
   private static final int PLANES = 3;
   private static final int STAGGER = 1024;
   private static final double BETA1 = 0.9;
@@ -82,7 +88,7 @@ final class HostileTensor {
       files.add(allocator.apply(wholePages(PAGE + (long) p * STAGGER + 2 * padded)));
       planes.add(files.get(p).asSlice(PAGE + (long) p * STAGGER, 2 * padded));
     }
-    this.progress = allocator.apply(PAGE);
+    this.progress = allocator.apply(PAGE + SLOTS * SLOT_BYTES);
     long bytes = shape.count() * shape.type().bytes();
     long offset = PAGE + (long) PLANES * STAGGER;
     this.gradientFile = allocator.apply(wholePages(offset + bytes));

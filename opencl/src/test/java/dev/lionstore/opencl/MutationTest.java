@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
-import dev.lionstore.kernel.DeviceOptions.Memory;
+import dev.lionstore.opencl.DeviceSteps.Way;
 import dev.lionstore.rule.Lion;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
@@ -107,7 +107,7 @@ class MutationTest {
       HostileTensor expected = HostileTensor.sparse(arena, folder, shape, RANGES);
       HostileTensor found = HostileTensor.sparse(arena, folder, shape, RANGES);
       DeviceSteps.ofReference(expected, rounding);
-      DeviceSteps.of(context, source, Memory.STREAMING, found, rounding);
+      DeviceSteps.of(context, source, Way.STREAMING, found, rounding);
       return expected.difference(found).isPresent();
     }
   }

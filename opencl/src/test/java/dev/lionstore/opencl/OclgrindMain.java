@@ -1,6 +1,7 @@
 package dev.lionstore.opencl;
 
-import dev.lionstore.kernel.DeviceOptions.Memory;
+import dev.lionstore.Rounding;
+import dev.lionstore.opencl.DeviceSteps.Way;
 import dev.lionstore.rule.Lion;
 import java.lang.foreign.Arena;
 import java.util.Optional;
@@ -14,34 +15,35 @@ final class OclgrindMain {
 
   private OclgrindMain() {}
 
-  /** Steps every size and variant in place, saving, and streaming. */
+  /** Steps every size and variant; takes how the device works. */
   public static void main(String[] arguments) {
+    Way way = Way.valueOf(arguments[0]);
     Device device = Devices.list().getFirst();
     System.out.println(device);
     Source source = Source.of(Lion.RULE).orElseThrow();
     try (Context context = new Context(device)) {
       for (Source.Variant variant : Source.Variant.all()) {
         for (int count : SIZES) {
-          compare(context, source, variant, count);
+          HostileTensor.Shape shape =
+              new HostileTensor.Shape(
+                  variant.gradients(), count, count, HostileTensor.Values.HOSTILE);
+          compare(context, source, way, shape, variant.rounding());
         }
       }
     }
     System.out.println(EQUAL);
   }
 
-  private static void compare(Context context, Source source, Source.Variant variant, int count) {
-    HostileTensor.Shape shape =
-        new HostileTensor.Shape(variant.gradients(), count, count, HostileTensor.Values.HOSTILE);
-    for (Memory memory : new Memory[] {Memory.IN_PLACE, Memory.STREAMING}) {
-      try (Arena arena = Arena.ofShared()) {
-        HostileTensor expected = HostileTensor.of(arena, shape);
-        HostileTensor found = HostileTensor.of(arena, shape);
-        DeviceSteps.ofReference(expected, variant.rounding());
-        DeviceSteps.of(context, source, memory, found, variant.rounding());
-        Optional<String> difference = expected.difference(found);
-        if (difference.isPresent()) {
-          throw new IllegalStateException(memory + ": " + difference.get());
-        }
+  private static void compare(
+      Context context, Source source, Way way, HostileTensor.Shape shape, Rounding rounding) {
+    try (Arena arena = Arena.ofShared()) {
+      HostileTensor expected = HostileTensor.of(arena, shape);
+      HostileTensor found = HostileTensor.of(arena, shape);
+      DeviceSteps.ofReference(expected, rounding);
+      DeviceSteps.of(context, source, way, found, rounding);
+      Optional<String> difference = expected.difference(found);
+      if (difference.isPresent()) {
+        throw new IllegalStateException(difference.get());
       }
     }
   }
