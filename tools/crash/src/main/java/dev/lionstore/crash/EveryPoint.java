@@ -68,9 +68,14 @@ final class EveryPoint implements AutoCloseable {
    * @throws BrokenPromise if what is left is not what the store promises
    */
   void run(int stride) throws IOException {
+    run(stride, 1);
+  }
+
+  /** The same at one point of so many. */
+  void run(int stride, int oneOf) throws IOException {
     SimulatedKill.At whole = new SimulatedKill.At(NEVER);
     live(Scratch.copy(original, folder.resolve("whole")), whole, new History());
-    for (long point = 0; point < whole.count(); point++) {
+    for (long point = 0; point < whole.count(); point += oneOf) {
       History history = new History();
       Path store = Scratch.copy(original, folder.resolve("killed"));
       kill(store, point, history);

@@ -1,5 +1,6 @@
 package dev.lionstore.store;
 
+import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.mapping.MappedFile;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
@@ -14,14 +15,31 @@ public final class ProbedStores {
     /** A kernel of the CPU, slice by slice. */
     SLICE,
     /** What behaves as a device, chunk by chunk. */
-    CHUNK
+    CHUNK,
+    /** The CPU as an OpenCL device (PoCL), on the mapped planes. */
+    IN_PLACE,
+    /** The same with copies of pieces. */
+    STREAMING;
+
+    /** How a store is opened for it. */
+    public StoreOptions options(StoreOptions base) {
+      return switch (this) {
+        case SLICE, CHUNK -> base;
+        case IN_PLACE -> opencl(base, DeviceOptions.Memory.IN_PLACE);
+        case STREAMING -> opencl(base, DeviceOptions.Memory.STREAMING);
+      };
+    }
+
+    private static StoreOptions opencl(StoreOptions base, DeviceOptions.Memory memory) {
+      return base.withBackend("opencl:pthread").withDevice(base.device().withMemory(memory));
+    }
   }
 
   /** As {@link StateStore#open(Path, StoreOptions)}. */
   public static StateStore open(
       Path directory, StoreOptions options, Unit unit, ProtocolPoints points, Fault fault)
       throws IOException {
-    return StateStore.open(directory, options, new ProbedParts(unit, points, fault));
+    return StateStore.open(directory, unit.options(options), new ProbedParts(unit, points, fault));
   }
 
   /** The same with the kernel that users have: only what a step's progress is, is reported. */
@@ -71,9 +89,11 @@ public final class ProbedStores {
 
     @Override
     dev.lionstore.kernel.Kernel kernel(dev.lionstore.kernel.Kernel selected) {
-      return unit == Unit.CHUNK
-          ? new DeviceLikeKernel(selected, points)
-          : new ProbedKernel(selected, points);
+      return switch (unit) {
+        case SLICE -> new ProbedKernel(selected, points);
+        case CHUNK -> new DeviceLikeKernel(selected, points);
+        case IN_PLACE, STREAMING -> new ProbedDevice(selected, points);
+      };
     }
   }
 }

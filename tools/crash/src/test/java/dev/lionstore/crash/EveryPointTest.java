@@ -92,6 +92,30 @@ class EveryPointTest {
     }
   }
 
+  /** PoCL; one point of several, since each life opens the device anew. */
+  @ParameterizedTest
+  @CsvSource({
+    "8, F32, NEAREST, 2, IN_PLACE, device: half saved and changed",
+    "9, BF16, STOCHASTIC, 1, IN_PLACE, device: saved and changed",
+    "10, BF16, NEAREST, 1, STREAMING, device: half changed",
+    "11, F32, STOCHASTIC, 2, STREAMING, chunk: restored"
+  })
+  void anOpenClDeviceKilledAtAnyPointAndTheCpuThatRecoversLoseNothing(
+      long seed,
+      GradientPlane plane,
+      Rounding rounding,
+      int threads,
+      ProbedStores.Unit unit,
+      String point)
+      throws IOException {
+    Scenario scenario = new Scenario(seed, plane, rounding, 512);
+    try (Scratch scratch = new Scratch();
+        EveryPoint points = new EveryPoint(scenario, scratch.folder(), threads, unit, Fault.NONE)) {
+      points.run(STRIDE, 11);
+      assertTrue(points.kills().containsKey(point), points.kills()::toString);
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(
       value = Fault.class,

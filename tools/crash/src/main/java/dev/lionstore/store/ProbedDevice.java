@@ -1,0 +1,93 @@
+package dev.lionstore.store;
+
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.StoreMemory;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.kernel.Undo;
+import dev.lionstore.rule.UpdateRule;
+import java.util.List;
+
+/**
+ * A real device's kernel: reports before and after what it is given, and where it saves itself,
+ * between chunks, too.
+ */
+record ProbedDevice(Kernel kernel, ProtocolPoints points) implements Kernel {
+  @Override
+  public String backend() {
+    return kernel.backend();
+  }
+
+  @Override
+  public UpdateRule rule() {
+    return kernel.rule();
+  }
+
+  @Override
+  public Unit unit() {
+    return kernel.unit();
+  }
+
+  @Override
+  public int chunksAtOnce(int chunkElements) {
+    return kernel.chunksAtOnce(chunkElements);
+  }
+
+  @Override
+  public String attach(StoreMemory memory) {
+    return kernel.attach(memory);
+  }
+
+  @Override
+  public void close() {
+    kernel.close();
+  }
+
+  @Override
+  public Stepper newStepper() {
+    return new Reported(kernel.newStepper(), points);
+  }
+
+  private record Reported(Stepper stepper, ProtocolPoints points) implements Stepper {
+    @Override
+    public void apply(TensorStep tensor, long from, int count) {
+      points.reached("device: before it changes anything");
+      int half = count / 2 / ALIGNMENT * ALIGNMENT;
+      if (half > 0) {
+        stepper.apply(tensor, from, half);
+        points.reached("device: half changed");
+      }
+      stepper.apply(tensor, from + half, count - half);
+      points.reached("device: changed");
+    }
+
+    @Override
+    public void apply(TensorStep tensor, long from, int count, Undo undo) {
+      stepper.apply(tensor, from, count, undo);
+    }
+
+    @Override
+    public void apply(TensorStep tensor, long from, int count, List<Undo> undo, int chunkElements) {
+      points.reached("device: before it saves anything");
+      int half = undo.size() / 2;
+      int first = Math.min(count, half * chunkElements);
+      if (first > 0) {
+        stepper.apply(tensor, from, first, undo.subList(0, half), chunkElements);
+        points.reached("device: half saved and changed");
+      }
+      stepper.apply(
+          tensor, from + first, count - first, undo.subList(half, undo.size()), chunkElements);
+      points.reached("device: saved and changed");
+    }
+
+    @Override
+    public double sumOfSquares(GradientValues gradient, long from, int count) {
+      return stepper.sumOfSquares(gradient, from, count);
+    }
+
+    @Override
+    public void close() {
+      stepper.close();
+    }
+  }
+}
