@@ -68,8 +68,11 @@ public interface Kernel {
      * @param undo where; it has the slice's chunk in hand
      */
     default void apply(TensorStep tensor, long from, int count, Undo undo) {
-      undo.save(tensor, from, count);
-      apply(tensor, from, count);
+      for (int done = 0; done < count; done += Undo.UNIT) {
+        int unit = Math.min(Undo.UNIT, count - done);
+        undo.save(tensor, from + done, unit);
+        apply(tensor, from + done, unit);
+      }
     }
 
     /**

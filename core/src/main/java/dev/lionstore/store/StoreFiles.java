@@ -261,6 +261,7 @@ final class StoreFiles implements AutoCloseable {
       }
     }
     mapped.clear();
+    MappedFile.awaitUnmapping();
     if (failure != null) {
       throw failure;
     }
