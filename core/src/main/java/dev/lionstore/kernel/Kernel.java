@@ -42,6 +42,13 @@ public interface Kernel {
   }
 
   /**
+   * Is told, when a store is opened, how much its steps will be.
+   *
+   * @param elements all that a step may change
+   */
+  default void expect(long elements) {}
+
+  /**
    * Is told how much is to be stepped next, and returns when it is best begun.
    *
    * @param elements all that will be stepped

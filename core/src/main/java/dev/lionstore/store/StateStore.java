@@ -62,12 +62,17 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   private StateStore(
-      Path directory, StoreLock lock, StoreFiles files, StoreOptions options, StoreParts parts)
+      Path directory,
+      StoreLock lock,
+      StoreFiles files,
+      Kernels.Selection selection,
+      int threads,
+      StoreParts parts)
       throws IOException {
     this.directory = directory;
     this.lock = lock;
     this.files = files;
-    this.selection = Kernels.select(options.backend(), files.layout().layout().rule());
+    this.selection = selection;
     this.header = files.header().newest();
     Condition condition = Condition.of(header, files, bootId, Condition.Viewer.WRITER);
     if (!condition.usable()) {
@@ -76,7 +81,7 @@ public final class StateStore implements StateView, AutoCloseable {
     Kernel kernel = parts.kernel(selection.kernel());
     this.unit = kernel.unit();
     this.gradients = new PendingGradients(files, kernel);
-    this.crew = new WorkerCrew(options.threads());
+    this.crew = new WorkerCrew(threads);
     try {
       this.applier = new StepApplier(files, kernel, crew, header);
     } catch (RuntimeException | Error e) {
@@ -105,11 +110,14 @@ public final class StateStore implements StateView, AutoCloseable {
   static StateStore open(Path directory, StoreOptions options, StoreParts parts)
       throws IOException {
     LayoutFile layout = LayoutFile.read(directory);
+    Kernels.Selection kernel = Kernels.select(options.backend(), layout.layout().rule());
+    // First, so that it is compiled while the files are mapped.
+    kernel.kernel().expect(layout.geometry().trainableElements());
     StoreLock lock = StoreLock.acquire(directory);
     try {
       StoreFiles files = StoreFiles.openWritable(directory, layout, parts);
       try {
-        StateStore store = new StateStore(directory, lock, files, options, parts);
+        StateStore store = new StateStore(directory, lock, files, kernel, options.threads(), parts);
         store.begin();
         return store;
       } catch (IOException | RuntimeException | Error e) {

@@ -65,6 +65,9 @@ final class VectorLion implements Kernel.Stepper {
   @SuppressWarnings("restricted") // see above
   private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
+  /** A plain store would be a call where C2 has not seen it often enough to inline it. */
+  private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle().withInvokeExactBehavior();
+
   /** Random bits of a slice, 16 per element. */
   private final MemorySegment random16 = scratch(Kernel.MAX_SLICE * Short.BYTES);
 
@@ -177,8 +180,7 @@ final class VectorLion implements Kernel.Stepper {
         w.intoMemorySegment(MEMORY, to, Lanes.ORDER);
         r.intoMemorySegment(MEMORY, to + UNIT_BYTES, Lanes.ORDER);
         m.intoMemorySegment(MEMORY, to + 2 * UNIT_BYTES, Lanes.ORDER);
-        VarHandle.storeStoreFence();
-        MEMORY.set(ValueLayout.JAVA_LONG, undoWord, word + i + 2L * Lanes.COUNT);
+        WORD.setRelease(MEMORY, undoWord, word + i + 2L * Lanes.COUNT);
         VarHandle.storeStoreFence();
       }
       FloatVector g0 =

@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
 final class Round implements AutoCloseable {
   private static final int KILLED = 137;
   private static final int FEW_POINTS = 90;
-  private static final int MANY_POINTS = 1200;
+  private static final int MANY_POINTS = 700;
 
   private final WorkerJvm jvm;
   private final Scenario scenario;
