@@ -73,6 +73,13 @@ public interface Kernel extends AutoCloseable {
   }
 
   /**
+   * Is told, when a store is opened, how much its steps will be.
+   *
+   * @param elements all that a step may change
+   */
+  default void expect(long elements) {}
+
+  /**
    * Is told how much is to be stepped next, and returns when it is best begun.
    *
    * @param elements all that will be stepped
@@ -104,8 +111,11 @@ public interface Kernel extends AutoCloseable {
      * @param undo where; it has the slice's chunk in hand
      */
     default void apply(TensorStep tensor, long from, int count, Undo undo) {
-      undo.save(tensor, from, count);
-      apply(tensor, from, count);
+      for (int done = 0; done < count; done += Undo.UNIT) {
+        int unit = Math.min(Undo.UNIT, count - done);
+        undo.save(tensor, from + done, unit);
+        apply(tensor, from + done, unit);
+      }
     }
 
     /**

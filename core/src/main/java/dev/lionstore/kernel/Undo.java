@@ -8,22 +8,30 @@ import java.util.List;
 
 /**
  * Where one worker saves values before it changes them, so that a killed step can be finished: two
- * buffers of {@link Kernel#MAX_SLICE} elements, used in turn, and a word that says how far the
- * chunk in hand has been saved.
+ * units of {@link #UNIT} elements, used in turn, and a word that says how much of the chunk in hand
+ * has been saved.
  *
  * <p>The order of the stores is what counts. Values are saved first, then the word counts them,
- * then they are changed. A slice's values go to the buffer that the slice before did not use: the
- * word may still count that one. Memory of a killed process is as its instructions left it, in
- * their order, so fences are for the compiler. Not thread-safe.
+ * then they are changed, before more of the unit after next is saved. So all but the last unit that
+ * the word counts has been changed, and that one is here. Memory of a killed process is as its
+ * instructions left it, in their order, so fences are for the compiler. Not thread-safe.
+ *
+ * <pre>
+ *  unit u of the tensor, at (u mod 2) · bytes of a unit in all planes:
+ *    plane after plane, {@link #UNIT} elements each
+ * </pre>
  */
 public class Undo {
+  /** What is saved in one place, in elements. Units start at multiples of it in their tensor. */
+  public static final int UNIT = Kernel.ALIGNMENT;
+
   private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle().withInvokeExactBehavior();
 
   private final MemorySegment memory;
   private final long wordOffset;
-  private final long buffersOffset;
+  private final long unitsOffset;
   private final int[] bytesPerElement;
-  private final long bufferBytes;
+  private final long unitBytes;
   private long nothingSaved;
   private long chunkFrom;
 
@@ -32,20 +40,20 @@ public class Undo {
    *
    * @param memory of the file
    * @param wordOffset of the word, in bytes
-   * @param buffersOffset of the two buffers, {@link #bytes} in all
+   * @param unitsOffset of the two units, {@link #bytes} in all
    * @param planes whose values are saved
    */
-  public Undo(MemorySegment memory, long wordOffset, long buffersOffset, List<Plane> planes) {
+  public Undo(MemorySegment memory, long wordOffset, long unitsOffset, List<Plane> planes) {
     this.memory = memory;
     this.wordOffset = wordOffset;
-    this.buffersOffset = buffersOffset;
+    this.unitsOffset = unitsOffset;
     this.bytesPerElement = planes.stream().mapToInt(plane -> plane.type().bytes()).toArray();
-    this.bufferBytes = bytes(planes) / 2;
+    this.unitBytes = bytes(planes) / 2;
   }
 
-  /** What the two buffers take, in bytes. */
+  /** What the two units take, in bytes. */
   public static long bytes(List<Plane> planes) {
-    return 2L * Kernel.MAX_SLICE * planes.stream().mapToInt(plane -> plane.type().bytes()).sum();
+    return 2L * UNIT * planes.stream().mapToInt(plane -> plane.type().bytes()).sum();
   }
 
   /**
@@ -60,17 +68,17 @@ public class Undo {
   }
 
   /**
-   * Saves a slice's values and counts them.
+   * Saves a unit's values and counts them.
    *
-   * @param from the index of the slice's first element in the tensor
-   * @param count how many elements, at most {@link Kernel#MAX_SLICE}
+   * @param from the index of the unit's first element in the tensor
+   * @param count how many elements, at most {@link #UNIT}
    */
   public void save(TensorStep tensor, long from, int count) {
-    long to = bufferOffset(from);
+    long to = unitOffset(from);
     for (int p = 0; p < bytesPerElement.length; p++) {
       long bytes = bytesPerElement[p];
       MemorySegment.copy(tensor.planes().get(p), from * bytes, memory, to, count * bytes);
-      to += Kernel.MAX_SLICE * bytes;
+      to += UNIT * bytes;
     }
     setWord(word(from) + count);
   }
@@ -78,15 +86,15 @@ public class Undo {
   /**
    * Puts back what was saved last.
    *
-   * @param from the index of the slice's first element in the tensor
+   * @param from the index of the unit's first element in the tensor
    * @param count how many of its elements were saved
    */
   public void restore(List<MemorySegment> planes, long from, int count) {
-    long saved = bufferOffset(from);
+    long saved = unitOffset(from);
     for (int p = 0; p < bytesPerElement.length; p++) {
       long bytes = bytesPerElement[p];
       MemorySegment.copy(memory, saved, planes.get(p), from * bytes, count * bytes);
-      saved += Kernel.MAX_SLICE * bytes;
+      saved += UNIT * bytes;
     }
   }
 
@@ -111,13 +119,12 @@ public class Undo {
     return nothingSaved + (before - chunkFrom);
   }
 
-  /**
-   * Where a slice's values are saved, in bytes: plane after plane, {@link Kernel#MAX_SLICE}
-   * elements each.
-   *
-   * @param from the index of the slice's first element in the tensor
-   */
-  public long bufferOffset(long from) {
-    return buffersOffset + (from / Kernel.MAX_SLICE & 1) * bufferBytes;
+  /** Where the two units are, in bytes. */
+  public long unitsOffset() {
+    return unitsOffset;
+  }
+
+  private long unitOffset(long from) {
+    return unitsOffset + (from / UNIT & 1) * unitBytes;
   }
 }

@@ -14,11 +14,8 @@ import java.util.concurrent.TimeUnit;
 final class WarmingKernel implements Kernel {
   private static final Map<String, WarmUp> WARM_UPS = new ConcurrentHashMap<>();
 
-  /** So that the scalar reference is compiled first: the compiler takes seconds for the other. */
-  private static final long HEAD_START_MILLIS = 700;
-
   /** What the scalar reference would take longer for than the compiler takes for the other. */
-  private static final long WORTH_WAITING_FOR = 1L << 28;
+  private static final long WORTH_WAITING_FOR = 1L << 27;
 
   private static final long MOST_WAIT_SECONDS = 10;
 
@@ -31,7 +28,7 @@ final class WarmingKernel implements Kernel {
     this.meanwhile = new ScalarKernel(kernel.rule());
     this.warmUp =
         WARM_UPS.computeIfAbsent(
-            kernel.backend() + " " + kernel.rule().name(), _ -> WarmUp.start(kernel, provider));
+            kernel.backend() + " " + kernel.rule().name(), _ -> new WarmUp(kernel, provider));
   }
 
   @Override
@@ -47,6 +44,14 @@ final class WarmingKernel implements Kernel {
   @Override
   public Unit unit() {
     return kernel.unit();
+  }
+
+  /** A small store is opened sooner if the compiler is left to what opens it. */
+  @Override
+  public void expect(long elements) {
+    if (elements >= WORTH_WAITING_FOR) {
+      warmUp.start();
+    }
   }
 
   @Override
@@ -66,6 +71,7 @@ final class WarmingKernel implements Kernel {
 
   @Override
   public void prepare(long elements) {
+    warmUp.start();
     if (elements >= WORTH_WAITING_FOR) {
       warmUp.await();
     }
@@ -78,32 +84,31 @@ final class WarmingKernel implements Kernel {
 
   /** Once in the life of a process, for each backend and rule. */
   private static final class WarmUp {
-    private final CountDownLatch wanted = new CountDownLatch(1);
+    private final Thread thread;
     private final CountDownLatch ended = new CountDownLatch(1);
     private volatile boolean done;
 
-    static WarmUp start(Kernel kernel, KernelProvider provider) {
-      WarmUp warmUp = new WarmUp();
-      Thread thread = new Thread(() -> warmUp.run(kernel, provider), "lionstore-warm-up");
+    WarmUp(Kernel kernel, KernelProvider provider) {
+      thread = new Thread(() -> run(kernel, provider), "lionstore-warm-up");
       thread.setDaemon(true);
-      thread.start();
-      return warmUp;
+    }
+
+    synchronized void start() {
+      if (thread.getState() == Thread.State.NEW) {
+        thread.start();
+      }
     }
 
     private void run(Kernel kernel, KernelProvider provider) {
       try {
-        boolean _ = wanted.await(HEAD_START_MILLIS, TimeUnit.MILLISECONDS);
         provider.warmUp(kernel);
         done = true;
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt(); // nobody does this; the scalar reference goes on
       } finally {
         ended.countDown();
       }
     }
 
     void await() {
-      wanted.countDown();
       boolean interrupted = false;
       for (long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(MOST_WAIT_SECONDS); ; ) {
         try {

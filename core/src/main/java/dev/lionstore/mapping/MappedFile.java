@@ -9,9 +9,9 @@ import java.nio.channels.FileChannel;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import net.openhft.chronicle.bytes.BytesStore;
 import net.openhft.chronicle.bytes.MappedBytes;
 import net.openhft.chronicle.core.io.BackgroundResourceReleaser;
+import net.openhft.chronicle.core.io.ReferenceOwner;
 
 /**
  * A file mapped in one piece, whatever its size. Writable ones are mapped by Chronicle Bytes; those
@@ -74,19 +74,18 @@ public final class MappedFile implements AutoCloseable {
         (file, arena) -> file.getChannel().map(FileChannel.MapMode.READ_ONLY, 0, size, arena));
   }
 
-  /**
-   * Chronicle Bytes 2026.4 keeps a reference of its own to a single mapping, and never unmaps it.
-   * It counts the others down on a thread beside, which is waited for: the count is wrong before,
-   * and what is closed is unmapped.
-   */
+  /** Chronicle Bytes 2026.4 keeps a reference to a single mapping that nobody else gives up. */
   private static void release(MappedBytes bytes) {
-    BytesStore<?, ?> mapping = bytes.bytesStore();
+    bytes.bytesStore().release(ReferenceOwner.INIT);
     bytes.releaseLast();
+  }
+
+  /**
+   * Returns when what has been closed is unmapped: Chronicle Bytes does that on a thread of its
+   * own. Takes a millisecond.
+   */
+  public static void awaitUnmapping() {
     BackgroundResourceReleaser.releasePendingResources();
-    if (mapping.refCount() > 0) {
-      mapping.releaseLast();
-      BackgroundResourceReleaser.releasePendingResources();
-    }
   }
 
   /** How a file is mapped. */

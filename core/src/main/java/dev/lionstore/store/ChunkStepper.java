@@ -34,7 +34,7 @@ final class ChunkStepper {
       apply(tensor, chunk, from, to, nextStep);
     } else {
       int saved = files.progress().savedInHand(worker);
-      int changed = saved == 0 ? 0 : (saved - 1) / SLICE * SLICE;
+      int changed = saved == 0 ? 0 : (saved - 1) / Undo.UNIT * Undo.UNIT;
       undo.restore(tensor.planes(), from + changed, saved - changed);
       undo.begin(ProgressFile.begun(nextStep, chunk), from);
       applySlices(tensor, from + changed, to);

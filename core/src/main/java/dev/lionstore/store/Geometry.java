@@ -70,6 +70,11 @@ final class Geometry {
     return Plane.MASTER.contains(plane) ? allElements : trainableElements;
   }
 
+  /** Elements of trainable tensors, padding included. */
+  long trainableElements() {
+    return trainableElements;
+  }
+
   /** Elements of a chunk; a tensor's last one may have fewer. */
   int chunkElements() {
     return chunkElements;

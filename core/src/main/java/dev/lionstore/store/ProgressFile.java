@@ -29,8 +29,8 @@ import java.util.UUID;
  *       8 each   chunk by chunk: the mark of the intent that was last applied to it
  * </pre>
  *
- * Of the elements saved, the last slice, begun or whole, is in the slot; what is before has been
- * changed. A chunk is stamped after its last slice. Memory of a killed process is as its
+ * Of the elements saved, the last unit, begun or whole, is in the slot; what is before has been
+ * changed. A chunk is stamped after its last unit. Memory of a killed process is as its
  * instructions left it, in their order, so the fences here are for the compiler.
  */
 class ProgressFile {
@@ -49,7 +49,7 @@ class ProgressFile {
   static final int MAX_CHUNKS = (1 << 28) - 1;
 
   private static final long MAGIC = 0x474F52504E4F494CL;
-  private static final long VERSION = 2;
+  private static final long VERSION = 3;
   private static final int MARK_OFFSET = 32;
   private static final int SAVED_BITS = 21;
   private static final int CHUNK_BITS = 28;
@@ -57,7 +57,7 @@ class ProgressFile {
   private static final int STEP_SHIFT = CHUNK_SHIFT + CHUNK_BITS;
   private static final long WHOLE = 1L << SAVED_BITS;
   private static final long NO_PROGRESS = -1;
-  private static final int BUFFERS_OFFSET = 64;
+  private static final int UNITS_OFFSET = 64;
   private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG;
   private static final VarHandle WORD = I64.varHandle().withInvokeExactBehavior();
 
@@ -77,7 +77,7 @@ class ProgressFile {
   }
 
   private static long slotBytes(StoreLayout layout) {
-    return MappedFile.wholePages(BUFFERS_OFFSET + Undo.bytes(layout.planes()));
+    return MappedFile.wholePages(UNITS_OFFSET + Undo.bytes(layout.planes()));
   }
 
   private static long slotOffset(int worker, long slotBytes) {
@@ -127,11 +127,11 @@ class ProgressFile {
   /** Where a worker saves what it is about to change. */
   Undo undo(int worker) {
     long slot = slotOffset(worker, slotBytes);
-    return undo(file.memory(), slot, slot + BUFFERS_OFFSET, layout.planes());
+    return undo(file.memory(), slot, slot + UNITS_OFFSET, layout.planes());
   }
 
-  Undo undo(MemorySegment memory, long wordOffset, long buffersOffset, List<Plane> planes) {
-    return new Undo(memory, wordOffset, buffersOffset, planes);
+  Undo undo(MemorySegment memory, long wordOffset, long unitsOffset, List<Plane> planes) {
+    return new Undo(memory, wordOffset, unitsOffset, planes);
   }
 
   /** What a worker's word is when it has taken a chunk in hand and saved nothing of it. */

@@ -62,9 +62,9 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   private StateStore(
-      Path directory, StoreLock lock, StoreFiles files, StoreOptions options, StoreParts parts)
+      StoreLock lock, StoreFiles files, Kernels.Selection selected, int threads, StoreParts parts)
       throws IOException {
-    this.directory = directory;
+    this.directory = files.directory();
     this.lock = lock;
     this.files = files;
     this.header = files.header().newest();
@@ -72,17 +72,14 @@ public final class StateStore implements StateView, AutoCloseable {
     if (!condition.usable()) {
       throw new StoreUnusableException(directory, condition);
     }
-    Kernels.Selection selected =
-        Kernels.select(options.backend(), files.layout().layout().rule(), options.device());
     this.kernel = parts.kernel(selected.kernel());
-    this.crew = new WorkerCrew(options.threads());
+    this.crew = new WorkerCrew(threads);
     try {
       this.selection = selected.with(kernel.attach(files.memory()));
       this.gradients = new PendingGradients(files, kernel);
       this.applier = new StepApplier(files, kernel, crew, header);
     } catch (RuntimeException | Error e) {
       crew.close();
-      kernel.close();
       throw e;
     }
   }
@@ -109,17 +106,43 @@ public final class StateStore implements StateView, AutoCloseable {
     LayoutFile layout = LayoutFile.read(directory);
     StoreLock lock = StoreLock.acquire(directory);
     try {
-      StoreFiles files = StoreFiles.openWritable(directory, layout, parts);
-      try {
-        StateStore store = new StateStore(directory, lock, files, options, parts);
-        store.begin();
-        return store;
-      } catch (IOException | RuntimeException | Error e) {
-        files.close();
-        throw e;
-      }
+      Kernels.Selection kernel =
+          Kernels.select(options.backend(), layout.layout().rule(), options.device());
+      StoreFiles files = openFiles(directory, layout, kernel, parts);
+      return open(lock, files, kernel, options, parts);
     } catch (IOException | RuntimeException | Error e) {
       lock.close();
+      throw e;
+    }
+  }
+
+  /** A kernel that must be compiled is told first, so that it is while the files are mapped. */
+  private static StoreFiles openFiles(
+      Path directory, LayoutFile layout, Kernels.Selection kernel, StoreParts parts)
+      throws IOException {
+    try {
+      kernel.kernel().expect(layout.geometry().trainableElements());
+      return StoreFiles.openWritable(directory, layout, parts);
+    } catch (IOException | RuntimeException | Error e) {
+      kernel.kernel().close();
+      throw e;
+    }
+  }
+
+  private static StateStore open(
+      StoreLock lock,
+      StoreFiles files,
+      Kernels.Selection kernel,
+      StoreOptions options,
+      StoreParts parts)
+      throws IOException {
+    try {
+      StateStore store = new StateStore(lock, files, kernel, options.threads(), parts);
+      store.begin();
+      return store;
+    } catch (IOException | RuntimeException | Error e) {
+      kernel.kernel().close(); // it may still hold the files' memory
+      files.close();
       throw e;
     }
   }
@@ -138,21 +161,18 @@ public final class StateStore implements StateView, AutoCloseable {
       }
       files.progress().clear(ProgressFile.WORKERS);
       if (kernel.unit() == Kernel.Unit.CHUNK && files.gradient().isPresent()) {
-        files.allowChunkUndo(directory, applier.slots());
+        files.allowChunkUndo(applier.slots());
       }
       forceHeader();
     } catch (IOException | RuntimeException | Error e) {
-      closeKernel();
+      closeSteppers();
       throw e;
     }
   }
 
-  /** Before the files are unmapped: a device may still hold their memory. */
-  private void closeKernel() {
+  private void closeSteppers() {
     crew.close();
-    try (kernel) {
-      applier.close();
-    }
+    applier.close();
   }
 
   /** Which kernel steps, and why. */
@@ -476,9 +496,11 @@ public final class StateStore implements StateView, AutoCloseable {
       life = Life.OPEN;
     }
     boolean open = life == Life.OPEN;
+    // In reverse: a device may hold the files' memory until its kernel is closed.
     try (lock;
-        files) {
-      closeKernel();
+        files;
+        kernel) {
+      closeSteppers();
       if (open) {
         force();
         write(Header.Phase.CLEAN, header.step());

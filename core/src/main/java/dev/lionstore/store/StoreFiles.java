@@ -17,6 +17,7 @@ import java.util.Optional;
 
 /** The mapped files of one store. */
 final class StoreFiles implements AutoCloseable {
+  private final Path directory;
   private final LayoutFile layout;
   private final Geometry geometry;
   private final List<MappedFile> mapped = new ArrayList<>();
@@ -31,6 +32,7 @@ final class StoreFiles implements AutoCloseable {
   private StoreFiles(
       Path directory, LayoutFile layout, ChunkUndoFile.Opener opener, StoreParts parts)
       throws IOException {
+    this.directory = directory;
     this.layout = layout;
     this.geometry = layout.geometry();
     this.parts = parts;
@@ -155,6 +157,10 @@ final class StoreFiles implements AutoCloseable {
     return file;
   }
 
+  Path directory() {
+    return directory;
+  }
+
   LayoutFile layout() {
     return layout;
   }
@@ -206,7 +212,7 @@ final class StoreFiles implements AutoCloseable {
   }
 
   /** Makes room for so many chunks that a device has in hand; only between steps. */
-  void allowChunkUndo(Path directory, int slots) throws IOException {
+  void allowChunkUndo(int slots) throws IOException {
     if (!hasChunkUndo(slots - 1)) {
       MappedFile file = ChunkUndoFile.create(directory, layout, slots);
       mapped.add(file);
@@ -270,6 +276,7 @@ final class StoreFiles implements AutoCloseable {
       }
     }
     mapped.clear();
+    MappedFile.awaitUnmapping();
     if (failure != null) {
       throw failure;
     }

@@ -58,7 +58,7 @@ class DamageTest {
       case CLOSED -> stepped("s", Situation.CLOSED);
       case KILLED_IDLE -> stepped("s", Situation.KILLED_IDLE);
       case KILLED_IN_THE_FIRST_UNIT -> stores.dead("s", 0);
-      case KILLED_LATER -> stores.dead("s", 5);
+      case KILLED_LATER -> stores.dead("s", stores.unitsOfAStep() / 2);
     };
   }
 
@@ -140,13 +140,13 @@ class DamageTest {
   /** Leaves in "killed" what the second step's end, or its middle, left; returns its bits. */
   private byte[] liveTwoSteps(Path directory, Situation situation) throws IOException {
     Path killed = folder.resolve("killed");
-    int unitsOfAStep = 10;
+    int unitsOfAStep = stores.unitsOfAStep();
     int units =
         unitsOfAStep
             + switch (situation) {
               case CLOSED, KILLED_IDLE -> 1000;
               case KILLED_IN_THE_FIRST_UNIT -> 0;
-              case KILLED_LATER -> 5;
+              case KILLED_LATER -> unitsOfAStep / 2;
             };
     StoreOptions options = StoreOptions.defaults().withThreads(1);
     try (StateStore store = StateStore.open(directory, options, new DyingParts(units))) {

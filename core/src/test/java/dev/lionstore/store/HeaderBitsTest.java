@@ -344,8 +344,8 @@ class HeaderBitsTest {
     ProgressFile progress(MappedFile file, StoreLayout layout) {
       return new ProgressFile(file, layout) {
         @Override
-        Undo undo(MemorySegment memory, long wordOffset, long buffersOffset, List<Plane> planes) {
-          return new Undo(memory, wordOffset, buffersOffset, planes) {
+        Undo undo(MemorySegment memory, long wordOffset, long unitsOffset, List<Plane> planes) {
+          return new Undo(memory, wordOffset, unitsOffset, planes) {
             @Override
             public void begin(long word, long from) {
               throw new DyingParts.Death();

@@ -8,6 +8,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
@@ -142,6 +143,14 @@ final class Stores {
       }
     }
     return out.toByteArray();
+  }
+
+  /** How many units are saved and changed in a step of every trainable tensor. */
+  int unitsOfAStep() {
+    return layout.tensors().stream()
+        .filter(TensorSpec::trainable)
+        .mapToInt(tensor -> Math.toIntExact(Math.ceilDiv(tensor.count(), (long) Undo.UNIT)))
+        .sum();
   }
 
   /** A store whose writer died in step 1, after so many undo units; and the expected bits. */

@@ -61,7 +61,7 @@ final class InPlaceStepper extends CpuAssistedStepper {
     return new Calls.Slots(
         memory.progress().window(memory.progress().memory().address()),
         first.wordOffset(),
-        first.bufferOffset(0),
+        first.unitsOffset(),
         next.wordOffset() - first.wordOffset(),
         word,
         nextWord - word);

@@ -2,7 +2,7 @@ package dev.lionstore.opencl;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
-import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.Lion.LionCoefficients;
 import dev.lionstore.rule.UpdateRule;
@@ -28,9 +28,6 @@ record Source(
     UpdateRule rule, String text, Function<UpdateRule.Coefficients, float[]> coefficients) {
   /** What a work-item steps, in elements. */
   static final int GRANULE = 32;
-
-  /** In what units values are saved, in elements (see {@link dev.lionstore.kernel.Undo}). */
-  static final int SAVED_UNIT = Kernel.MAX_SLICE;
 
   private static final Map<UpdateRule, Function<UpdateRule.Coefficients, float[]>> COEFFICIENTS =
       Map.of(Lion.RULE, Source::ofLion);
@@ -90,7 +87,7 @@ record Source(
             + variant.gradients()
             + (variant.rounding() == Rounding.STOCHASTIC ? " -D STOCHASTIC" : "")
             + " -D SAVED_UNIT="
-            + SAVED_UNIT);
+            + Undo.UNIT);
   }
 
   /** The entry that leaves saving to others. */

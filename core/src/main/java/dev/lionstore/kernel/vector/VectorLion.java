@@ -29,12 +29,20 @@ import org.jspecify.annotations.Nullable;
  */
 final class VectorLion implements Kernel.Stepper {
   private static final int SIGN = 0x80000000;
-  private static final int MAGNITUDE = 0x7FFFFFFF;
+
+  /**
+   * Magnitudes stay below a limit by two comparisons of all bits: signed, a negative number is
+   * below every limit; unsigned, a positive one is below every negative limit.
+   */
+  private static final int NEGATIVE_LARGEST = SIGN | Master.LARGEST_BITS;
+
   private static final int HIGH = 0xFFFF0000;
   private static final int LOW = 0xFFFF;
 
   /** The magnitude beyond which every random number gives {@link Bf16#LARGEST_BITS}. */
   private static final int STOCHASTIC_LIMIT = Bf16.LARGEST_BITS << 16;
+
+  private static final int NEGATIVE_STOCHASTIC_LIMIT = SIGN | STOCHASTIC_LIMIT;
 
   /** What slices are rounded up to: the elements that share hashes; divides the padding. */
   private static final int GRANULE = 32;
@@ -45,7 +53,10 @@ final class VectorLion implements Kernel.Stepper {
   private static final int[] LANE_PRODUCTS =
       IntStream.range(0, Lanes.COUNT).map(lane -> lane * StochasticBits.GOLDEN_32).toArray();
 
-  private static final long UNDO_BYTES = 3L * Kernel.MAX_SLICE * Short.BYTES;
+  /** The bytes of a plane in a unit of {@link Undo}, and of all three in both. */
+  private static final int UNIT_BYTES = Undo.UNIT * Short.BYTES;
+
+  private static final int UNDO_BYTES = 2 * 3 * UNIT_BYTES;
 
   /**
    * All memory, by its address. Slices are checked once; checked at every access, a loop with
@@ -53,6 +64,9 @@ final class VectorLion implements Kernel.Stepper {
    */
   @SuppressWarnings("restricted") // see above
   private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+  /** A plain store would be a call where C2 has not seen it often enough to inline it. */
+  private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle().withInvokeExactBehavior();
 
   /** Random bits of a slice, 16 per element. */
   private final MemorySegment random16 = scratch(Kernel.MAX_SLICE * Short.BYTES);
@@ -110,9 +124,10 @@ final class VectorLion implements Kernel.Stepper {
         stochastic ? random16.address() : 0,
         padded,
         k,
-        undo == null ? 0 : Lanes.address(undo.memory(), undo.bufferOffset(from), UNDO_BYTES),
+        undo == null ? 0 : Lanes.address(undo.memory(), undo.unitsOffset(), UNDO_BYTES),
         undo == null ? 0 : Lanes.address(undo.memory(), undo.wordOffset(), Long.BYTES),
-        undo == null ? 0 : undo.word(from));
+        undo == null ? 0 : undo.word(from),
+        (int) from & Undo.UNIT);
   }
 
   /**
@@ -127,6 +142,7 @@ final class VectorLion implements Kernel.Stepper {
    * @param random16 random bits for stochastic rounding; 0 for nearest
    * @param count of elements, a multiple of {@link #GRANULE}
    * @param undo where values are saved before they change, as {@link Undo} says; 0 for nowhere
+   * @param parity {@link Undo#UNIT} if the slice's first unit is an odd one, else 0
    */
   private static void stepPairs(
       long weights,
@@ -140,7 +156,8 @@ final class VectorLion implements Kernel.Stepper {
       LionCoefficients k,
       long undo,
       long undoWord,
-      long word) {
+      long word,
+      int parity) {
     FloatVector o1 = FloatVector.broadcast(Lanes.F32, k.o1());
     FloatVector o2 = FloatVector.broadcast(Lanes.F32, k.o2());
     FloatVector b1 = FloatVector.broadcast(Lanes.F32, k.b1());
@@ -148,7 +165,6 @@ final class VectorLion implements Kernel.Stepper {
     FloatVector scale = FloatVector.broadcast(Lanes.F32, k.gradientScale());
     FloatVector decay = FloatVector.broadcast(Lanes.F32, k.decay());
     IntVector lr = IntVector.broadcast(Lanes.I32, Float.floatToRawIntBits(k.lr()));
-    FloatVector zero = FloatVector.zero(Lanes.F32);
     IntVector evenShift = IntVector.broadcast(Lanes.I32, pairs ? 16 : 0);
     IntVector oddMask = IntVector.broadcast(Lanes.I32, pairs ? HIGH : -1);
     for (int i = 0; i < count; i += 2 * Lanes.COUNT) {
@@ -157,11 +173,14 @@ final class VectorLion implements Kernel.Stepper {
       IntVector r = IntVector.fromMemorySegment(Lanes.I32, MEMORY, remainder + at, Lanes.ORDER);
       IntVector m = IntVector.fromMemorySegment(Lanes.I32, MEMORY, momentum + at, Lanes.ORDER);
       if (undo != 0) {
-        w.intoMemorySegment(MEMORY, undo + at, Lanes.ORDER);
-        r.intoMemorySegment(MEMORY, undo + at + 2 * Kernel.MAX_SLICE, Lanes.ORDER);
-        m.intoMemorySegment(MEMORY, undo + at + 4 * Kernel.MAX_SLICE, Lanes.ORDER);
-        VarHandle.storeStoreFence();
-        MEMORY.set(ValueLayout.JAVA_LONG, undoWord, word + i + 2L * Lanes.COUNT);
+        long to =
+            undo
+                + 3L * Short.BYTES * ((parity ^ i) & Undo.UNIT)
+                + (long) Short.BYTES * (i & (Undo.UNIT - 1));
+        w.intoMemorySegment(MEMORY, to, Lanes.ORDER);
+        r.intoMemorySegment(MEMORY, to + UNIT_BYTES, Lanes.ORDER);
+        m.intoMemorySegment(MEMORY, to + 2 * UNIT_BYTES, Lanes.ORDER);
+        WORD.setRelease(MEMORY, undoWord, word + i + 2L * Lanes.COUNT);
         VarHandle.storeStoreFence();
       }
       FloatVector g0 =
@@ -178,26 +197,26 @@ final class VectorLion implements Kernel.Stepper {
       FloatVector m1 = m.and(HIGH).reinterpretAsFloats();
       FloatVector c0 = g0.fma(o1, m0.mul(b1));
       FloatVector c1 = g1.fma(o1, m1.mul(b1));
-      FloatVector update0 =
-          c0.reinterpretAsInts()
-              .and(SIGN)
-              .or(lr)
-              .reinterpretAsFloats()
-              .blend(zero, c0.compare(VectorOperators.EQ, 0f));
-      FloatVector update1 =
-          c1.reinterpretAsInts()
-              .and(SIGN)
-              .or(lr)
-              .reinterpretAsFloats()
-              .blend(zero, c1.compare(VectorOperators.EQ, 0f));
+      FloatVector update0 = c0.reinterpretAsInts().and(SIGN).or(lr).reinterpretAsFloats();
+      FloatVector update1 = c1.reinterpretAsInts().and(SIGN).or(lr).reinterpretAsFloats();
       IntVector master0 =
           w.lanewise(VectorOperators.LSHL, 16)
               .add(r.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
       IntVector master1 = w.and(HIGH).add(r.lanewise(VectorOperators.ASHR, 16));
-      IntVector bits0 = master0.reinterpretAsFloats().mul(decay).sub(update0).reinterpretAsInts();
-      IntVector bits1 = master1.reinterpretAsFloats().mul(decay).sub(update1).reinterpretAsInts();
-      IntVector next0 = bits0.and(MAGNITUDE).min(Master.LARGEST_BITS).or(bits0.and(SIGN));
-      IntVector next1 = bits1.and(MAGNITUDE).min(Master.LARGEST_BITS).or(bits1.and(SIGN));
+      FloatVector theta0 = master0.reinterpretAsFloats().mul(decay);
+      FloatVector theta1 = master1.reinterpretAsFloats().mul(decay);
+      IntVector next0 =
+          theta0
+              .sub(update0, c0.compare(VectorOperators.NE, 0f))
+              .reinterpretAsInts()
+              .min(Master.LARGEST_BITS)
+              .lanewise(VectorOperators.UMIN, NEGATIVE_LARGEST);
+      IntVector next1 =
+          theta1
+              .sub(update1, c1.compare(VectorOperators.NE, 0f))
+              .reinterpretAsInts()
+              .min(Master.LARGEST_BITS)
+              .lanewise(VectorOperators.UMIN, NEGATIVE_LARGEST);
       next0
           .add(0x8000)
           .lanewise(VectorOperators.LSHR, 16)
@@ -212,26 +231,30 @@ final class VectorLion implements Kernel.Stepper {
       if (random16 != 0) {
         IntVector random =
             IntVector.fromMemorySegment(Lanes.I32, MEMORY, random16 + at, Lanes.ORDER);
-        IntVector sum0 = moment0.and(MAGNITUDE).min(STOCHASTIC_LIMIT).add(random.and(LOW));
+        IntVector sum0 =
+            moment0
+                .min(STOCHASTIC_LIMIT)
+                .lanewise(VectorOperators.UMIN, NEGATIVE_STOCHASTIC_LIMIT)
+                .add(random.and(LOW));
         IntVector sum1 =
             moment1
-                .and(MAGNITUDE)
                 .min(STOCHASTIC_LIMIT)
+                .lanewise(VectorOperators.UMIN, NEGATIVE_STOCHASTIC_LIMIT)
                 .add(random.lanewise(VectorOperators.LSHR, 16));
-        sum0.or(moment0.and(SIGN))
-            .lanewise(VectorOperators.LSHR, 16)
-            .or(sum1.or(moment1.and(SIGN)).and(HIGH))
+        sum0.lanewise(VectorOperators.LSHR, 16)
+            .or(sum1.and(HIGH))
             .intoMemorySegment(MEMORY, momentum + at, Lanes.ORDER);
       } else {
-        IntVector magnitude0 = moment0.and(MAGNITUDE).min(Master.LARGEST_BITS);
-        IntVector magnitude1 = moment1.and(MAGNITUDE).min(Master.LARGEST_BITS);
+        IntVector limited0 =
+            moment0.min(Master.LARGEST_BITS).lanewise(VectorOperators.UMIN, NEGATIVE_LARGEST);
+        IntVector limited1 =
+            moment1.min(Master.LARGEST_BITS).lanewise(VectorOperators.UMIN, NEGATIVE_LARGEST);
         IntVector sum0 =
-            magnitude0.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(magnitude0);
+            limited0.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(limited0);
         IntVector sum1 =
-            magnitude1.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(magnitude1);
-        sum0.or(moment0.and(SIGN))
-            .lanewise(VectorOperators.LSHR, 16)
-            .or(sum1.or(moment1.and(SIGN)).and(HIGH))
+            limited1.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(limited1);
+        sum0.lanewise(VectorOperators.LSHR, 16)
+            .or(sum1.and(HIGH))
             .intoMemorySegment(MEMORY, momentum + at, Lanes.ORDER);
       }
     }

@@ -63,7 +63,7 @@ public record Scenario(
         List.of(
             new ParameterGroup("norms", 0.5, OptionalDouble.of(0)), ParameterGroup.ofDefaults()),
         List.of(
-            tensor("embedding", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 23L, 141L),
+            tensor("embedding", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 9L, 141L),
             tensor("bias", "norms", TensorSpec.Role.TRAINABLE, 37L),
             tensor("empty", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 0L, 5L),
             tensor("frozen", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.FROZEN, 100L),

@@ -28,8 +28,8 @@ final class ProbedProgress extends ProgressFile {
   }
 
   @Override
-  Undo undo(MemorySegment memory, long wordOffset, long buffersOffset, List<Plane> planes) {
-    return new ProbedUndo(memory, wordOffset, buffersOffset, planes);
+  Undo undo(MemorySegment memory, long wordOffset, long unitsOffset, List<Plane> planes) {
+    return new ProbedUndo(memory, wordOffset, unitsOffset, planes);
   }
 
   @Override
@@ -63,8 +63,8 @@ final class ProbedProgress extends ProgressFile {
 
   /** Reports every change of what is saved. */
   private final class ProbedUndo extends Undo {
-    ProbedUndo(MemorySegment memory, long wordOffset, long buffersOffset, List<Plane> planes) {
-      super(memory, wordOffset, buffersOffset, planes);
+    ProbedUndo(MemorySegment memory, long wordOffset, long unitsOffset, List<Plane> planes) {
+      super(memory, wordOffset, unitsOffset, planes);
     }
 
     @Override
