@@ -18,7 +18,9 @@ public record DeviceOptions(Memory memory, long memoryBytes, Conformance conform
     /** The device works on the mapped planes themselves. */
     IN_PLACE,
     /** Pieces of the planes go to the device and come back. */
-    STREAMING
+    STREAMING,
+    /** The device keeps the state; a kill loses the steps since the planes were refreshed. */
+    RESIDENT
   }
 
   /** What becomes of a device that fails its self-test. */

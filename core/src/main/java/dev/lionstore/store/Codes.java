@@ -63,6 +63,7 @@ final class Codes {
       case APPLYING_UNKEPT -> 3;
       case SYNC_FAILED -> 4;
       case REFRESHING -> 5;
+      case RESIDENT -> 6;
     };
   }
 
@@ -74,6 +75,7 @@ final class Codes {
       case 3 -> Header.Phase.APPLYING_UNKEPT;
       case 4 -> Header.Phase.SYNC_FAILED;
       case 5 -> Header.Phase.REFRESHING;
+      case 6 -> Header.Phase.RESIDENT;
       default -> throw unknown("phase", code);
     };
   }

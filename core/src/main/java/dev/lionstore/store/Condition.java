@@ -71,6 +71,7 @@ public record Condition(State state, long step, String sentence) {
     return switch (header.phase()) {
       case CLEAN -> new Condition(State.CLEAN, step, "closed in order at step " + step);
       case IDLE -> new Condition(State.IDLE, step, idleSentence(header, alive));
+      case RESIDENT -> new Condition(State.IDLE, step, residentSentence(header, alive));
       case APPLYING -> new Condition(State.RECOVERING, step + 1, recoveringSentence(header));
       case APPLYING_UNKEPT ->
           new Condition(State.DAMAGED, step, TornStep.of(header, files).sentence());
@@ -106,6 +107,17 @@ public record Condition(State state, long step, String sentence) {
             + " was killed between steps at step "
             + header.step()
             + "; nothing is lost";
+  }
+
+  private static String residentSentence(Header header, boolean alive) {
+    return alive
+        ? writer(header)
+            + " keeps later steps on a device; until it refreshes the planes, a kill leaves step "
+            + header.step()
+        : writer(header)
+            + " was killed with later steps on a device, which are lost; this is step "
+            + header.step()
+            + ", whole";
   }
 
   private static String recoveringSentence(Header header) {

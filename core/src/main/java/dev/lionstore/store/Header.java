@@ -31,6 +31,19 @@ record Header(
     return new Header(generation, phase, step, bootId, writer, position, intent, newCrc);
   }
 
+  /** What is intended for a state at a step that no record tells of: a device keeps it. */
+  Header at(long deviceStep, Intent intended) {
+    return new Header(
+        generation,
+        Phase.APPLYING_UNKEPT,
+        deviceStep,
+        bootId,
+        writer,
+        position,
+        Optional.of(intended),
+        0);
+  }
+
   /** What a store is doing. */
   enum Phase {
     /** Nothing; everything is on the disk. */
@@ -41,6 +54,8 @@ record Header(
     APPLYING,
     /** Applying a step whose gradients die with the writer. */
     APPLYING_UNKEPT,
+    /** Nothing to its planes; a device keeps the state of later steps. */
+    RESIDENT,
     /** Its planes are being replaced by a state that a device has kept. */
     REFRESHING,
     /** Nothing any more: what the disk holds is unknown. */

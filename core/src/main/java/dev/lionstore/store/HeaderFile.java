@@ -24,7 +24,7 @@ import java.util.zip.CRC32C;
  *      12     4  bytes of the record
  *      16     4  version
  *      20     4  phase: 0 clean, 1 idle, 2 applying, 3 applying without kept gradients,
- *                4 a sync has failed, 5 refreshing
+ *                4 a sync has failed, 5 refreshing, 6 a device keeps later steps
  *      24     8  generation
  *      32     8  step
  *      40    16  store id

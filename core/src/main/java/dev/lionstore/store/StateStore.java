@@ -1,16 +1,17 @@
 package dev.lionstore.store;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.kernel.DeviceException;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
-import dev.lionstore.mapping.Boot;
+import dev.lionstore.kernel.ResidentKernel;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,15 +30,24 @@ public final class StateStore implements StateView, AutoCloseable {
   private final PendingGradients gradients;
   private final StepApplier applier;
   private final Kernel kernel;
-  private final UUID bootId = Boot.id();
-  private final Header.Writer self = Header.Writer.self();
-  private Header header;
+  private final HeaderWriter header;
   private volatile Life life = Life.OPEN;
 
-  /** The position of the last step: a copy, since the trainer may use its array again. */
-  private byte[] position = new byte[0];
-
   private @Nullable StreamingStep streaming;
+
+  /** The steps that a device keeps and the planes have not seen. */
+  private Optional<Ahead> ahead = Optional.empty();
+
+  /** Whether a device keeps what the planes have, or later steps. */
+  private boolean loaded;
+
+  /**
+   * Where a device is.
+   *
+   * @param step completed steps
+   * @param position the trainer's own bytes of that step
+   */
+  private record Ahead(long step, byte[] position) {}
 
   /** The position to go back to if a streaming step is given up before it has changed anything. */
   private byte[] positionBefore = new byte[0];
@@ -67,8 +77,8 @@ public final class StateStore implements StateView, AutoCloseable {
     this.directory = files.directory();
     this.lock = lock;
     this.files = files;
-    this.header = files.header().newest();
-    Condition condition = Condition.of(header, files, bootId, Condition.Viewer.WRITER);
+    this.header = new HeaderWriter(files);
+    Condition condition = header.condition();
     if (!condition.usable()) {
       throw new StoreUnusableException(directory, condition);
     }
@@ -77,7 +87,7 @@ public final class StateStore implements StateView, AutoCloseable {
     try {
       this.selection = selected.with(kernel.attach(files.memory()));
       this.gradients = new PendingGradients(files, kernel);
-      this.applier = new StepApplier(files, kernel, crew, header);
+      this.applier = new StepApplier(files, kernel, crew, header.newest());
     } catch (RuntimeException | Error e) {
       crew.close();
       throw e;
@@ -150,14 +160,14 @@ public final class StateStore implements StateView, AutoCloseable {
   /** Brings the store to a step boundary and says durably that it is open. */
   private void begin() throws IOException {
     try {
-      if (header.phase() == Header.Phase.APPLYING) {
-        applier.finish(header);
-        publish();
+      if (header.newest().phase() == Header.Phase.APPLYING) {
+        applier.finish(header.newest());
+        header.publishStep();
       } else {
         // Twice: a slot that still says "clean" would be believed after a power loss that tears
         // the other one.
-        write(Header.Phase.IDLE, header.step());
-        write(Header.Phase.IDLE, header.step());
+        header.write(Header.Phase.IDLE);
+        header.write(Header.Phase.IDLE);
       }
       files.progress().clear(ProgressFile.WORKERS);
       if (kernel.unit() == Kernel.Unit.CHUNK && files.gradient().isPresent()) {
@@ -229,12 +239,29 @@ public final class StateStore implements StateView, AutoCloseable {
     gradients.requireReadableBy(crew.threads());
     files.requireUnchangedSizes();
     life = Life.FAILED; // until the step has ended, whatever is thrown
-    intend(plan.intent(), request.position());
-    applier.apply(header, gradients::values);
-    publish();
+    if (kernel instanceof ResidentKernel device) {
+      step(device, plan.intent(), request.position());
+    } else {
+      header.intend(plan.intent(), request.position(), applier.slots());
+      applier.apply(header.newest(), gradients::values);
+      header.publishStep();
+    }
     life = Life.OPEN;
     gradients.clear();
-    return new StepResult.Applied(header.step(), plan.gradientNorm(), plan.clipCoefficient());
+    return new StepResult.Applied(step(), plan.gradientNorm(), plan.clipCoefficient());
+  }
+
+  /** Nothing of this is written down but that a device is ahead. */
+  private void step(ResidentKernel device, Intent intent, byte[] nextPosition) {
+    if (!loaded) {
+      device.load();
+      loaded = true;
+    }
+    if (ahead.isEmpty()) {
+      header.write(Header.Phase.RESIDENT);
+    }
+    applier.apply(device, header.newest().at(step(), intent), gradients::values);
+    ahead = Optional.of(new Ahead(step() + 1, nextPosition.clone()));
   }
 
   /**
@@ -253,16 +280,20 @@ public final class StateStore implements StateView, AutoCloseable {
           "this store keeps gradients in a gradient plane: put them there and step");
     }
     Intent intent = StepPlan.streaming(files.layout(), request);
+    if (kernel instanceof ResidentKernel) {
+      throw new IllegalArgumentException(
+          "a device that keeps the state takes whole steps: put the gradients and step");
+    }
     if (!gradients.tensors().isEmpty()) {
       throw new IllegalArgumentException(
           "gradients have been put for a whole step: take it, or discard them before streaming");
     }
     files.requireUnchangedSizes();
     StreamingStep step = new StreamingStep(this, request);
-    positionBefore = header.position().clone();
+    positionBefore = header.newest().position().clone();
     life = Life.FAILED;
-    intend(intent, request.position());
-    applier.begin(header);
+    header.intend(intent, request.position(), applier.slots());
+    applier.begin(header.newest());
     streaming = step;
     life = Life.STREAMING;
     return step;
@@ -287,10 +318,10 @@ public final class StateStore implements StateView, AutoCloseable {
   long finishStreamed(StreamingStep step) {
     requireStreaming(step);
     life = Life.FAILED;
-    publish();
+    header.publishStep();
     streaming = null;
     life = Life.OPEN;
-    return header.step();
+    return step();
   }
 
   void requireStreaming(StreamingStep step) {
@@ -333,60 +364,43 @@ public final class StateStore implements StateView, AutoCloseable {
    */
   public void refresh(long step, byte[] nextPosition, Refresh source) throws IOException {
     requireUsable();
-    if (step < header.step() || step > Mark.LAST_STEP) {
+    if (step < step() || step > Mark.LAST_STEP) {
       throw new IllegalArgumentException(
-          "refreshed with step " + step + ", expected at least " + header.step());
+          "refreshed with step " + step + ", expected at least " + step());
     }
     StepPlan.requirePositionFits(files.layout(), nextPosition);
+    replace(step, nextPosition.clone(), source);
+    gradients.clear();
+    loaded = false;
+  }
+
+  /**
+   * Brings the planes to the step that this store's device is at, if it keeps the state; whatever
+   * reads the planes through this store, and closing it, does so by itself. Until this returns the
+   * store is marked as not to be trusted. Gradients that have been put stay.
+   *
+   * @throws DeviceException if the device fails: the store is then unusable
+   */
+  public void refresh() throws IOException {
+    requireUsable();
+    if (ahead.isPresent() && kernel instanceof ResidentKernel device) {
+      replace(ahead.get().step(), ahead.get().position(), _ -> device.store());
+    }
+  }
+
+  private void replace(long step, byte[] nextPosition, Refresh source) throws IOException {
     files.requireUnchangedSizes();
     life = Life.FAILED;
-    write(Header.Phase.REFRESHING, header.step());
+    header.write(Header.Phase.REFRESHING);
     source.into(files::values);
-    files.planes().forEach(plane -> plane.publish(step));
-    write(Header.Phase.IDLE, step, nextPosition.clone());
-    gradients.clear();
+    header.idleAt(step, nextPosition);
+    ahead = Optional.empty();
     life = Life.OPEN;
   }
 
-  /** From here on the step will happen, whatever dies. */
-  private void intend(Intent intent, byte[] nextPosition) {
-    if (position.length != nextPosition.length) {
-      position = new byte[nextPosition.length];
-    }
-    System.arraycopy(nextPosition, 0, position, 0, position.length);
-    Header.Phase phase =
-        files.gradient().isPresent() ? Header.Phase.APPLYING : Header.Phase.APPLYING_UNKEPT;
-    Header next = next(phase, header.step(), position, Optional.of(intent));
-    files.progress().clear(applier.slots());
-    int crc = files.header().prepare(next);
-    files.expect(Mark.of(header.step() + 1, crc));
-    files.header().publish(next);
-    header = next.withCrc(crc);
-  }
-
-  /** The step has been applied everywhere: the store is idle at the next one. */
-  private void publish() {
-    long step = header.step() + 1;
-    for (PlaneFile plane : files.planes()) {
-      plane.publish(step);
-    }
-    write(Header.Phase.IDLE, step);
-  }
-
-  private void write(Header.Phase phase, long step) {
-    write(phase, step, header.position());
-  }
-
-  private void write(Header.Phase phase, long step, byte[] itsPosition) {
-    Header next = next(phase, step, itsPosition, Optional.empty());
-    header = next.withCrc(files.header().prepare(next));
-    files.header().publish(next);
-  }
-
-  private Header next(Header.Phase phase, long step, byte[] nextPosition, Optional<Intent> intent) {
-    Header.Writer writer = phase == Header.Phase.CLEAN ? Header.Writer.NONE : self;
-    return new Header(
-        header.generation() + 1, phase, step, bootId, writer, nextPosition, intent, 0);
+  /** The step whose state the planes have: what a kill would leave while a device is ahead. */
+  public long planesStep() {
+    return header.newest().step();
   }
 
   /** Gradients that are put after a failure would take the place of those that finish the step. */
@@ -414,7 +428,7 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   private void requireMoreSteps() throws StoreUnusableException {
-    if (header.step() >= Mark.LAST_STEP) {
+    if (step() >= Mark.LAST_STEP) {
       throw new StoreUnusableException(directory, "it is at the last step that can be counted");
     }
   }
@@ -425,7 +439,7 @@ public final class StateStore implements StateView, AutoCloseable {
    * @throws IOException if the disk fails, which is final for this store
    */
   public void force() throws IOException {
-    requireUsable();
+    refresh();
     try {
       files.force();
     } catch (IOException e) {
@@ -450,8 +464,8 @@ public final class StateStore implements StateView, AutoCloseable {
   private void syncFailed() {
     life = Life.FAILED;
     // Twice: a damaged bit in the only record that says so would give the one before.
-    write(Header.Phase.SYNC_FAILED, header.step());
-    write(Header.Phase.SYNC_FAILED, header.step());
+    header.write(Header.Phase.SYNC_FAILED);
+    header.write(Header.Phase.SYNC_FAILED);
   }
 
   @Override
@@ -466,16 +480,23 @@ public final class StateStore implements StateView, AutoCloseable {
 
   @Override
   public long step() {
-    return header.step();
+    return ahead.map(Ahead::step).orElse(planesStep());
   }
 
   @Override
   public byte[] position() {
-    return header.position().clone();
+    return ahead.map(Ahead::position).orElse(header.newest().position()).clone();
   }
 
   @Override
   public MemorySegment values(Plane plane, int tensor) {
+    if (ahead.isPresent() && life == Life.OPEN) {
+      try {
+        refresh();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
     return files.values(plane, tensor).asReadOnly();
   }
 
@@ -489,10 +510,7 @@ public final class StateStore implements StateView, AutoCloseable {
     }
     StreamingStep begun = streaming;
     if (life == Life.STREAMING && begun != null && !begun.hasBegun()) {
-      write(
-          Header.Phase.IDLE,
-          header.step(),
-          positionBefore); // nothing has changed: the step never was
+      header.write(Header.Phase.IDLE, positionBefore); // nothing has changed: the step never was
       life = Life.OPEN;
     }
     boolean open = life == Life.OPEN;
@@ -503,7 +521,7 @@ public final class StateStore implements StateView, AutoCloseable {
       closeSteppers();
       if (open) {
         force();
-        write(Header.Phase.CLEAN, header.step());
+        header.write(Header.Phase.CLEAN);
         forceHeader();
       }
     } finally {

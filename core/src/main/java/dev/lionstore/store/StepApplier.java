@@ -3,6 +3,7 @@ package dev.lionstore.store;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.ResidentKernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.rule.StochasticBits;
 import dev.lionstore.rule.UpdateRule;
@@ -101,6 +102,20 @@ final class StepApplier implements AutoCloseable {
   void apply(int tensor, GradientValues gradient) {
     prepare(tensor, gradient);
     applyChunks(geometry.firstChunk(tensor), geometry.firstChunk(tensor + 1));
+  }
+
+  /**
+   * Applies what a header intends to the state that a device keeps; the planes stay as they are.
+   *
+   * @param intending of the step that the device is at
+   */
+  void apply(ResidentKernel device, Header intending, IntFunction<GradientValues> gradients) {
+    prepare(intending, gradients);
+    device.step(
+        intending.intent().orElseThrow().tensors().stream()
+            .filter(tensor -> layout.tensors().get(tensor).count() > 0)
+            .mapToObj(this::tensorStep)
+            .toList());
   }
 
   private void applyChunks(int from, int to) {

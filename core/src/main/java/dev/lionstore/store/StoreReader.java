@@ -120,7 +120,10 @@ public final class StoreReader implements StateView, AutoCloseable {
   public void requireUnchanged() throws IOException {
     VarHandle.acquireFence();
     Header now = newest(files);
-    boolean stepped = now.step() != header.step() || now.intent().isPresent();
+    boolean stepped =
+        now.step() != header.step()
+            || now.intent().isPresent()
+            || now.phase() == Header.Phase.REFRESHING;
     if (stepped) {
       throw new StoreBusyException(directory, "a step began while it was read; try again");
     }

@@ -16,12 +16,12 @@ final class InPlaceMemory implements AutoCloseable {
   InPlaceMemory(Context context, StoreMemory memory, long windowBytes) {
     try {
       for (MemorySegment plane : memory.planes()) {
-        planes.add(new MappedMemory(context, plane, windowBytes));
+        planes.add(MappedMemory.inPlace(context, plane, windowBytes));
       }
       if (memory.gradients().isPresent()) {
-        gradients.add(new MappedMemory(context, memory.gradients().get(), windowBytes));
+        gradients.add(MappedMemory.inPlace(context, memory.gradients().get(), windowBytes));
       }
-      this.progress = new MappedMemory(context, memory.progress(), Long.MAX_VALUE);
+      this.progress = MappedMemory.inPlace(context, memory.progress(), Long.MAX_VALUE);
     } catch (RuntimeException e) {
       close(planes);
       close(gradients);

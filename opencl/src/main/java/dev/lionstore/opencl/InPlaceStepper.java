@@ -106,7 +106,7 @@ final class InPlaceStepper extends CpuAssistedStepper {
       long pages = MappedFile.wholePages(values.byteSize());
       values = arena.allocate(pages, MappedFile.PAGE_BYTES).copyFrom(values);
     }
-    return new MappedMemory(context, Planes.pagesOf(values), Long.MAX_VALUE);
+    return MappedMemory.inPlace(context, Planes.pagesOf(values), Long.MAX_VALUE);
   }
 
   private void run(TensorStep tensor, Gradient gradient, long from, long end, Run run) {
@@ -123,23 +123,6 @@ final class InPlaceStepper extends CpuAssistedStepper {
       at = to;
     }
     queue().finish();
-  }
-
-  /**
-   * Where a file has an operand.
-   *
-   * @param file which
-   * @param address of the first element
-   * @param bytes of an element
-   */
-  private record Part(MappedMemory file, long address, int bytes) {
-    long elementsLeft() {
-      return file.left(address) / bytes;
-    }
-
-    Calls.Operand operand() {
-      return new Calls.Operand(file.window(address), file.offset(address) / bytes);
-    }
   }
 
   private List<Part> parts(TensorStep tensor, Gradient gradient, long at) {

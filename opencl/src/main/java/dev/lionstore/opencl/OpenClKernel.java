@@ -73,6 +73,7 @@ final class OpenClKernel implements Kernel {
   public String attach(StoreMemory memory) {
     return switch (options.memory()) {
       case STREAMING -> "streaming";
+      case RESIDENT -> throw new IllegalArgumentException("such a kernel keeps no state");
       case IN_PLACE -> {
         String refusal = tryInPlace(memory);
         if (!refusal.isEmpty()) {

@@ -2,6 +2,7 @@ package dev.lionstore.opencl;
 
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceRequest;
+import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.KernelProvider;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.rule.UpdateRule;
@@ -49,9 +50,11 @@ public final class OpenClKernels implements KernelProvider {
       Verdict verdict = Conformances.of(context, source.get(), VerdictCache.ofUser());
       requireAccepted(context.device(), verdict, request.options());
       String reason = "OpenCL device " + context.device() + ", " + verdict;
-      return Optional.of(
-          new Kernels.Selection(
-              OpenClKernel.owning(context, source.get(), request.options()), reason));
+      Kernel kernel =
+          request.options().memory() == DeviceOptions.Memory.RESIDENT
+              ? new ResidentClKernel(context, source.get(), request.options())
+              : OpenClKernel.owning(context, source.get(), request.options());
+      return Optional.of(new Kernels.Selection(kernel, reason));
     } catch (RuntimeException | Error e) {
       context.close();
       throw e;

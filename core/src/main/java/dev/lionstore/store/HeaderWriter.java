@@ -1,0 +1,87 @@
+package dev.lionstore.store;
+
+import dev.lionstore.mapping.Boot;
+import java.io.IOException;
+import java.util.Optional;
+import java.util.UUID;
+
+/** Writes one generation of a store's header after the other, and what each must follow. */
+final class HeaderWriter {
+  private final StoreFiles files;
+  private final UUID bootId = Boot.id();
+  private final Header.Writer self = Header.Writer.self();
+  private Header newest;
+
+  /** The position of the last step: a copy, since the trainer may use its array again. */
+  private byte[] position = new byte[0];
+
+  HeaderWriter(StoreFiles files) throws IOException {
+    this.files = files;
+    this.newest = files.header().newest();
+  }
+
+  /** The header as it was written last, or found. */
+  Header newest() {
+    return newest;
+  }
+
+  /** What the newest header says of the store. */
+  Condition condition() {
+    return Condition.of(newest, files, bootId, Condition.Viewer.WRITER);
+  }
+
+  /**
+   * From here on the step will happen, whatever dies.
+   *
+   * @param slots how many chunks will be in hand at once
+   */
+  void intend(Intent intent, byte[] nextPosition, int slots) {
+    if (position.length != nextPosition.length) {
+      position = new byte[nextPosition.length];
+    }
+    System.arraycopy(nextPosition, 0, position, 0, position.length);
+    Header.Phase phase =
+        files.gradient().isPresent() ? Header.Phase.APPLYING : Header.Phase.APPLYING_UNKEPT;
+    Header next = next(phase, newest.step(), position, Optional.of(intent));
+    files.progress().clear(slots);
+    int crc = files.header().prepare(next);
+    files.expect(Mark.of(newest.step() + 1, crc));
+    files.header().publish(next);
+    newest = next.withCrc(crc);
+  }
+
+  /** The step has been applied everywhere: the store is idle at the next one. */
+  void publishStep() {
+    idleAt(newest.step() + 1, newest.position());
+  }
+
+  /** Every plane is at a step: so is the store. */
+  void idleAt(long step, byte[] itsPosition) {
+    for (PlaneFile plane : files.planes()) {
+      plane.publish(step);
+    }
+    write(Header.Phase.IDLE, step, itsPosition);
+  }
+
+  /** Says what the store does, at the step that it is at. */
+  void write(Header.Phase phase) {
+    write(phase, newest.step(), newest.position());
+  }
+
+  /** The same with another position. */
+  void write(Header.Phase phase, byte[] itsPosition) {
+    write(phase, newest.step(), itsPosition);
+  }
+
+  private void write(Header.Phase phase, long step, byte[] itsPosition) {
+    Header next = next(phase, step, itsPosition, Optional.empty());
+    newest = next.withCrc(files.header().prepare(next));
+    files.header().publish(next);
+  }
+
+  private Header next(Header.Phase phase, long step, byte[] nextPosition, Optional<Intent> intent) {
+    Header.Writer writer = phase == Header.Phase.CLEAN ? Header.Writer.NONE : self;
+    return new Header(
+        newest.generation() + 1, phase, step, bootId, writer, nextPosition, intent, 0);
+  }
+}

@@ -1,0 +1,102 @@
+package dev.lionstore.opencl;
+
+import dev.lionstore.kernel.DeviceOptions;
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.Kernels;
+import dev.lionstore.kernel.ResidentKernel;
+import dev.lionstore.kernel.StoreMemory;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.rule.UpdateRule;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** A rule on a device that keeps the state; closes its context. */
+final class ResidentClKernel implements ResidentKernel {
+  private final Context context;
+  private final Source source;
+  private final DeviceOptions options;
+  private final Kernel cpu;
+  private @Nullable ResidentState state;
+
+  ResidentClKernel(Context context, Source source, DeviceOptions options) {
+    this.context = context;
+    this.source = source;
+    this.options = options;
+    this.cpu = Kernels.ofCpu(source.rule());
+  }
+
+  @Override
+  public String backend() {
+    return OpenClKernel.BACKEND;
+  }
+
+  @Override
+  public UpdateRule rule() {
+    return source.rule();
+  }
+
+  @Override
+  public String attach(StoreMemory memory) {
+    long bytes = memory.planes().stream().mapToLong(MemorySegment::byteSize).sum();
+    long there = context.device().memory().globalBytes();
+    if (bytes > there) {
+      throw tooLarge(bytes, "has " + there + " bytes of memory");
+    }
+    try {
+      long window = context.device().memory().largestBufferBytes();
+      state = new ResidentState(context, source, memory, window, options.memoryBytes());
+    } catch (OutOfDeviceMemoryException e) {
+      IllegalArgumentException refusal = tooLarge(bytes, "has no room for it: " + e.getMessage());
+      refusal.initCause(e);
+      throw refusal;
+    }
+    return "it keeps the state: a kill loses the steps since the planes were refreshed";
+  }
+
+  private IllegalArgumentException tooLarge(long bytes, String device) {
+    return new IllegalArgumentException(
+        "the state takes "
+            + bytes
+            + " bytes, but "
+            + context.device()
+            + " "
+            + device
+            + "; use streaming");
+  }
+
+  @Override
+  public void load() {
+    state().load();
+  }
+
+  @Override
+  public void step(List<TensorStep> tensors) {
+    state().step(tensors);
+  }
+
+  @Override
+  public void store() {
+    state().store();
+  }
+
+  private ResidentState state() {
+    if (state == null) {
+      throw new IllegalStateException("attached to nothing");
+    }
+    return state;
+  }
+
+  @Override
+  public Stepper newStepper() {
+    return cpu.newStepper();
+  }
+
+  @Override
+  public void close() {
+    if (state != null) {
+      state.close();
+    }
+    context.close();
+  }
+}
