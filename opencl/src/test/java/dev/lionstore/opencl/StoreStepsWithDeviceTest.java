@@ -42,7 +42,7 @@ class StoreStepsWithDeviceTest {
   @TempDir Path folder;
 
   static Stream<Arguments> cases() {
-    return Stream.of(Memory.IN_PLACE, Memory.STREAMING)
+    return Stream.of(Memory.IN_PLACE, Memory.STREAMING, Memory.RESIDENT)
         .flatMap(memory ->
             Stream.of(GradientPlane.values())
                 .flatMap(plane ->
