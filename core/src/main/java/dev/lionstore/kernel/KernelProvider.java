@@ -1,6 +1,7 @@
 package dev.lionstore.kernel;
 
 import dev.lionstore.rule.UpdateRule;
+import java.util.List;
 import java.util.Optional;
 
 /** A backend, found through {@link java.util.ServiceLoader}. */
@@ -32,6 +33,11 @@ public interface KernelProvider {
   /** Whether it has devices that can be named. */
   default boolean hasDevices() {
     return false;
+  }
+
+  /** Its devices that compute a rule's bits, for {@code auto} to try. */
+  default List<DeviceCandidate> candidates(UpdateRule rule) {
+    return List.of();
   }
 
   /**

@@ -66,6 +66,11 @@ public final class Kernels {
                     + words(providers)));
   }
 
+  /** The devices of every backend that compute a rule's bits. */
+  public static List<DeviceCandidate> candidates(UpdateRule rule) {
+    return providers().stream().flatMap(provider -> provider.candidates(rule).stream()).toList();
+  }
+
   /** The best kernel of the CPU, for what a device leaves to it; it holds nothing. */
   public static Kernel ofCpu(UpdateRule rule) {
     DeviceRequest none = new DeviceRequest("", DeviceOptions.defaults());

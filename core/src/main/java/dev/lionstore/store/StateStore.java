@@ -7,6 +7,7 @@ import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.kernel.ResidentKernel;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRule;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -116,14 +117,21 @@ public final class StateStore implements StateView, AutoCloseable {
     LayoutFile layout = LayoutFile.read(directory);
     StoreLock lock = StoreLock.acquire(directory);
     try {
-      Kernels.Selection kernel =
-          Kernels.select(options.backend(), layout.layout().rule(), options.device());
+      AutoBackend.Choice choice =
+          AutoBackend.of(layout.layout().rule())
+              .choose(directory, layout.geometry().trainableElements(), options);
+      Kernels.Selection kernel = select(layout.layout().rule(), choice);
       StoreFiles files = openFiles(directory, layout, kernel, parts);
       return open(lock, files, kernel, options, parts);
     } catch (IOException | RuntimeException | Error e) {
       lock.close();
       throw e;
     }
+  }
+
+  private static Kernels.Selection select(UpdateRule rule, AutoBackend.Choice choice) {
+    StoreOptions options = choice.options();
+    return Kernels.select(options.backend(), rule, options.device()).with(choice.reason());
   }
 
   /** A kernel that must be compiled is told first, so that it is while the files are mapped. */

@@ -75,6 +75,11 @@ public record Device(
     FMA
   }
 
+  /** Whether it says that it works in the host's memory. */
+  public boolean sharesMemory() {
+    return features.contains(Feature.UNIFIED_MEMORY) || identity.type() == Type.CPU;
+  }
+
   /** In a few words: index, name and platform. */
   @Override
   public String toString() {

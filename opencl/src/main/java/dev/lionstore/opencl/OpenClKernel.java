@@ -83,15 +83,11 @@ final class OpenClKernel implements Kernel {
         yield inPlaceWords();
       }
       case AUTO -> {
-        String refusal = sharesMemory() ? tryInPlace(memory) : "it has memory of its own";
+        String refusal =
+            context.device().sharesMemory() ? tryInPlace(memory) : "it has memory of its own";
         yield refusal.isEmpty() ? inPlaceWords() : "streaming, since " + refusal;
       }
     };
-  }
-
-  private boolean sharesMemory() {
-    return context.device().features().contains(Device.Feature.UNIFIED_MEMORY)
-        || context.device().identity().type() == Device.Type.CPU;
   }
 
   private String inPlaceWords() {

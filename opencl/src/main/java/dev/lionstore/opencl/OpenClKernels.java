@@ -1,5 +1,6 @@
 package dev.lionstore.opencl;
 
+import dev.lionstore.kernel.DeviceCandidate;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceRequest;
 import dev.lionstore.kernel.Kernel;
@@ -37,6 +38,24 @@ public final class OpenClKernels implements KernelProvider {
   @Override
   public boolean hasDevices() {
     return true;
+  }
+
+  @Override
+  public List<DeviceCandidate> candidates(UpdateRule rule) {
+    return Source.of(rule).stream()
+        .flatMap(source -> DeviceReport.all(source).stream())
+        .filter(report -> report.verdict().map(Verdict::conforms).orElse(false))
+        .map(report -> candidate(report.device()))
+        .toList();
+  }
+
+  private static DeviceCandidate candidate(Device device) {
+    return new DeviceCandidate(
+        OpenClKernel.BACKEND + ":" + device.index(),
+        VerdictCache.identity(device),
+        device.sharesMemory()
+            ? List.of(DeviceOptions.Memory.IN_PLACE, DeviceOptions.Memory.STREAMING)
+            : List.of(DeviceOptions.Memory.STREAMING));
   }
 
   @Override
