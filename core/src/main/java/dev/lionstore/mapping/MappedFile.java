@@ -9,6 +9,8 @@ import java.nio.channels.FileChannel;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Optional;
 import net.openhft.chronicle.bytes.MappedBytes;
 import net.openhft.chronicle.core.io.BackgroundResourceReleaser;
 import net.openhft.chronicle.core.io.ReferenceOwner;
@@ -32,12 +34,21 @@ public final class MappedFile implements AutoCloseable {
 
   private final Arena arena;
   private final MemorySegment memory;
+  private final Object identity;
 
-  private MappedFile(Path path, RandomAccessFile file, Arena arena, MemorySegment memory) {
+  private MappedFile(Path path, RandomAccessFile file, Arena arena, MemorySegment memory)
+      throws IOException {
     this.path = path;
     this.file = file;
     this.arena = arena;
     this.memory = memory;
+    this.identity = identity(path);
+  }
+
+  /** Device and inode, where there are such. */
+  private static Object identity(Path path) throws IOException {
+    BasicFileAttributes attributes = Files.readAttributes(path, BasicFileAttributes.class);
+    return Optional.ofNullable(attributes.fileKey()).orElse(path);
   }
 
   /**
@@ -129,6 +140,18 @@ public final class MappedFile implements AutoCloseable {
   /** Checks that nobody has truncated or extended it: touching missing pages would kill the JVM. */
   public void requireUnchangedSize() throws IOException {
     requireSize(path, file, memory.byteSize());
+  }
+
+  /**
+   * Checks that the path still names what is mapped.
+   *
+   * @throws FormatException if somebody has deleted, moved or replaced it: what is written is lost
+   */
+  public void requireStillThere() throws IOException {
+    if (!Files.exists(path) || !identity(path).equals(identity)) {
+      throw new FormatException(
+          path, "was deleted, moved or replaced while it was open; what was written to it is lost");
+    }
   }
 
   /** Makes everything written so far durable. A failure is final: never try again. */

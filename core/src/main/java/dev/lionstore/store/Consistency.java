@@ -1,14 +1,17 @@
 package dev.lionstore.store;
 
+import java.util.BitSet;
 import java.util.Optional;
 
 /**
  * Whether a store's files agree with its header. Nothing here is expected after a kill: it finds
  * files that were damaged, swapped, or put back from another time.
  *
- * <p>Idle at t: every plane was published with t; no chunk is stamped, and no worker has a unit in
- * hand, of a step after t. Applying t+1: every plane was published with t or t+1; every file is
- * marked with the intent; no chunk is stamped with a step after t+1.
+ * <p>Idle at t: every plane was published with t, and none has begun a step after t; no chunk is
+ * stamped, and no worker has a unit in hand, of a step after t. Applying t+1: every plane was
+ * published with t, or with t+1 if every chunk is stamped; every file is marked with the intent,
+ * and if a plane has not begun it, no chunk is stamped or in hand; none is stamped with a step
+ * after t+1.
  */
 final class Consistency {
   private final StoreFiles files;
@@ -23,7 +26,12 @@ final class Consistency {
 
   /** What does not agree, in words. */
   Optional<String> mismatch() {
-    return published().or(this::marked).or(this::stamped).or(this::inHand);
+    return published()
+        .or(this::marked)
+        .or(this::begun)
+        .or(this::stamped)
+        .or(this::inHand)
+        .or(this::publishedEarly);
   }
 
   private Optional<String> published() {
@@ -48,6 +56,56 @@ final class Consistency {
         .filter(plane -> plane.mark() != mark)
         .findFirst()
         .map(plane -> but("plane " + name(plane) + " belongs to another step"));
+  }
+
+  private Optional<String> begun() {
+    Optional<PlaneFile> later =
+        files.planes().stream().filter(plane -> Mark.step(plane.begun()) > latest).findFirst();
+    if (later.isPresent()) {
+      return later.map(plane ->
+          but("plane " + name(plane) + " was changed for step " + Mark.step(plane.begun())));
+    }
+    long mark = Mark.of(latest, header.crc());
+    Optional<PlaneFile> before =
+        files.planes().stream().filter(plane -> plane.begun() != mark).findFirst();
+    return header.phase().applies() && before.isPresent() && isApplied(mark)
+        ? before.map(plane ->
+            but("plane " + name(plane) + " is from before it, and others have been changed"))
+        : Optional.empty();
+  }
+
+  /** Whether any chunk is stamped with an intent, or in hand. */
+  private boolean isApplied(long mark) {
+    for (int worker = 0; worker < ProgressFile.WORKERS; worker++) {
+      if (files.progress().chunkInHand(worker, latest) >= 0) {
+        return true;
+      }
+    }
+    for (int chunk = 0; chunk < files.geometry().chunkCount(); chunk++) {
+      if (files.progress().stamp(chunk) == mark) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Planes are published when every chunk that is to be stepped has been. */
+  private Optional<String> publishedEarly() {
+    Optional<PlaneFile> published =
+        files.planes().stream().filter(plane -> plane.step() > header.step()).findFirst();
+    if (published.isEmpty()) {
+      return Optional.empty();
+    }
+    long mark = Mark.of(latest, header.crc());
+    BitSet tensors = header.intent().map(Intent::tensors).orElse(new BitSet());
+    Geometry geometry = files.geometry();
+    for (int chunk = 0; chunk < geometry.chunkCount(); chunk++) {
+      if (tensors.get(geometry.tensorOf(chunk)) && files.progress().stamp(chunk) != mark) {
+        return published.map(plane ->
+            but("plane " + name(plane) + " is from after it, and not every chunk is stepped"));
+      }
+    }
+    return Optional.empty();
   }
 
   private Optional<String> stamped() {

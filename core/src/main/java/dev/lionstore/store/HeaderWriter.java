@@ -2,6 +2,7 @@ package dev.lionstore.store;
 
 import dev.lionstore.mapping.Boot;
 import java.io.IOException;
+import java.lang.invoke.VarHandle;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -48,6 +49,13 @@ final class HeaderWriter {
     files.expect(Mark.of(newest.step() + 1, crc));
     files.header().publish(next);
     newest = next.withCrc(crc);
+    begin();
+  }
+
+  /** What the newest header intends is applied from here on: no plane changes before. */
+  void begin() {
+    files.begin(Mark.of(newest.step() + 1, newest.crc()));
+    VarHandle.storeStoreFence();
   }
 
   /** The step has been applied everywhere: the store is idle at the next one. */
@@ -68,9 +76,11 @@ final class HeaderWriter {
     write(phase, newest.step(), newest.position());
   }
 
-  /** The same with another position. */
-  void write(Header.Phase phase, byte[] itsPosition) {
-    write(phase, newest.step(), itsPosition);
+  /** What was intended has changed nothing: the step never was. */
+  void giveUp(byte[] itsPosition) {
+    files.begin(Mark.NONE);
+    VarHandle.storeStoreFence();
+    write(Header.Phase.IDLE, newest.step(), itsPosition);
   }
 
   private void write(Header.Phase phase, long step, byte[] itsPosition) {

@@ -8,6 +8,9 @@ final class Mark {
   /** The last step that can be counted. */
   static final long LAST_STEP = Integer.MAX_VALUE;
 
+  /** That of no intent. */
+  static final long NONE = 0;
+
   private Mark() {}
 
   static long of(long nextStep, int intentCrc) {

@@ -19,8 +19,9 @@ import java.util.UUID;
  *      12     4  bytes of the name
  *      16    16  store id
  *      32     8  the step that the plane was last published with; of gradients: unused
- *      40     8  the mark of the intent that was last applied to it, or from it (see {@link Mark})
- *      48        name, UTF-8
+ *      40     8  the mark of the intent that is to be applied to it, or from it (see {@link Mark})
+ *      48     8  the mark of the intent that has begun to be applied to it; of gradients: unused
+ *      56        name, UTF-8
  *    4096 + s    the values, {@link Plane.Type#bytes()} each
  * </pre>
  *
@@ -29,12 +30,13 @@ import java.util.UUID;
  * (tools/benchmarks/BENCHMARKS.md).
  */
 class PlaneFile {
-  private static final int VERSION = 2;
+  private static final int VERSION = 3;
   private static final int STAGGER_BYTES = 1024;
   private static final long MAGIC = 0x4E414C504E4F494CL;
   private static final int STEP_OFFSET = 32;
   private static final int MARK_OFFSET = 40;
-  private static final int NAME_OFFSET = 48;
+  private static final int BEGUN_OFFSET = 48;
+  private static final int NAME_OFFSET = 56;
   private static final ValueLayout.OfLong I64 =
       ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt I32 =
@@ -124,6 +126,16 @@ class PlaneFile {
   /** Says which intent is about to be applied to it, or from it. */
   void expect(long mark) {
     file.memory().set(I64, MARK_OFFSET, mark);
+  }
+
+  /** The intent that has begun to be applied to it. */
+  long begun() {
+    return file.memory().get(I64, BEGUN_OFFSET);
+  }
+
+  /** Says that an intent counts, and that the plane will change. */
+  void begin(long mark) {
+    file.memory().set(I64, BEGUN_OFFSET, mark);
   }
 
   /** Consecutive values. */

@@ -83,6 +83,14 @@ public final class StateStore implements StateView, AutoCloseable {
     if (!condition.usable()) {
       throw new StoreUnusableException(directory, condition);
     }
+    if (lock.wasHeldElsewhereBy(header.newest().writer())) {
+      throw new StoreUnusableException(
+          directory,
+          "process "
+              + header.newest().writer().pid()
+              + " has written it and lives, but does not hold it: a copy that was made while the"
+              + " store was open; copy one that is closed, or a snapshot");
+    }
     this.kernel = parts.kernel(selected.kernel());
     this.crew = new WorkerCrew(threads);
     try {
@@ -169,6 +177,7 @@ public final class StateStore implements StateView, AutoCloseable {
   private void begin() throws IOException {
     try {
       if (header.newest().phase() == Header.Phase.APPLYING) {
+        header.begin();
         applier.finish(header.newest());
         header.publishStep();
       } else {
@@ -518,7 +527,7 @@ public final class StateStore implements StateView, AutoCloseable {
     }
     StreamingStep begun = streaming;
     if (life == Life.STREAMING && begun != null && !begun.hasBegun()) {
-      header.write(Header.Phase.IDLE, positionBefore); // nothing has changed: the step never was
+      header.giveUp(positionBefore);
       life = Life.OPEN;
     }
     boolean open = life == Life.OPEN;

@@ -234,6 +234,13 @@ final class StoreFiles implements AutoCloseable {
     }
   }
 
+  /** Says of every plane of the state that it will change: the intent counts. */
+  void begin(long mark) {
+    for (PlaneFile plane : planes) {
+      plane.begin(mark);
+    }
+  }
+
   /** A tensor's values in a plane of the state, without padding; empty if it has none there. */
   MemorySegment values(Plane plane, int tensor) {
     TensorSpec spec = layout.layout().tensors().get(tensor);
@@ -261,6 +268,7 @@ final class StoreFiles implements AutoCloseable {
   /** Makes everything durable. */
   void force() throws IOException {
     for (MappedFile file : mapped) {
+      file.requireStillThere();
       file.force();
     }
   }

@@ -40,9 +40,13 @@ final class StoreLock implements AutoCloseable {
   /** Never used between locking and closing: an interrupt would close it and release the lock. */
   private final FileChannel channel;
 
-  private StoreLock(Object key, FileChannel channel) {
+  /** Whom the file named before; empty after a holder that has given the lock back. */
+  private final String before;
+
+  private StoreLock(Object key, FileChannel channel, String before) {
     this.key = key;
     this.channel = channel;
+    this.before = before;
   }
 
   /** Makes a new store's file, with its block: later the disk may have none. */
@@ -63,7 +67,10 @@ final class StoreLock implements AutoCloseable {
           "this process (" + ProcessHandle.current().pid() + ") has it open for writing already");
     }
     try {
-      return new StoreLock(key, lock(directory));
+      FileChannel channel = lock(directory);
+      String before = named(channel);
+      name(channel, Long.toString(ProcessHandle.current().pid()));
+      return new StoreLock(key, channel, before);
     } catch (IOException | RuntimeException | Error e) {
       HELD.remove(key);
       throw e;
@@ -92,7 +99,6 @@ final class StoreLock implements AutoCloseable {
         throw new StoreBusyException(
             directory, "process " + holder(channel) + " has it open for writing");
       }
-      nameHolder(channel);
       return channel;
     } catch (OverlappingFileLockException e) {
       // Another class loader of this process has it. Closing any channel to the file would release
@@ -105,10 +111,10 @@ final class StoreLock implements AutoCloseable {
   }
 
   /** In place, over all of what was there: a full disk has no block for it. */
-  private static void nameHolder(FileChannel channel) {
-    byte[] self = Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII);
+  private static void name(FileChannel channel, String holder) {
+    byte[] text = holder.getBytes(StandardCharsets.US_ASCII);
     try {
-      channel.write(ByteBuffer.wrap(Arrays.copyOf(self, BYTES)), 0);
+      channel.write(ByteBuffer.wrap(Arrays.copyOf(text, BYTES)), 0);
     } catch (IOException e) {
       // The lock is held all the same; who is refused learns no number.
     }
@@ -117,9 +123,7 @@ final class StoreLock implements AutoCloseable {
   /** The holder writes its number right after it has got the lock. */
   private static String holder(FileChannel channel) throws IOException {
     for (int looks = 0; looks < MOST_LOOKS; looks++) {
-      ByteBuffer text = ByteBuffer.allocate(BYTES);
-      channel.read(text, 0);
-      String number = new String(text.array(), StandardCharsets.US_ASCII).trim();
+      String number = named(channel);
       if (!number.isEmpty()) {
         return number;
       }
@@ -128,8 +132,23 @@ final class StoreLock implements AutoCloseable {
     return "(unknown)";
   }
 
+  private static String named(FileChannel channel) throws IOException {
+    ByteBuffer text = ByteBuffer.allocate(BYTES);
+    channel.read(text, 0);
+    return new String(text.array(), StandardCharsets.US_ASCII).trim();
+  }
+
+  /**
+   * Whether a process had the lock of the folder that this one was copied from: it was named here,
+   * never gave the lock back, and does not hold this one.
+   */
+  boolean wasHeldElsewhereBy(Header.Writer writer) {
+    return before.equals(Long.toString(writer.pid())) && writer.isAlive() && !writer.isSelf();
+  }
+
   @Override
   public void close() throws IOException {
+    name(channel, "");
     try {
       channel.close();
     } finally {

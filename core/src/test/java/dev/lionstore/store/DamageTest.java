@@ -2,6 +2,7 @@ package dev.lionstore.store;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -12,6 +13,7 @@ import dev.lionstore.Rounding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
@@ -23,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Files that are not what they were, in every situation in which a writer can find them. */
@@ -165,6 +168,82 @@ class DamageTest {
     }
     try (StateStore store = StateStore.open(directory)) {
       return Stores.bytes(store);
+    }
+  }
+
+  /** Files of a store at step 2, of one that died in step 3, and of that one recovered. */
+  @ParameterizedTest
+  @CsvSource({
+    "idle, killed, weights.plane",
+    "idle, killed, remainder.plane",
+    "idle, killed, momentum.plane",
+    "idle, killed, progress",
+    "idle, after, weights.plane",
+    "killed, idle, header progress",
+    "killed, idle, header progress weights.plane",
+    "killed, idle, momentum.plane",
+    "killed, after, weights.plane",
+    "killed, after, momentum.plane",
+    "killed, after, weights.plane remainder.plane momentum.plane",
+    "after, killed, weights.plane"
+  })
+  void filesOfAnotherMomentAreDetected(String of, String from, String names) throws IOException {
+    Path idle = stores.create("live", 256);
+    StoreOptions options = StoreOptions.defaults().withThreads(1);
+    try (StateStore store = StateStore.open(idle, options)) {
+      for (int round = 0; round < 2; round++) {
+        stores.putGradients(store, round);
+        store.step(Stores.request());
+      }
+    }
+    Stores.copy(idle, folder.resolve("idle"));
+    int units = stores.unitsOfAStep() / 2;
+    try (StateStore store = StateStore.open(idle, options, new DyingParts(units))) {
+      stores.putGradients(store, 2);
+      assertThrows(DyingParts.Death.class, () -> store.step(Stores.request()));
+    }
+    Stores.copy(idle, folder.resolve("killed"));
+    StateStore.open(idle, options).close();
+    Stores.copy(idle, folder.resolve("after"));
+
+    Path mixed = Stores.copy(folder.resolve(of), folder.resolve("mixed"));
+    for (String name : names.split(" ", -1)) {
+      Files.copy(
+          folder.resolve(from).resolve(name),
+          mixed.resolve(name),
+          StandardCopyOption.REPLACE_EXISTING);
+    }
+    assertThrows(StoreUnusableException.class, () -> StateStore.open(mixed).close());
+  }
+
+  @Test
+  void aFileThatIsDeletedUnderAnOpenStoreFailsItsClosing() throws IOException {
+    Path directory = stores.create("s", 256);
+    StateStore store = StateStore.open(directory);
+    stores.putGradients(store, 0);
+    store.step(Stores.request());
+    Files.delete(directory.resolve("momentum.plane"));
+    FormatException failure = assertThrows(FormatException.class, store::close);
+    assertTrue(failure.toString().contains("deleted"), failure::toString);
+    assertTrue(failure.toString().contains("momentum.plane"), failure::toString);
+  }
+
+  @Test
+  void aCopyOfAStoreThatALivingProcessWritesIsKnownByItsLock() throws IOException {
+    Path directory = stores.create("s", 256);
+    Process other = new ProcessBuilder("sleep", "60").start();
+    try {
+      long start = other.info().startInstant().orElseThrow().toEpochMilli();
+      Header.Writer writer = new Header.Writer(other.pid(), start);
+      Files.writeString(directory.resolve("lock"), Long.toString(other.pid()));
+      try (StoreLock lock = StoreLock.acquire(directory)) {
+        assertTrue(lock.wasHeldElsewhereBy(writer));
+      }
+      try (StoreLock lock = StoreLock.acquire(directory)) {
+        assertFalse(lock.wasHeldElsewhereBy(writer), "given back meanwhile");
+      }
+    } finally {
+      other.destroyForcibly();
     }
   }
 

@@ -14,6 +14,6 @@ public enum Fault {
   INTENT_UNCHECKED,
   /** Recovery applies chunks that have been applied. */
   APPLIED_TWICE,
-  /** Stamps and units in hand of a later step than the header's are not looked at. */
+  /** Stamps, units in hand and planes begun of a later step than the header's are not looked at. */
   LATER_STEP_IGNORED
 }

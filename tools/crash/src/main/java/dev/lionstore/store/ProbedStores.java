@@ -79,7 +79,7 @@ public final class ProbedStores {
 
     @Override
     PlaneFile plane(MappedFile file, Plane plane, int index) {
-      return new ProbedPlane(file, plane, index, points);
+      return new ProbedPlane(file, plane, index, points, fault);
     }
 
     @Override
