@@ -4,6 +4,7 @@ import dev.lionstore.kernel.StoreMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Proves that a device works on mapped files themselves and on no copy of them: each writes what
@@ -17,7 +18,7 @@ final class ZeroCopyProbe implements AutoCloseable {
   private static final int LOOKS = 1 << 22;
 
   /** The CPU may be busy with other programs while the device looks. */
-  private static final int ATTEMPTS = 10;
+  private static final long PATIENCE_NANOS = 5_000_000_000L;
 
   private static final ValueLayout.OfInt U32 = ValueLayout.JAVA_INT;
   private static final VarHandle WORD = U32.varHandle();
@@ -51,36 +52,33 @@ final class ZeroCopyProbe implements AutoCloseable {
 
   /** Whether they see each other's stores at once, while the device runs. */
   boolean isCoherent(MappedMemory file) {
-    boolean met = false;
-    for (int attempt = 0; attempt < ATTEMPTS && !met; attempt++) {
-      met = meet(file);
-    }
-    return met;
-  }
-
-  private boolean meet(MappedMemory file) {
     MemorySegment scratch = scratch(file);
-    scratch.fill((byte) 0);
-    meet.begin().argument(window(file)).argument(index()).argument(LOOKS);
-    queue.run(meet, 1, 1);
-    Thread cpu = Thread.ofPlatform().daemon(true).start(() -> answerWhenSeen(scratch));
-    queue.finish();
-    boolean met = (int) WORD.getVolatile(scratch, 2L * Integer.BYTES) == 1;
-    cpu.interrupt();
-    join(cpu);
-    scratch.fill((byte) 0);
-    return met;
+    AtomicBoolean over = new AtomicBoolean();
+    Thread cpu = Thread.ofPlatform().daemon(true).start(() -> repeat(scratch, over));
+    try {
+      boolean met = false;
+      long end = System.nanoTime() + PATIENCE_NANOS;
+      for (int word = 1; !met && System.nanoTime() - end < 0; word++) {
+        meet.begin().argument(window(file)).argument(index()).argument(word).argument(LOOKS);
+        queue.run(meet, 1, 1);
+        queue.finish();
+        met = (int) WORD.getVolatile(scratch, 2L * Integer.BYTES) == word;
+      }
+      return met;
+    } finally {
+      over.set(true);
+      join(cpu);
+      scratch.fill((byte) 0);
+    }
   }
 
-  /** The device may run in the thread that waits for it. */
-  private static void answerWhenSeen(MemorySegment scratch) {
-    while ((int) WORD.getVolatile(scratch, 0L) != 1) {
-      if (Thread.interrupted()) {
-        return;
-      }
+  /** In a thread of its own: the device may run in the one that waits for it. */
+  private static void repeat(MemorySegment scratch, AtomicBoolean over) {
+    while (!over.get()) {
+      int word = (int) WORD.getVolatile(scratch, 0L);
+      WORD.setVolatile(scratch, (long) Integer.BYTES, word);
       Thread.onSpinWait();
     }
-    WORD.setVolatile(scratch, (long) Integer.BYTES, 1);
   }
 
   private static void join(Thread thread) {

@@ -5,12 +5,12 @@ __kernel void answer(__global uint *memory, ulong index) {
   memory[index + 1] = ~memory[index];
 }
 
-// Says that it runs, and says whether it saw the CPU's answer while it did.
-__kernel void meet(volatile __global uint *memory, ulong index, uint looks) {
-  memory[index] = 1;
+// Says that it runs, which the CPU repeats, and says whether it heard that while it still ran.
+__kernel void meet(volatile __global uint *memory, ulong index, uint word, uint looks) {
+  memory[index] = word;
   for (uint look = 0; look < looks; look++) {
-    if (memory[index + 1] == 1) {
-      memory[index + 2] = 1;
+    if (memory[index + 1] == word) {
+      memory[index + 2] = word;
       return;
     }
   }

@@ -103,11 +103,7 @@ class EveryPointTest {
     "11, F32, STOCHASTIC, 2, STREAMING"
   })
   void anOpenClDeviceKilledAtAnyPointAndTheCpuThatRecoversLoseNothing(
-      long seed,
-      GradientPlane plane,
-      Rounding rounding,
-      int threads,
-      ProbedStores.Unit unit)
+      long seed, GradientPlane plane, Rounding rounding, int threads, ProbedStores.Unit unit)
       throws IOException {
     Scenario scenario = new Scenario(seed, plane, rounding, 512);
     try (Scratch scratch = new Scratch();

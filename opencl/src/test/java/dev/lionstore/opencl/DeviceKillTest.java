@@ -1,0 +1,125 @@
+package dev.lionstore.opencl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lionstore.kernel.DeviceOptions.Memory;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoresWithKernel;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Processes killed with SIGKILL while PoCL's threads are in the middle of chunks: the CPU finishes
+ * what the device's stores have left.
+ */
+class DeviceKillTest {
+  private static final String TEXT = Source.of(Lion.RULE).orElseThrow().text();
+  private static final StoreOptions VECTOR = StoreOptions.defaults().withBackend("vector");
+
+  /** Whole chunks: what a word counts between steps is then no part of one. */
+  private static final long COUNT = 64 * StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
+
+  private static final int MOST_KILLS = 8;
+
+  /** As long as a step may take. */
+  private static final long MOST_NANOSECONDS = 4_000_000;
+
+  @TempDir Path folder;
+
+  private final List<Long> expected = new ArrayList<>();
+  private long chunksInHand;
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Memory.class,
+      names = {"IN_PLACE", "STREAMING"})
+  void aProcessKilledInItsKernelsLosesNothing(Memory memory)
+      throws IOException, InterruptedException {
+    assertEquals(0, differences(memory, TEXT));
+    // A device that does not save itself has its chunks saved whole: none is ever half counted.
+    assertEquals(memory == Memory.IN_PLACE, chunksInHand > 0, chunksInHand + " chunks in hand");
+  }
+
+  @Test
+  void aKernelThatSavesTooLateIsNoticed() throws IOException, InterruptedException {
+    String mutated =
+        TEXT.replace("save16(saved, w0, r0, m0);", "")
+            .replace("save16(saved + 1, w1, r1, m1);", "");
+    assertNotEquals(TEXT, mutated);
+    assertTrue(differences(Memory.IN_PLACE, mutated) > 0);
+  }
+
+  /** Kills until something differs, or often enough; returns how often it did. */
+  private int differences(Memory memory, String text) throws IOException, InterruptedException {
+    Path directory = folder.resolve("store");
+    Path source = Files.writeString(folder.resolve("kernel.cl"), text);
+    TestStores.create(directory, COUNT);
+    SplittableRandom random = new SplittableRandom(COUNT);
+    int differences = 0;
+    for (int kill = 0; kill < MOST_KILLS && differences == 0; kill++) {
+      kill(directory, memory, source, random.nextLong(MOST_NANOSECONDS));
+      chunksInHand += StoresWithKernel.chunksInHand(directory);
+      try (StateStore store = StateStore.open(directory, VECTOR)) {
+        differences += TestStores.checksum(store) == expected(store.step()) ? 0 : 1;
+      }
+    }
+    return differences;
+  }
+
+  private static void kill(Path directory, Memory memory, Path source, long nanoseconds)
+      throws IOException, InterruptedException {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home", ""), "bin", "java").toString(),
+                "@" + System.getProperty("lionstore.root", "") + "/tools/bin/jvm.options",
+                "--add-modules=jdk.incubator.vector",
+                "-Xmx256m",
+                "-cp",
+                System.getProperty("java.class.path", ""),
+                KilledMain.class.getName(),
+                directory.toString(),
+                memory.name(),
+                source.toString())
+            .redirectError(source.resolveSibling("killed.log").toFile())
+            .start();
+    try (BufferedReader lines = process.inputReader()) {
+      assertEquals(KilledMain.STEPPED, lines.readLine());
+      if (memory == Memory.IN_PLACE) {
+        StoresWithKernel.awaitChunkInHand(directory);
+      }
+      TimeUnit.NANOSECONDS.sleep(nanoseconds);
+    } finally {
+      process.destroyForcibly().waitFor();
+    }
+  }
+
+  private long expected(long step) throws IOException {
+    Path directory = folder.resolve("expected");
+    if (expected.isEmpty()) {
+      TestStores.create(directory, COUNT);
+      expected.add(0L);
+    }
+    try (StateStore store = StateStore.open(directory, VECTOR)) {
+      while (store.step() < step) {
+        TestStores.step(store);
+        expected.add(TestStores.checksum(store));
+      }
+    }
+    return expected.get((int) step);
+  }
+}

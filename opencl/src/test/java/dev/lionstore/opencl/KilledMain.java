@@ -1,0 +1,37 @@
+package dev.lionstore.opencl;
+
+import dev.lionstore.kernel.DeviceOptions;
+import dev.lionstore.kernel.DeviceOptions.Memory;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoresWithKernel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** What {@link DeviceKillTest} kills: steps a store with a device for as long as it lives. */
+final class KilledMain {
+  /** A line for each completed step. */
+  static final String STEPPED = "stepped";
+
+  private KilledMain() {}
+
+  /** Takes the store, how the device reaches it, and a file with the kernel's text. */
+  public static void main(String[] arguments) throws IOException {
+    Source source =
+        Source.of(Lion.RULE).orElseThrow().withText(Files.readString(Path.of(arguments[2])));
+    DeviceOptions options = DeviceOptions.defaults().withMemory(Memory.valueOf(arguments[1]));
+    try (StateStore store =
+        StoresWithKernel.open(
+            Path.of(arguments[0]),
+            StoreOptions.defaults().withBackend("scalar").withThreads(2),
+            () ->
+                OpenClKernel.owning(new Context(Drivers.device(Drivers.POCL)), source, options))) {
+      while (true) {
+        TestStores.step(store);
+        System.out.println(STEPPED);
+      }
+    }
+  }
+}
