@@ -31,6 +31,11 @@ public interface Kernel extends AutoCloseable {
   /** The rule that it computes. */
   UpdateRule rule();
 
+  /** How its bits differ from the reference's, in a few words; empty if they do not. */
+  default String nonconformance() {
+    return "";
+  }
+
   /** What its steppers take at once. */
   default Unit unit() {
     return Unit.SLICE;

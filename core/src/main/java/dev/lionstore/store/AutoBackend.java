@@ -34,7 +34,7 @@ public final class AutoBackend {
   static final double LEAST_GAIN = 1.15;
 
   /** Smaller stores are stepped before a device has been opened. */
-  static final long LEAST_ELEMENTS = 1L << 24;
+  public static final long LEAST_ELEMENTS = 1L << 24;
 
   private static final String CPU = "vector";
 
@@ -156,9 +156,12 @@ public final class AutoBackend {
    */
   record Choice(StoreOptions options, String reason) {}
 
-  /** What is known of stores in a folder, in a sentence; empty before it has been measured. */
+  /**
+   * What was measured last for stores in a folder, in a sentence; empty before it was. Opens no
+   * device.
+   */
   public Optional<String> known(Path directory) {
-    return find(key(directory, Kernels.candidates(rule))).map(Verdict::toString);
+    return find(key(directory, List.of())).map(Verdict::toString);
   }
 
   /**
@@ -169,20 +172,19 @@ public final class AutoBackend {
   public String measure(Path directory) throws IOException {
     List<DeviceCandidate> candidates = Kernels.candidates(rule);
     Verdict verdict = measure(directory, candidates);
-    keep(key(directory, candidates), verdict);
+    keep(directory, candidates, verdict);
     return verdict.toString();
   }
 
   private Verdict verdict(Path directory, List<DeviceCandidate> candidates) throws IOException {
     Path parent = directory.toAbsolutePath().getParent();
     Path place = parent == null ? directory : parent;
-    String key = key(place, candidates);
-    Optional<Verdict> known = find(key);
+    Optional<Verdict> known = find(key(place, candidates));
     if (known.isPresent()) {
       return known.get();
     }
     Verdict measured = measure(place, candidates);
-    keep(key, measured);
+    keep(place, candidates, measured);
     return measured;
   }
 
@@ -197,8 +199,10 @@ public final class AutoBackend {
     }
   }
 
-  private void keep(String key, Verdict verdict) {
-    cache.keep(key, verdict.contenders().stream().map(Contender::line).toList());
+  private void keep(Path directory, List<DeviceCandidate> candidates, Verdict verdict) {
+    List<String> lines = verdict.contenders().stream().map(Contender::line).toList();
+    cache.keep(key(directory, candidates), lines);
+    cache.keep(key(directory, List.of()), lines);
   }
 
   private String key(Path directory, List<DeviceCandidate> candidates) {

@@ -176,6 +176,10 @@ public final class StateStore implements StateView, AutoCloseable {
   /** Brings the store to a step boundary and says durably that it is open. */
   private void begin() throws IOException {
     try {
+      if (!kernel.nonconformance().isEmpty()) {
+        ArithmeticFile.add(
+            directory, "from step " + planesStep() + " on: " + kernel.nonconformance());
+      }
       if (header.newest().phase() == Header.Phase.APPLYING) {
         header.begin();
         applier.finish(header.newest());

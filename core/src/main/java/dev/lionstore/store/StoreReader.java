@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 
@@ -135,6 +136,14 @@ public final class StoreReader implements StateView, AutoCloseable {
             && condition.state() == Condition.State.DAMAGED
         ? Optional.of(TornStep.of(header, files))
         : Optional.empty();
+  }
+
+  /**
+   * Since which steps its bits may be others than the reference's, and why, a line for each time
+   * that somebody insisted on a device that computes others.
+   */
+  public List<String> arithmetic() throws IOException {
+    return ArithmeticFile.read(directory);
   }
 
   /** What the store's files take, in bytes. */

@@ -15,6 +15,7 @@ final class OpenClKernel implements Kernel {
   /** What is given to a device at once, in elements: a millisecond's work for a CPU. */
   private static final int ELEMENTS_AT_ONCE = 1 << 22;
 
+  private final String nonconformance;
   private final Context context;
   private final Runnable owner;
   private final Source source;
@@ -28,9 +29,16 @@ final class OpenClKernel implements Kernel {
    * A kernel.
    *
    * @param owner closes the context, if that is to be closed with the kernel
+   * @param nonconformance how the device's bits differ; empty if they do not
    * @throws IllegalArgumentException if the options allow too little memory
    */
-  private OpenClKernel(Context context, Runnable owner, Source source, DeviceOptions options) {
+  private OpenClKernel(
+      Context context,
+      Runnable owner,
+      Source source,
+      DeviceOptions options,
+      String nonconformance) {
+    this.nonconformance = nonconformance;
     this.context = context;
     this.owner = owner;
     this.source = source;
@@ -41,12 +49,22 @@ final class OpenClKernel implements Kernel {
 
   /** A kernel that closes its context. */
   static OpenClKernel owning(Context context, Source source, DeviceOptions options) {
-    return new OpenClKernel(context, context::close, source, options);
+    return owning(context, source, options, "");
+  }
+
+  /**
+   * The same of a device that computes other bits.
+   *
+   * @param nonconformance how they differ; empty if they do not
+   */
+  static OpenClKernel owning(
+      Context context, Source source, DeviceOptions options, String nonconformance) {
+    return new OpenClKernel(context, context::close, source, options, nonconformance);
   }
 
   /** A kernel whose context is closed by somebody else, after it. */
   static OpenClKernel sharing(Context context, Source source, DeviceOptions options) {
-    return new OpenClKernel(context, () -> {}, source, options);
+    return new OpenClKernel(context, () -> {}, source, options, "");
   }
 
   @Override
@@ -57,6 +75,11 @@ final class OpenClKernel implements Kernel {
   @Override
   public UpdateRule rule() {
     return source.rule();
+  }
+
+  @Override
+  public String nonconformance() {
+    return nonconformance;
   }
 
   @Override

@@ -69,10 +69,12 @@ public final class OpenClKernels implements KernelProvider {
       Verdict verdict = Conformances.of(context, source.get(), VerdictCache.ofUser());
       requireAccepted(context.device(), verdict, request.options());
       String reason = "OpenCL device " + context.device() + ", " + verdict;
+      String differs =
+          verdict.conforms() ? "" : "OpenCL device " + context.device() + " " + verdict;
       Kernel kernel =
           request.options().memory() == DeviceOptions.Memory.RESIDENT
-              ? new ResidentClKernel(context, source.get(), request.options())
-              : OpenClKernel.owning(context, source.get(), request.options());
+              ? new ResidentClKernel(context, source.get(), request.options(), differs)
+              : OpenClKernel.owning(context, source.get(), request.options(), differs);
       return Optional.of(new Kernels.Selection(kernel, reason));
     } catch (RuntimeException | Error e) {
       context.close();

@@ -17,9 +17,16 @@ final class ResidentClKernel implements ResidentKernel {
   private final Source source;
   private final DeviceOptions options;
   private final Kernel cpu;
+  private final String nonconformance;
   private @Nullable ResidentState state;
 
-  ResidentClKernel(Context context, Source source, DeviceOptions options) {
+  /**
+   * A kernel.
+   *
+   * @param nonconformance how the device's bits differ from the reference's; empty if they do not
+   */
+  ResidentClKernel(Context context, Source source, DeviceOptions options, String nonconformance) {
+    this.nonconformance = nonconformance;
     this.context = context;
     this.source = source;
     this.options = options;
@@ -34,6 +41,11 @@ final class ResidentClKernel implements ResidentKernel {
   @Override
   public UpdateRule rule() {
     return source.rule();
+  }
+
+  @Override
+  public String nonconformance() {
+    return nonconformance;
   }
 
   @Override

@@ -147,7 +147,7 @@ class ResidentStateTest {
       MemorySegment page = arena.allocate(HostileTensor.PAGE, HostileTensor.PAGE);
       MemorySegment huge = Planes.at(page.address(), 1L << 45);
       StoreMemory memory = new StoreMemory(List.of(huge, huge, huge), Optional.empty(), page);
-      ResidentClKernel kernel = new ResidentClKernel(context, LION, RESIDENT.device());
+      ResidentClKernel kernel = new ResidentClKernel(context, LION, RESIDENT.device(), "");
       IllegalArgumentException refusal =
           assertThrows(IllegalArgumentException.class, () -> kernel.attach(memory));
       assertTrue(refusal.toString().contains("use streaming"), refusal::toString);

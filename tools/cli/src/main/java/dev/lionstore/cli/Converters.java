@@ -2,6 +2,7 @@ package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.kernel.DeviceOptions;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -32,6 +33,14 @@ final class Converters {
     @Override
     public GradientPlane convert(String text) {
       return constant(GradientPlane.class, text);
+    }
+  }
+
+  /** {@code auto}, {@code in-place}, {@code streaming} or {@code resident}. */
+  static final class OfDeviceMemory implements ITypeConverter<DeviceOptions.Memory> {
+    @Override
+    public DeviceOptions.Memory convert(String text) {
+      return constant(DeviceOptions.Memory.class, text);
     }
   }
 
@@ -137,9 +146,13 @@ final class Converters {
     return text.toUpperCase(Locale.ROOT);
   }
 
+  private static String word(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
   private static <E extends Enum<E>> E constant(Class<E> type, String text) {
     for (E constant : type.getEnumConstants()) {
-      if (constant.name().equalsIgnoreCase(text)) {
+      if (word(constant).equalsIgnoreCase(text)) {
         return constant;
       }
     }
@@ -148,7 +161,7 @@ final class Converters {
             + text
             + "' is none of "
             + Arrays.stream(type.getEnumConstants())
-                .map(constant -> constant.name().toLowerCase(Locale.ROOT))
+                .map(Converters::word)
                 .collect(Collectors.joining(", ")));
   }
 }

@@ -6,6 +6,7 @@ import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.store.AutoBackend;
 import dev.lionstore.store.Condition;
 import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreLayout;
@@ -62,7 +63,8 @@ final class InspectCommand implements Callable<Integer> {
       List<Group> groups,
       List<Tensor> tensors,
       long diskBytes,
-      Map<String, Long> fileSizes) {}
+      Map<String, Long> fileSizes,
+      List<String> arithmetic) {}
 
   /** What is printed of a model. */
   record Model(String kind, long parameters, long dataBytes, int files, List<Tensor> tensors) {}
@@ -79,7 +81,8 @@ final class InspectCommand implements Callable<Integer> {
     if (StoreReader.isStore(path)) {
       try (StoreReader reader = Source.onStore(path, () -> StoreReader.open(path))) {
         Condition condition = reader.condition();
-        print(state("store", condition, reader, reader.fileBytes()));
+        print(state("store", condition, reader, reader.fileBytes(), reader.arithmetic()));
+        printBackend(reader);
       }
     } else if (Snapshot.isSnapshot(path)) {
       try (Snapshot snapshot = Source.openSnapshot(path)) {
@@ -88,7 +91,7 @@ final class InspectCommand implements Callable<Integer> {
                 Condition.State.CLEAN,
                 snapshot.step(),
                 "whole; lionstore verify checks every byte");
-        print(state("snapshot", condition, snapshot, snapshot.fileBytes()));
+        print(state("snapshot", condition, snapshot, snapshot.fileBytes(), List.of()));
       }
     } else {
       try (SafetensorsModel model = Source.anyModel(path)) {
@@ -98,7 +101,8 @@ final class InspectCommand implements Callable<Integer> {
     return 0;
   }
 
-  private static State state(String kind, Condition condition, StateView view, long fileBytes)
+  private static State state(
+      String kind, Condition condition, StateView view, long fileBytes, List<String> arithmetic)
       throws IOException {
     DiskUsage disk = DiskUsage.of(view.directory());
     StoreLayout layout = view.layout();
@@ -124,7 +128,8 @@ final class InspectCommand implements Callable<Integer> {
         layout.groups().stream().map(group -> group(layout, group)).toList(),
         layout.tensors().stream().map(InspectCommand::tensor).toList(),
         disk.total(),
-        disk.files());
+        disk.files(),
+        arithmetic);
   }
 
   private static Group group(StoreLayout layout, ParameterGroup group) {
@@ -184,6 +189,7 @@ final class InspectCommand implements Callable<Integer> {
     line(
         "groups",
         state.groups().stream().map(InspectCommand::sentence).collect(Collectors.joining("; ")));
+    state.arithmetic().forEach(line -> line("arithmetic", "not the reference's bits " + line));
     printTensors(state.tensors());
   }
 
@@ -211,6 +217,16 @@ final class InspectCommand implements Callable<Integer> {
         "types",
         model.tensors().stream().map(Tensor::type).distinct().collect(Collectors.joining(", ")));
     printTensors(model.tensors());
+  }
+
+  /** Which backend auto is for it, where that has been measured. */
+  private void printBackend(StoreReader reader) {
+    Path parent = path.toAbsolutePath().getParent();
+    if (!json && reader.layout().parameterCount() >= AutoBackend.LEAST_ELEMENTS && parent != null) {
+      AutoBackend.of(reader.layout().rule())
+          .known(parent)
+          .ifPresent(verdict -> line("backend", verdict));
+    }
   }
 
   private void printTensors(List<Tensor> tensors) {

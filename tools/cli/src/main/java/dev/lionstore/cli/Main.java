@@ -27,7 +27,8 @@ import picocli.CommandLine.Spec;
       SnapshotCommand.class,
       RestoreCommand.class,
       VerifyCommand.class,
-      RecoverCommand.class
+      RecoverCommand.class,
+      DevicesCommand.class
     },
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {

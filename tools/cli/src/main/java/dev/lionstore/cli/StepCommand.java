@@ -7,7 +7,6 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.kernel.Kernels;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
@@ -32,6 +31,7 @@ import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -106,17 +106,7 @@ final class StepCommand implements Callable<Integer> {
       description = "Leave trainable tensors without a gradient as they are.")
   private boolean allowMissing;
 
-  @Option(
-      names = "--backend",
-      paramLabel = "auto|scalar|vector",
-      description = "What computes the step (default: auto); changes no bit.")
-  private String backend = Kernels.AUTO;
-
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "How many threads step (default: all cores); changes no bit.")
-  private int threads = StoreOptions.defaults().threads();
+  @Mixin private BackendOptions backend = new BackendOptions();
 
   @Option(
       names = "--rounding",
@@ -147,7 +137,7 @@ final class StepCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     byte[] positionBytes = position();
-    StoreOptions options = Usage.of(spec, () -> new StoreOptions(backend, threads));
+    StoreOptions options = Usage.of(spec, backend::store);
     Usage.requirePositive(spec, "--micro-batches", microBatches);
     StepRequest request = Usage.of(spec, () -> request(positionBytes));
     Source.requireStore(store);
