@@ -89,7 +89,7 @@ public final class OpenClKernels implements KernelProvider {
               + device
               + " computes other bits than the reference ("
               + verdict
-              + "): use another backend, or waive conformance");
+              + "): use another backend, or insist on it (--insist; Conformance.WAIVED)");
     }
   }
 }
