@@ -32,7 +32,9 @@ final class DevicesCommand implements Callable<Integer> {
   @Option(
       names = "--measure",
       paramLabel = "DIR",
-      description = "Measure now which backend auto is for stores in this folder.")
+      description =
+          "Measure now which backend auto is for stores in this folder (default: say what was"
+              + " measured before for the working folder).")
   private @Nullable Path measure;
 
   @Option(names = "--json", description = "Print the result as JSON.")
