@@ -163,7 +163,7 @@ class WrongOptionsTest {
         "train  | --heads          | 3      | 2 | width is 128, expected a multiple of 6 (twice the heads)",
         "train  | --context        | 1      | 2 | context is 1, expected at least 2",
         "step   | --device-memory  | shared | 2 | --device-memory: 'shared' is none of auto, in-place, streaming, resident",
-        "step   | --device-bytes   | 0      | 2 | device memory is 0 bytes, expected more than 0",
+        "step   | --device-bytes   | 0      | 2 | --device-bytes: '0' is no size",
         "train  | --context        | 1000000 | 2 | the text has",
         "train  | --sample         | -1     | 2 | sample bytes is -1, expected at least 0",
         "train  | --threads        | 0      | 2 | threads is 0, expected at least 1",
