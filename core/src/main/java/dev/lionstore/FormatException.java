@@ -31,6 +31,11 @@ public class FormatException extends IOException {
     super(message, cause);
   }
 
+  /** Whether nothing is damaged: a newer version has written it. */
+  public boolean isOfNewerVersion() {
+    return String.valueOf(getMessage()).contains("use a newer Lionstore");
+  }
+
   /** The same refusal for somebody who knows what to do about it. */
   public FormatException withAdvice(String whatToDo) {
     return new FormatException(getMessage() + "; " + whatToDo, this);

@@ -4,6 +4,7 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.store.StoreBuilder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -37,8 +38,9 @@ public record ImportOptions(
    */
   public record GroupRule(ParameterGroup group, Pattern names) {}
 
-  /** Copies the lists. */
+  /** Copies the lists, and refuses what no store can have. */
   public ImportOptions {
+    StoreBuilder.requireBounds(chunkElements, positionCapacity);
     groups = List.copyOf(groups);
     frozen = List.copyOf(frozen);
   }

@@ -146,7 +146,7 @@ final class StrictJson implements Closeable {
     } catch (NumberFormatException e) {
       // Nineteen digits can still be too many: refused below like the others.
     }
-    throw wrong(field, Names.quote(digits), INTEGER);
+    throw wrong(field, number(digits), INTEGER);
   }
 
   /** Reads any value and drops it; keys are compared all the same. */
@@ -173,10 +173,19 @@ final class StrictJson implements Closeable {
   }
 
   private String found() throws IOException {
-    JsonToken token = parser.currentToken();
-    return token == JsonToken.START_OBJECT
-        ? "an object"
-        : token == JsonToken.START_ARRAY ? "an array" : Names.quote(text());
+    return switch (parser.currentToken()) {
+      case START_OBJECT -> "an object";
+      case START_ARRAY -> "an array";
+      case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> number(text());
+      case VALUE_TRUE, VALUE_FALSE, VALUE_NULL -> text();
+      default -> Names.quote(text());
+    };
+  }
+
+  /** As JSON writes it, cut short like all of a stranger's text: quotes would make it a string. */
+  private static String number(String digits) {
+    String quoted = Names.quote(digits);
+    return "the number " + quoted.substring(1, quoted.length() - 1);
   }
 
   private JsonToken next() throws IOException {

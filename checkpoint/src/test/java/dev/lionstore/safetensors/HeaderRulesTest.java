@@ -25,6 +25,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** One test for each rule of the header as a whole. */
@@ -203,6 +204,19 @@ class HeaderRulesTest {
         4,
         "__metadata__ \"k\" is ",
         "a string");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {"1|the number 1", "-1.5e3|the number -1.5e3", "true|true", "null|null"})
+  void whatIsFoundIsNotQuotedLikeTheStringThatIsExpected(String value, String found)
+      throws IOException {
+    assertRefused(
+        folder,
+        header("\"__metadata__\":{\"k\":" + value + "}", W),
+        4,
+        "__metadata__ \"k\" is " + found + ", expected a string");
   }
 
   @Test

@@ -20,6 +20,7 @@ public final class Posix {
   private static final int READ_WRITE_CLOEXEC = 0x80002;
   private static final int NO_SPACE = 28;
   private static final int OVER_QUOTA = 122;
+  private static final int TOO_LARGE = 27;
   private static final int ZEROS_BYTES = 1 << 20;
 
   private Posix() {}
@@ -37,6 +38,9 @@ public final class Posix {
     if (error == NO_SPACE || error == OVER_QUOTA) {
       throw new FileSystemException(
           file.toString(), null, "No space left on device for its " + size + " bytes");
+    }
+    if (error == TOO_LARGE) {
+      throw new FileSystemException(file.toString(), null, "File too large");
     }
     if (error != 0) {
       writeZeros(file, size);
@@ -89,6 +93,10 @@ public final class Posix {
           channel.write(zeros);
         }
       }
+    } catch (FileSystemException e) {
+      throw e; // names its file
+    } catch (IOException e) {
+      throw new FileSystemException(file.toString(), null, e.getMessage());
     }
   }
 

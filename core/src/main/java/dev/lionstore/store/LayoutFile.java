@@ -78,6 +78,9 @@ record LayoutFile(UUID storeId, StoreLayout layout, int chunkElements, int posit
     if (Files.isDirectory(directory) && !Files.exists(file)) {
       throw new FormatException(directory, "not a store: it has no file \"" + NAME + "\"");
     }
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw new FormatException(file, "is not a regular file");
+    }
     long size;
     try (FileChannel channel = FileChannel.open(file)) {
       size = channel.size();

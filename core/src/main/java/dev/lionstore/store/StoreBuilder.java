@@ -67,7 +67,12 @@ public final class StoreBuilder implements AutoCloseable {
     }
   }
 
-  private static void requireBounds(int chunkElements, int positionCapacity) {
+  /**
+   * Checks what {@link #create} would refuse, before anything else is done.
+   *
+   * @throws IllegalArgumentException naming what is out of its bounds
+   */
+  public static void requireBounds(int chunkElements, int positionCapacity) {
     if (chunkElements <= 0
         || chunkElements % ProgressFile.CHUNK_MULTIPLE != 0
         || chunkElements > ProgressFile.MAX_CHUNK_ELEMENTS) {

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.locks.LockSupport;
 
 /** Reads a store without changing anything, also beside a writer. */
@@ -64,9 +65,22 @@ public final class StoreReader implements StateView, AutoCloseable {
     }
   }
 
-  /** Whether a folder is a store, whole or not. */
+  /** Whether a folder is a store, whole or not: its layout may be what is missing. */
   public static boolean isStore(Path directory) {
-    return Files.exists(directory.resolve(LayoutFile.NAME));
+    return Files.exists(directory.resolve(LayoutFile.NAME))
+        || Files.exists(directory.resolve(PlaneFile.name(Plane.WEIGHTS)));
+  }
+
+  /**
+   * What tells a store from any other, also from one made later in its place; empty if its layout
+   * cannot be read.
+   */
+  public static Optional<UUID> id(Path directory) {
+    try {
+      return Optional.of(LayoutFile.read(directory).storeId());
+    } catch (IOException e) {
+      return Optional.empty();
+    }
   }
 
   /**

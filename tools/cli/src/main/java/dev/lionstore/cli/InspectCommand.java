@@ -80,7 +80,9 @@ final class InspectCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     if (StoreReader.isStore(path)) {
       try (StoreReader reader = Source.onStore(path, () -> StoreReader.open(path))) {
-        Condition condition = reader.condition();
+        Condition found = reader.condition();
+        Condition condition =
+            new Condition(found.state(), found.step(), Source.sentence(path, found));
         print(state("store", condition, reader, reader.fileBytes(), reader.arithmetic()));
         printBackend(reader);
       }

@@ -38,6 +38,9 @@ final class RestoreCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    Usage.require(
+        spec,
+        () -> StoreBuilder.requireBounds(chunkElements, StoreBuilder.DEFAULT_POSITION_CAPACITY));
     Path folder = Source.snapshot(path);
     try (Snapshot snapshot = Source.openSnapshot(folder)) {
       Source.onSnapshot(

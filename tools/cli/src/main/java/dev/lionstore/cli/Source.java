@@ -6,6 +6,7 @@ import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsModel;
+import dev.lionstore.store.Condition;
 import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreBusyException;
 import dev.lionstore.store.StoreReader;
@@ -21,9 +22,6 @@ import picocli.CommandLine.Model.CommandSpec;
 
 /** What a PATH on the command line can be. */
 final class Source {
-  /** What a message about a newer version says to do. */
-  private static final String NEWER = "use a newer Lionstore";
-
   private Source() {}
 
   /** Does something with a state. */
@@ -48,7 +46,7 @@ final class Source {
   static <T> T withState(Path path, StateWork<T> work) throws IOException {
     if (StoreReader.isStore(path)) {
       try (StoreReader reader = onStore(path, () -> StoreReader.openAtRest(path));
-          Carried carried = Carried.ofStore(path)) {
+          Carried carried = onStore(path, () -> Carried.ofStore(path))) {
         return work.run(reader, carried);
       }
     }
@@ -89,13 +87,20 @@ final class Source {
   private static FormatException withSnapshot(Path store, FormatException refusal) {
     String message = String.valueOf(refusal.getMessage());
     Optional<Path> newest = SnapshotPointer.read(store);
-    if (message.contains(NEWER)) {
+    if (refusal.isOfNewerVersion()) {
       return refusal;
     }
     if (message.endsWith("restore a snapshot")) {
       return newest.isPresent() ? refusal.withAdvice("the newest is " + newest.get()) : refusal;
     }
     return refusal.withAdvice("restore a snapshot" + newest(store));
+  }
+
+  /** What was found in a store, with what to do if it cannot be used as it is. */
+  static String sentence(Path store, Condition condition) {
+    return condition.usable()
+        ? condition.sentence()
+        : condition.sentence() + "; restore a snapshot" + newest(store);
   }
 
   private static String newest(Path store) {
@@ -136,8 +141,7 @@ final class Source {
     try {
       return attempt.run();
     } catch (FormatException e) {
-      String message = String.valueOf(e.getMessage());
-      throw message.contains(NEWER)
+      throw e.isOfNewerVersion()
           ? e
           : e.withAdvice(
               before(folder)
@@ -195,7 +199,7 @@ final class Source {
   /** Opens a plain model; a folder of snapshots is none. */
   static SafetensorsModel model(Path path) throws IOException {
     if (!Files.exists(path)) {
-      throw new NoSuchFileException(path.toString());
+      throw noSuch(path);
     }
     List<Path> snapshots = Snapshot.list(path);
     if (!snapshots.isEmpty()) {
@@ -231,9 +235,18 @@ final class Source {
   }
 
   private static FileSystemException notOne(Path path, String why) {
-    return Files.exists(path)
-        ? new FileSystemException(path.toString(), null, why)
-        : new NoSuchFileException(path.toString());
+    return Files.exists(path) ? new FileSystemException(path.toString(), null, why) : noSuch(path);
+  }
+
+  /** What is not there; a store that was there may have a snapshot. */
+  private static FileSystemException noSuch(Path path) {
+    return SnapshotPointer.read(path)
+        .map(snapshot ->
+            new FileSystemException(
+                path.toString(),
+                null,
+                "no such store any more; its newest snapshot is " + snapshot))
+        .orElseGet(() -> new NoSuchFileException(path.toString()));
   }
 
   /** The bytes of a state's planes, padding aside. */

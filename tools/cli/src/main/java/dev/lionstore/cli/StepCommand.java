@@ -159,6 +159,10 @@ final class StepCommand implements Callable<Integer> {
     if (Files.isDirectory(file)) {
       throw new FileSystemException(file.toString(), null, "is a folder, expected a file");
     }
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw new FileSystemException(
+          file.toString(), null, "is not a regular file; name one with the position's bytes");
+    }
     if (Files.size(file) > StoreBuilder.DEFAULT_POSITION_CAPACITY) {
       throw new FileSystemException(
           file.toString(),

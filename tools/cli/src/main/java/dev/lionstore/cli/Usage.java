@@ -19,6 +19,16 @@ final class Usage {
     }
   }
 
+  /** Checks options' values; what it refuses is a usage error. */
+  static void require(CommandSpec command, Runnable check) {
+    of(
+        command,
+        () -> {
+          check.run();
+          return check;
+        });
+  }
+
   /** Refuses a count below 1. */
   static void requirePositive(CommandSpec command, String option, long value) {
     if (value < 1) {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lionstore.FormatException;
 import java.io.EOFException;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
@@ -21,10 +22,25 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class ErrorLineTest {
+  private static final String DENIED =
+      "permission denied; change its owner or mode, or choose another place";
+
   static Stream<Arguments> failures() {
     return Stream.of(
         Arguments.of(new NoSuchFileException("a/b"), "a/b: no such file"),
-        Arguments.of(new AccessDeniedException("a"), "a: permission denied"),
+        Arguments.of(new AccessDeniedException("a"), "a: " + DENIED),
+        Arguments.of(new FileNotFoundException("a (b) (Permission denied)"), "a (b): " + DENIED),
+        Arguments.of(new FileSystemException("a", null, "permission denied"), "a: " + DENIED),
+        Arguments.of(new FileNotFoundException("a (No such file or directory)"), "a: no such file"),
+        Arguments.of(
+            new FileSystemException("a", null, "File too large"),
+            "a: File too large for the disk or for ulimit -f; raise the limit or choose another"
+                + " disk"),
+        Arguments.of(
+            new InternalError("a fault occurred in an unsafe memory access operation"),
+            "a page of a mapped file could not be had: the disk is full and the file has holes, or"
+                + " the disk fails; free some space and try again, and copy stores with cp"
+                + " --sparse=never, which leaves no holes"),
         Arguments.of(
             new FileAlreadyExistsException("a"),
             "a: a file of that name exists already; choose another place"),
@@ -32,7 +48,7 @@ class ErrorLineTest {
         Arguments.of(new NotDirectoryException("a"), "a: not a folder"),
         Arguments.of(
             new FileSystemException("a", null, "Read-only file system"),
-            "a: Read-only file system"),
+            "a: Read-only file system; remount it writable or choose another place"),
         Arguments.of(
             new FileSystemException("a", null, "No space left on device"),
             "a: disk full: No space left on device; free some or choose another disk"),

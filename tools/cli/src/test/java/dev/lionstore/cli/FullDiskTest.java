@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -22,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class FullDiskTest {
   private static final int DISK_BYTES = 8 << 20;
+  private static final Pattern STORE_BYTES = Pattern.compile("a store of (\\d+) bytes");
 
   @TempDir private Path folder;
   private Path disk;
@@ -136,6 +139,52 @@ class FullDiskTest {
   }
 
   @Test
+  void aStoreWithHolesOnAFullDiskSaysWhatItMeets() throws Exception {
+    Path fresh = disk.resolve("fresh");
+    Cli.result("import", example.model(), fresh);
+    Path holes = disk.resolve("holes");
+    system("cp", "-r", "--sparse=always", fresh.toString(), holes.toString());
+    fill(0);
+    Path err = folder.resolve("err");
+    Process step = Processes.start(folder.resolve("out"), err, Main.class, "recover", holes);
+    assertEquals(1, step.waitFor(), () -> read(err));
+    assertEquals(1, read(err).lines().count(), () -> read(err));
+    assertTrue(read(err).startsWith("lionstore: a page of a mapped file could not be had: "));
+    assertTrue(read(err).contains("--sparse=never"), () -> read(err));
+  }
+
+  /** A limit of the shell is met as a full disk is: the file is named. */
+  @Test
+  void aFileBeyondTheLimitOfTheShellIsNamed() throws Exception {
+    Path target = folder.resolve("new");
+    Path err = folder.resolve("err");
+    Process limited =
+        Processes.start(
+            List.of("bash", "-c", "ulimit -f 300; exec \"$@\"", "bash"),
+            folder.resolve("out"),
+            err,
+            Main.class,
+            "import",
+            example.model(),
+            target);
+    assertEquals(1, limited.waitFor(), () -> read(err));
+    assertEquals(
+        "lionstore: "
+            + target.resolve("header")
+            + ": File too large for the disk or for ulimit -f; raise the limit or choose another"
+            + " disk\n",
+        read(err));
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+
+  @Test
   void stepNeedsNoSpace() throws IOException {
     fill(0);
     Cli.result("step", example.store(), "--gradients", example.gradients(), "--lr", "0.01");
@@ -204,7 +253,11 @@ class FullDiskTest {
       "--snapshots",
       disk.resolve("snapshots")
     };
-    fill(1_950_000); // for the store, not for a snapshot
+    fill(100_000);
+    Matcher store = STORE_BYTES.matcher(Cli.refusal(train));
+    assertTrue(store.find());
+    Files.delete(disk.resolve("ballast"));
+    fill(Long.parseLong(store.group(1)) + 60_000); // not for a snapshot
     Cli.Run run = Cli.run(train);
     assertEquals(1, run.exitCode(), run::toString);
     assertEquals("", run.out());
@@ -229,7 +282,9 @@ class FullDiskTest {
               "step", example.store(), "--gradients", example.gradients(), "--lr", "0"
             })) {
       String line = untouchedBy(command);
-      assertTrue(line.contains("Read-only file system"), line);
+      assertTrue(
+          line.endsWith(": Read-only file system; remount it writable or choose another place"),
+          line);
       assertTrue(line.contains(disk.toString()), line);
     }
     assertEquals(hash, Cli.hash(example.store()));

@@ -14,7 +14,14 @@ final class Processes {
 
   /** Starts a class's main method; its output goes to files. */
   static Process start(Path out, Path err, Class<?> main, Object... arguments) throws IOException {
-    List<String> command = new ArrayList<>();
+    return start(List.of(), out, err, main, arguments);
+  }
+
+  /** The same, by a command that runs the one it is given. */
+  static Process start(
+      List<String> launcher, Path out, Path err, Class<?> main, Object... arguments)
+      throws IOException {
+    List<String> command = new ArrayList<>(launcher);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("@" + ROOT + "/tools/bin/jvm.options");
     command.add("-Dlionstore.root=" + ROOT);

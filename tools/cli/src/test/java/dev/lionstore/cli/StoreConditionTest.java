@@ -63,7 +63,7 @@ class StoreConditionTest {
   private List<ByteBuffer> bytes() throws IOException {
     List<ByteBuffer> bytes = new java.util.ArrayList<>();
     for (String name : Example.tree(store)) {
-      if (!name.isEmpty() && !name.equals("lock")) {
+      if (Files.isRegularFile(store.resolve(name)) && !name.equals("lock")) {
         bytes.add(ByteBuffer.wrap(Files.readAllBytes(store.resolve(name))));
       }
     }
@@ -119,6 +119,45 @@ class StoreConditionTest {
     Files.write(header, whole);
     patch("layout", 60, (byte) 0x55);
     assertRefusedByAll("; restore a snapshot (the newest is " + snapshot + ")");
+  }
+
+  @Test
+  void aStoreWithoutItsLayoutOffersTheNewestSnapshot() throws IOException {
+    String snapshot = Cli.result("snapshot", store, folder.resolve("snapshots"));
+    Path layout = store.resolve("layout");
+    Files.delete(layout);
+    assertRefusedByAll(
+        store
+            + ": not a store: it has no file \"layout\"; restore a snapshot (the newest is "
+            + snapshot
+            + ")");
+    Files.createDirectory(layout);
+    assertRefusedByAll(
+        layout + ": is not a regular file; restore a snapshot (the newest is " + snapshot + ")");
+  }
+
+  @Test
+  void aStoreThatIsGoneOffersTheNewestSnapshot() throws IOException {
+    String snapshot = Cli.result("snapshot", store, folder.resolve("snapshots"));
+    Path gone = folder.resolve("gone");
+    Files.move(store, gone);
+    for (String command : List.of("hash", "inspect", "recover")) {
+      assertEquals(
+          store + ": no such store any more; its newest snapshot is " + snapshot,
+          Cli.refusal(command, store));
+    }
+  }
+
+  @Test
+  void theSnapshotOfAStoreThatStoodHereBeforeIsNotOffered() throws IOException {
+    String snapshot = Cli.result("snapshot", store, folder.resolve("snapshots"));
+    Files.move(store, folder.resolve("gone"));
+    Cli.result("import", example.model(), store, "--freeze", "f");
+    Files.delete(store.resolve("header"));
+    for (Object[] command : everyCommand()) {
+      String line = assertUntouched("; restore a snapshot", command);
+      assertTrue(!line.contains(snapshot), line);
+    }
   }
 
   @Test
@@ -200,7 +239,10 @@ class StoreConditionTest {
       assertUntouched("(the newest is " + snapshot + ")", command);
     }
     assertUntouched("(the newest is " + snapshot + ")", "recover", store);
-    assertTrue(Cli.result("inspect", store).contains("state        damaged: "));
+    String inspected = Cli.result("inspect", store);
+    assertTrue(inspected.contains("state        damaged: "), inspected);
+    assertTrue(
+        inspected.contains("; restore a snapshot (the newest is " + snapshot + ")"), inspected);
     Path restored = folder.resolve("restored");
     Cli.result("restore", snapshot, restored);
     assertEquals(hash, Cli.hash(restored));

@@ -148,6 +148,9 @@ class WrongInputTest {
         step(example.gradients(), "--position", folder.resolve("none")));
     assertEquals(
         folder + ": is a folder, expected a file", step(example.gradients(), "--position", folder));
+    assertEquals(
+        "/dev/zero: is not a regular file; name one with the position's bytes",
+        step(example.gradients(), "--position", Path.of("/dev/zero")));
     Path large = Files.write(folder.resolve("large"), new byte[300_000]);
     assertEquals(
         large + ": has 300000 bytes, expected at most 262144",
@@ -415,6 +418,27 @@ class WrongInputTest {
     assertTrue(
         line.startsWith("the text has 6 bytes, a context of 128 needs at least 1290: name more"),
         line);
+  }
+
+  @Test
+  void whatIsNotAPointerIsLeftAloneAndTheSnapshotIsGood() throws IOException {
+    Path pointer = folder.resolve("store.snapshot");
+    String refusal =
+        "lionstore: "
+            + pointer
+            + ": is not a pointer to a snapshot, and is left alone; move it to another name (the"
+            + " snapshot is good, but not noted beside the store)";
+    Files.writeString(pointer, "mine");
+    Cli.Run run = Cli.run("snapshot", example.store(), folder.resolve("a"));
+    assertEquals(0, run.exitCode(), run::toString);
+    assertEquals(refusal, run.err().strip());
+    assertEquals("mine", Files.readString(pointer));
+    Files.delete(pointer);
+    Files.createDirectory(pointer);
+    run = Cli.run("snapshot", example.store(), folder.resolve("b"));
+    assertEquals(0, run.exitCode(), run::toString);
+    assertEquals(refusal, run.err().strip());
+    Cli.result("verify", run.out().strip());
   }
 
   @Test

@@ -1,5 +1,7 @@
 package dev.lionstore.trainer;
 
+import dev.lionstore.FormatException;
+import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.mapping.Posix;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -30,9 +32,39 @@ public record RunFolder(Path root, Path store, Path snapshots) {
     return root.resolve("loss.png");
   }
 
-  /** The text that the run began with, if it has begun. */
+  /**
+   * The text that the run began with, if it has begun.
+   *
+   * @throws FormatException if it is empty: no run begins with that
+   */
   public Optional<byte[]> readText() throws IOException {
-    return Files.exists(text()) ? Optional.of(Files.readAllBytes(text())) : Optional.empty();
+    if (!Files.exists(text())) {
+      return Optional.empty();
+    }
+    byte[] text = Files.readAllBytes(text());
+    if (text.length == 0) {
+      throw new FormatException(
+          text(),
+          "is empty, so it is damaged; remove it and name the text that the run began with, or"
+              + " choose another --run");
+    }
+    return Optional.of(text);
+  }
+
+  /**
+   * Notes a snapshot beside the store as the newest one. A run goes on without: the snapshot is
+   * good all the same.
+   *
+   * @return what is wrong if it cannot be noted
+   */
+  Optional<String> note(Path snapshot) {
+    try {
+      SnapshotPointer.write(store, snapshot);
+      return Optional.empty();
+    } catch (IOException e) {
+      return Optional.of(
+          e.getMessage() + " (the snapshot is good, but not noted beside the store)");
+    }
   }
 
   /** Keeps the text, whole or not at all. */

@@ -21,6 +21,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Consumer;
 
@@ -44,7 +45,7 @@ final class RunStore {
   /** The store at the step where the run goes on. */
   StateStore open(StoreOptions options) throws IOException {
     if (!StoreReader.isStore(folder.store())) {
-      make();
+      make(newestGood());
     }
     StateStore store = openOrRestore(options);
     try {
@@ -63,11 +64,31 @@ final class RunStore {
       try (StoreReader reader = StoreReader.open(folder.store())) {
         requireSameRun(reader);
       }
-      say.accept(folder.store() + ": " + e.getReason());
-      setAside();
-      make();
-      return StateStore.open(folder.store(), options);
+      replace(e);
+    } catch (FormatException e) {
+      if (e.isOfNewerVersion()) {
+        throw e;
+      }
+      // Whose it is cannot be read: without a snapshot of this run it stays where it is.
+      if (!hasSnapshots()) {
+        throw e.withAdvice(
+            "there is no snapshot in "
+                + folder.snapshots()
+                + " to go on from; to begin anew, move "
+                + folder.store()
+                + " away or choose another --run");
+      }
+      replace(e);
     }
+    return StateStore.open(folder.store(), options);
+  }
+
+  /** Sets a store that cannot be trusted aside, but not before there is something to go on from. */
+  private void replace(IOException found) throws IOException {
+    say.accept(String.valueOf(found.getMessage()));
+    Optional<Path> snapshot = newestGood();
+    setAside();
+    make(snapshot);
   }
 
   /** Nothing is deleted: the user may want to look. */
@@ -83,20 +104,44 @@ final class RunStore {
     say.accept("it was set aside as " + aside);
   }
 
-  private void make() throws IOException {
-    List<Path> snapshots = new ArrayList<>(Snapshot.list(folder.snapshots()));
-    while (!snapshots.isEmpty()) {
-      Path newest = snapshots.removeLast();
-      try (Snapshot snapshot = Snapshot.open(newest)) {
+  private boolean hasSnapshots() throws IOException {
+    return !Snapshot.list(folder.snapshots()).isEmpty();
+  }
+
+  /**
+   * The newest snapshot whose every byte is good; empty if there is none at all.
+   *
+   * @throws IOException if there are some, but none is good: to begin anew is the user's decision
+   */
+  private Optional<Path> newestGood() throws IOException {
+    for (Path candidate : Snapshot.list(folder.snapshots()).reversed()) {
+      try (Snapshot snapshot = Snapshot.open(candidate)) {
         requireSameRun(snapshot);
-        snapshot.restore(folder.store(), StoreBuilder.DEFAULT_CHUNK_ELEMENTS, _ -> {});
-        say.accept("restored step " + snapshot.step() + " from " + newest);
-        return;
+        snapshot.verify(_ -> {});
+        return Optional.of(candidate);
       } catch (FormatException e) {
         say.accept(e.getMessage() + "; trying the snapshot before");
       }
     }
-    create();
+    if (hasSnapshots()) {
+      throw new IOException(
+          folder.snapshots()
+              + ": no snapshot is good, and there is no store to go on from; to begin anew, choose"
+              + " another --run");
+    }
+    return Optional.empty();
+  }
+
+  private void make(Optional<Path> from) throws IOException {
+    if (from.isEmpty()) {
+      create();
+      return;
+    }
+    try (Snapshot snapshot = Snapshot.open(from.get())) {
+      snapshot.restore(folder.store(), StoreBuilder.DEFAULT_CHUNK_ELEMENTS, _ -> {});
+      say.accept("restored step " + snapshot.step() + " from " + from.get());
+    }
+    folder.note(from.get()).ifPresent(say);
   }
 
   private void create() throws IOException {

@@ -5,7 +5,6 @@ import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ContentHash;
 import dev.lionstore.checkpoint.ModelExport;
 import dev.lionstore.checkpoint.Snapshot;
-import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.store.StateStore;
@@ -22,6 +21,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
@@ -42,6 +42,7 @@ public final class TrainingRun implements AutoCloseable {
   private final int[] tensors;
   private final Transformer model;
   private final LossCurve curve;
+  private boolean saidNotNoted;
 
   /**
    * What does not decide bits.
@@ -246,8 +247,16 @@ public final class TrainingRun implements AutoCloseable {
         Path written =
             SnapshotWriter.write(
                 store, carried, folder.snapshots(), ModelExport.DEFAULT_SHARD_BYTES, _ -> {});
-        SnapshotPointer.write(folder.store(), written);
+        note(written);
       }
+    }
+  }
+
+  private void note(Path snapshot) {
+    Optional<String> failure = folder.note(snapshot);
+    if (failure.isPresent() && !saidNotNoted) {
+      saidNotNoted = true; // once is enough for a run with many snapshots
+      listener.say(failure.get());
     }
   }
 
