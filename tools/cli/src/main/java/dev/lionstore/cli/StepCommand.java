@@ -236,12 +236,15 @@ final class StepCommand implements Callable<Integer> {
     }
     if (!entry.shape().equals(tensor.shape())) {
       throw new FormatException(
-          gradients, "tensor " + tensor.name() + ", shape", entry.shape(), tensor.shape());
+          gradients,
+          "tensor " + tensor.name() + ", shape",
+          entry.shape(),
+          tensor.shape() + "; save the gradient of the store's own tensor");
     }
     SafetensorsType type = entry.type();
     if (!Carried.isTrained(type)) {
       throw new FormatException(
-          gradients, "tensor " + tensor.name() + ", type", type, "F32, F16 or BF16");
+          gradients, "tensor " + tensor.name() + ", type", type, "F32, F16 or BF16; convert it");
     }
   }
 

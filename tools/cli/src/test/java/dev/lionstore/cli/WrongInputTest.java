@@ -92,13 +92,18 @@ class WrongInputTest {
   void aMisshapedGradientIsNamedWithBothShapes() throws IOException {
     Path wrong =
         gradients(b(), Safetensors.Tensor.of("w", "F32", List.of(3L, 2L), 1, 2, 3, 4, 5, 6));
-    assertEquals(wrong + ": tensor w, shape is [3, 2], expected [2, 3]", step(wrong));
+    assertEquals(
+        wrong
+            + ": tensor w, shape is [3, 2], expected [2, 3]; save the gradient of the store's own"
+            + " tensor",
+        step(wrong));
   }
 
   @Test
   void aGradientOfATypeThatIsNoneIsNamed() throws IOException {
     Path wrong = gradients(b(), new Safetensors.Tensor("w", "I32", List.of(2L, 3L), new byte[24]));
-    assertEquals(wrong + ": tensor w, type is I32, expected F32, F16 or BF16", step(wrong));
+    assertEquals(
+        wrong + ": tensor w, type is I32, expected F32, F16 or BF16; convert it", step(wrong));
   }
 
   @Test
