@@ -1,6 +1,5 @@
 package dev.lionstore.kernel;
 
-import dev.lionstore.rule.UpdateRule;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -11,7 +10,7 @@ import java.util.concurrent.TimeUnit;
  * the scalar reference steps, which is compiled at once and gives the same bits. So the first steps
  * of a process, and the recovery of a killed one, do not wait for the compiler.
  */
-final class WarmingKernel implements Kernel {
+final class WarmingKernel extends ForwardingKernel {
   private static final Map<String, WarmUp> WARM_UPS = new ConcurrentHashMap<>();
 
   /** What the scalar reference would take longer for than the compiler takes for the other. */
@@ -19,31 +18,15 @@ final class WarmingKernel implements Kernel {
 
   private static final long MOST_WAIT_SECONDS = 10;
 
-  private final Kernel kernel;
   private final Kernel meanwhile;
   private final WarmUp warmUp;
 
   WarmingKernel(Kernel kernel, KernelProvider provider) {
-    this.kernel = kernel;
+    super(kernel);
     this.meanwhile = new ScalarKernel(kernel.rule());
     this.warmUp =
         WARM_UPS.computeIfAbsent(
             kernel.backend() + " " + kernel.rule().name(), _ -> new WarmUp(kernel, provider));
-  }
-
-  @Override
-  public String backend() {
-    return kernel.backend();
-  }
-
-  @Override
-  public UpdateRule rule() {
-    return kernel.rule();
-  }
-
-  @Override
-  public Unit unit() {
-    return kernel.unit();
   }
 
   /** A small store is opened sooner if the compiler is left to what opens it. */
@@ -52,21 +35,6 @@ final class WarmingKernel implements Kernel {
     if (elements >= WORTH_WAITING_FOR) {
       warmUp.start();
     }
-  }
-
-  @Override
-  public int chunksAtOnce(int chunkElements) {
-    return kernel.chunksAtOnce(chunkElements);
-  }
-
-  @Override
-  public String attach(StoreMemory memory) {
-    return kernel.attach(memory);
-  }
-
-  @Override
-  public void close() {
-    kernel.close();
   }
 
   @Override

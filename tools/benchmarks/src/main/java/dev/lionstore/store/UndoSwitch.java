@@ -1,11 +1,10 @@
 package dev.lionstore.store;
 
+import dev.lionstore.kernel.ForwardingKernel;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
-import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
-import dev.lionstore.rule.UpdateRule;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -32,41 +31,9 @@ public final class UndoSwitch {
     on = nowOn;
   }
 
-  private final class SwitchedKernel implements Kernel {
-    private final Kernel kernel;
-
+  private final class SwitchedKernel extends ForwardingKernel {
     SwitchedKernel(Kernel kernel) {
-      this.kernel = kernel;
-    }
-
-    @Override
-    public String backend() {
-      return kernel.backend();
-    }
-
-    @Override
-    public UpdateRule rule() {
-      return kernel.rule();
-    }
-
-    @Override
-    public Unit unit() {
-      return kernel.unit();
-    }
-
-    @Override
-    public int chunksAtOnce(int chunkElements) {
-      return kernel.chunksAtOnce(chunkElements);
-    }
-
-    @Override
-    public String attach(StoreMemory memory) {
-      return kernel.attach(memory);
-    }
-
-    @Override
-    public void close() {
-      kernel.close();
+      super(kernel);
     }
 
     @Override

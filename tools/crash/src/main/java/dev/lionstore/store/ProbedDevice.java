@@ -1,46 +1,22 @@
 package dev.lionstore.store;
 
+import dev.lionstore.kernel.ForwardingKernel;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
-import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
-import dev.lionstore.rule.UpdateRule;
 import java.util.List;
 
 /**
  * A real device's kernel: reports before and after what it is given, and where it saves itself,
  * between chunks, too.
  */
-record ProbedDevice(Kernel kernel, ProtocolPoints points) implements Kernel {
-  @Override
-  public String backend() {
-    return kernel.backend();
-  }
+final class ProbedDevice extends ForwardingKernel {
+  private final ProtocolPoints points;
 
-  @Override
-  public UpdateRule rule() {
-    return kernel.rule();
-  }
-
-  @Override
-  public Unit unit() {
-    return kernel.unit();
-  }
-
-  @Override
-  public int chunksAtOnce(int chunkElements) {
-    return kernel.chunksAtOnce(chunkElements);
-  }
-
-  @Override
-  public String attach(StoreMemory memory) {
-    return kernel.attach(memory);
-  }
-
-  @Override
-  public void close() {
-    kernel.close();
+  ProbedDevice(Kernel kernel, ProtocolPoints points) {
+    super(kernel);
+    this.points = points;
   }
 
   @Override
