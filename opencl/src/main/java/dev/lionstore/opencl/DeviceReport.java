@@ -15,10 +15,12 @@ import java.util.Optional;
 public record DeviceReport(Device device, Optional<Verdict> verdict, String failure) {
   /** Every device there is; those that have not been tested with a rule yet are tested now. */
   public static List<DeviceReport> all(UpdateRule rule) {
-    return all(
-        Source.of(rule)
-            .orElseThrow(() ->
-                new IllegalArgumentException("rule " + rule.name() + " has no form in OpenCL")));
+    return all(Source.required(rule));
+  }
+
+  /** One device; it is tested now if it has not been tested with the rule yet. */
+  public static DeviceReport of(Device device, UpdateRule rule) {
+    return of(device, Source.required(rule));
   }
 
   /** Why there is no OpenCL at all, in a sentence that says what to install; empty if there is. */

@@ -10,6 +10,7 @@ import static org.lwjgl.opencl.CL10.clReleaseCommandQueue;
 import static org.lwjgl.opencl.CL10.clReleaseEvent;
 import static org.lwjgl.opencl.CL10.clWaitForEvents;
 import static org.lwjgl.opencl.CL10.nclCreateCommandQueue;
+import static org.lwjgl.opencl.CL10.nclEnqueueCopyBuffer;
 import static org.lwjgl.opencl.CL10.nclEnqueueMapBuffer;
 import static org.lwjgl.opencl.CL10.nclEnqueueNDRangeKernel;
 import static org.lwjgl.opencl.CL10.nclEnqueueReadBuffer;
@@ -96,6 +97,14 @@ class Queue implements AutoCloseable {
             MemoryUtil.NULL,
             MemoryUtil.NULL),
         "clEnqueueReadBuffer on " + context.device());
+  }
+
+  /** Copies the first so many bytes within the device. */
+  void copy(DeviceBuffer from, DeviceBuffer to, long bytes) {
+    Status.require(
+        nclEnqueueCopyBuffer(
+            id, from.id(), to.id(), 0, 0, bytes, 0, MemoryUtil.NULL, MemoryUtil.NULL),
+        "clEnqueueCopyBuffer on " + context.device());
   }
 
   /** Maps a part of a buffer for reading and writing, and waits until the CPU sees it. */

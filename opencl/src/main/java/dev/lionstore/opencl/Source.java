@@ -38,6 +38,17 @@ record Source(
         .map(coefficients -> new Source(rule, read(rule.name() + ".cl"), coefficients));
   }
 
+  /**
+   * The same.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  static Source required(UpdateRule rule) {
+    return of(rule)
+        .orElseThrow(
+            () -> new IllegalArgumentException("rule " + rule.name() + " has no form in OpenCL"));
+  }
+
   /** The same with another text. */
   Source withText(String newText) {
     return new Source(rule, newText, coefficients);

@@ -18,6 +18,7 @@ import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.UndoSwitch;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
@@ -100,6 +101,13 @@ final class BenchmarkStore implements AutoCloseable {
       throw new IllegalStateException("refused: " + result);
     }
     return result;
+  }
+
+  /** The values of every plane of the state. */
+  List<MemorySegment> state() {
+    return Stream.of(Plane.WEIGHTS, Plane.REMAINDER, Lion.MOMENTUM)
+        .map(plane -> store.values(plane, 0))
+        .toList();
   }
 
   @Override

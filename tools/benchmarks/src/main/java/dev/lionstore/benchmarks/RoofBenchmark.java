@@ -165,7 +165,7 @@ public final class RoofBenchmark {
     return best;
   }
 
-  private static String word(Rounding rounding) {
+  static String word(Rounding rounding) {
     return rounding.name().toLowerCase(Locale.ROOT);
   }
 }

@@ -54,7 +54,7 @@ record RoofReport(
           Runtime.version().toString());
     }
 
-    private static String cpuModel() throws IOException {
+    static String cpuModel() throws IOException {
       Path info = Path.of("/proc/cpuinfo");
       if (!Files.isReadable(info)) {
         return System.getProperty("os.arch", "unknown");
@@ -169,7 +169,7 @@ record RoofReport(
         .collect(Collectors.joining(","));
   }
 
-  private static String quoted(String text) {
+  static String quoted(String text) {
     return '"' + text.replaceAll("[\\\\\"\\p{Cntrl}]", "?") + '"';
   }
 
