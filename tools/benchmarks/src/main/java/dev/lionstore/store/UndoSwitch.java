@@ -2,6 +2,7 @@ package dev.lionstore.store;
 
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.ResidentKernel;
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
@@ -22,7 +23,9 @@ public final class UndoSwitch {
         new StoreParts() {
           @Override
           Kernel kernel(Kernel selected) {
-            return new SwitchedKernel(selected);
+            // A device that keeps the state saves nothing; wrapped, it would not be known for one,
+            // and the CPU would step.
+            return selected instanceof ResidentKernel ? selected : new SwitchedKernel(selected);
           }
         });
   }
@@ -62,6 +65,16 @@ public final class UndoSwitch {
     @Override
     public String attach(StoreMemory memory) {
       return kernel.attach(memory);
+    }
+
+    @Override
+    public void expect(long elements) {
+      kernel.expect(elements);
+    }
+
+    @Override
+    public void prepare(long elements) {
+      kernel.prepare(elements);
     }
 
     @Override
