@@ -103,6 +103,11 @@ final class BenchmarkStore implements AutoCloseable {
     return result;
   }
 
+  /** Whether its planes have not seen the last step: a device keeps the state. */
+  boolean isAhead() {
+    return store.step() > store.planesStep();
+  }
+
   /** The values of every plane of the state. */
   List<MemorySegment> state() {
     return Stream.of(Plane.WEIGHTS, Plane.REMAINDER, Lion.MOMENTUM)

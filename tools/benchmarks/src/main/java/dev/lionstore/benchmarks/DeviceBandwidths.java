@@ -70,7 +70,7 @@ final class DeviceBandwidths implements AutoCloseable {
 
   private Subject both() {
     return Subject.of(
-        "bus, both at once, added up",
+        "bus, both at once, sum",
         () -> bandwidth.upAndDown(parameters * UP_BYTES, parameters * UP_BYTES));
   }
 

@@ -47,7 +47,7 @@ final class DeviceBits {
   Result ofKernel(DeviceStep device) throws IOException, InterruptedException {
     try (Crew crew = new Crew(StoreOptions.defaults().threads());
         Planes expected = Planes.anonymous(planes.count(), ElementType.BF16)) {
-      Kernel kernel = Kernels.ofCpu(Lion.RULE);
+      Kernel kernel = Kernels.select(cpu, Lion.RULE).kernel();
       for (Rounding rounding : Rounding.values()) {
         device.run(planes.step(rounding), 1);
         crew.pass(Sweep.of(kernel, expected, rounding), expected.count()).run();
@@ -67,6 +67,7 @@ final class DeviceBits {
     try (BenchmarkStore expected = stepped(StoreOptions.defaults().withBackend(cpu))) {
       for (Memory way : ways) {
         try (BenchmarkStore found = stepped(DeviceStores.storeOptions(backend, way))) {
+          DeviceStores.requireKept(way, found);
           String word = DeviceStores.word(way);
           results.add(
               new Result(

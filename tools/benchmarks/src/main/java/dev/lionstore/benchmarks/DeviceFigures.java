@@ -61,12 +61,11 @@ record DeviceFigures(
       String files) {
     String title() {
       Device.Identity identity = device.identity();
-      return "%s, device %s, driver %s, %s, %s; host %s, %d cores, JDK %s; stores on %s; %d Mi parameters, %d pairs%nSelf-test: %s%n"
+      return "%s, device %s, driver %s, %s; host %s, %d cores, JDK %s; stores on %s; %d Mi parameters, %d pairs%nSelf-test: %s%n"
           .formatted(
               date,
               device,
               identity.driverVersion(),
-              identity.platformVersion(),
               identity.deviceVersion(),
               cpu,
               Runtime.getRuntime().availableProcessors(),
@@ -114,9 +113,9 @@ record DeviceFigures(
 
   private String table() {
     return run.title()
-        + "%n| %-36s | GB/s   | 10 %% … 90 %%      |%n|---|---|---|%n".formatted("bandwidth")
+        + "%n| %-22s | GB/s   | 10 %% … 90 %%      |%n|---|---|---|%n".formatted("bandwidth")
         + lines(bandwidths, DeviceFigures::row)
-        + "%n| %-48s | share of     | median | 10 %% … 90 %%  | shortest | GB/s   | Gparam/s | roof GB/s |%n|---|---|---|---|---|---|---|---|%n"
+        + "%n| %-49s | share of     | median | 10 %% … 90 %%  | shortest | GB/s   | Gparam/s | roof GB/s |%n|---|---|---|---|---|---|---|---|%n"
             .formatted("step")
         + lines(shares, DeviceFigures::row)
         + (notes.isEmpty() ? "" : lines(notes, note -> "%n%s%n".formatted(note)))
@@ -144,7 +143,7 @@ record DeviceFigures(
   private static String row(DeviceBandwidths.Result bandwidth) {
     return String.format(
         Locale.ROOT,
-        "| %-36s | %6.1f | %6.1f … %6.1f |%n",
+        "| %-22s | %6.1f | %6.1f … %6.1f |%n",
         bandwidth.what(),
         bandwidth.bytesPerSecond(MIDDLE) / GIGA,
         bandwidth.bytesPerSecond(LOW) / GIGA,
@@ -155,7 +154,7 @@ record DeviceFigures(
     Comparison compared = share.comparison();
     return String.format(
         Locale.ROOT,
-        "| %-48s | %-12s | %6.3f | %.3f … %.3f | %8.3f | %6.1f | %8.2f | %9.1f |%n",
+        "| %-49s | %-12s | %6.3f | %.3f … %.3f | %8.3f | %6.1f | %8.2f | %9.1f |%n",
         compared.name(),
         share.roof(),
         compared.share(MIDDLE),

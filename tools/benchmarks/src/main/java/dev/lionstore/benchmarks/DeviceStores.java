@@ -114,6 +114,7 @@ final class DeviceStores {
                 () -> stepped.putGradient(gradient),
                 () -> stepped.step(rounding));
         Warming.up(options.warmUp(), List.of(subject));
+        requireKept(memory, stepped);
         shares.add(
             DeviceShare.measure(
                 String.join("_", "store", word(memory).replace(' ', '_'), plane.word(), word),
@@ -121,6 +122,13 @@ final class DeviceStores {
                 subject,
                 new DeviceShare.Size(bytes, options.parameters(), options.pairs())));
       }
+    }
+  }
+
+  /** The CPU could have stepped instead, and its bits are right, too. */
+  static void requireKept(Memory memory, BenchmarkStore stepped) {
+    if ((memory == Memory.RESIDENT) != stepped.isAhead()) {
+      throw new IllegalStateException("the store did not step on the device as told: " + memory);
     }
   }
 }

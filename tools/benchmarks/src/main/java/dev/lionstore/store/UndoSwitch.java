@@ -3,6 +3,7 @@ package dev.lionstore.store;
 import dev.lionstore.kernel.ForwardingKernel;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.ResidentKernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
 import java.io.IOException;
@@ -21,7 +22,9 @@ public final class UndoSwitch {
         new StoreParts() {
           @Override
           Kernel kernel(Kernel selected) {
-            return new SwitchedKernel(selected);
+            // A device that keeps the state saves nothing; wrapped, it would not be known for one,
+            // and the CPU would step.
+            return selected instanceof ResidentKernel ? selected : new SwitchedKernel(selected);
           }
         });
   }
