@@ -111,6 +111,7 @@ final class StepApplier implements AutoCloseable {
    */
   void apply(ResidentKernel device, Header intending, IntFunction<GradientValues> gradients) {
     prepare(intending, gradients);
+    device.prepare(geometry.trainableElements());
     device.step(
         intending.intent().orElseThrow().tensors().stream()
             .filter(tensor -> layout.tensors().get(tensor).count() > 0)

@@ -157,6 +157,17 @@ final class OpenClKernel implements Kernel {
         && probe.isCoherent(tried.progress());
   }
 
+  /** The CPU's kernel finds the norm; the JVM may have to compile it. */
+  @Override
+  public void expect(long elements) {
+    cpu.expect(elements);
+  }
+
+  @Override
+  public void prepare(long elements) {
+    cpu.prepare(elements);
+  }
+
   @Override
   public Stepper newStepper() {
     InPlaceMemory memory = inPlace;

@@ -99,6 +99,17 @@ final class ResidentClKernel implements ResidentKernel {
     return state;
   }
 
+  /** The CPU's kernel finds the norm; the JVM may have to compile it. */
+  @Override
+  public void expect(long elements) {
+    cpu.expect(elements);
+  }
+
+  @Override
+  public void prepare(long elements) {
+    cpu.prepare(elements);
+  }
+
   @Override
   public Stepper newStepper() {
     return cpu.newStepper();
