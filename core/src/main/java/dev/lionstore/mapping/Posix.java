@@ -122,4 +122,13 @@ public final class Posix {
           options);
     }
   }
+
+  /** The kind of file system that a folder is on, for instance tmpfs or ext4. */
+  public static String fileSystem(Path folder) {
+    try {
+      return Files.getFileStore(folder).type();
+    } catch (IOException e) {
+      return "unknown file system"; // as in a chroot that has no mount table
+    }
+  }
 }

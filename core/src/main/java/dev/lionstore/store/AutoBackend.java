@@ -9,10 +9,10 @@ import dev.lionstore.kernel.DeviceException;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.mapping.NewFolder;
+import dev.lionstore.mapping.Posix;
 import dev.lionstore.mapping.UserCache;
 import dev.lionstore.rule.UpdateRule;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -211,18 +211,10 @@ public final class AutoBackend {
                 rule.name(),
                 System.getProperty("os.arch"),
                 Runtime.getRuntime().availableProcessors() + " cores",
-                fileSystem(directory)),
+                Posix.fileSystem(directory)),
             candidates.stream().map(DeviceCandidate::identity))
         .map(part -> part.replaceAll("\\R", " "))
         .collect(Collectors.joining(" | "));
-  }
-
-  private static String fileSystem(Path directory) {
-    try {
-      return Files.getFileStore(directory).type();
-    } catch (IOException e) {
-      return "unknown file system"; // as in a chroot that has no mount table
-    }
   }
 
   private Verdict measure(Path directory, List<DeviceCandidate> candidates) throws IOException {

@@ -100,8 +100,7 @@ record DeviceBenchmarkOptions(
   private static Path place(long parameters) throws IOException {
     Path memory = Path.of("/dev/shm");
     return Files.isWritable(memory)
-            && Files.getFileStore(memory).getUsableSpace()
-                > parameters * DIRECTORY_BYTES_PER_PARAMETER
+            && memory.toFile().getUsableSpace() > parameters * DIRECTORY_BYTES_PER_PARAMETER
         ? memory
         : Path.of(System.getProperty("java.io.tmpdir"));
   }

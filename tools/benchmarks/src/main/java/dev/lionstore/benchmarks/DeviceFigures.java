@@ -1,10 +1,10 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.mapping.Posix;
 import dev.lionstore.opencl.Device;
 import dev.lionstore.opencl.DeviceReport;
 import dev.lionstore.opencl.Verdict;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.time.LocalDate;
 import java.time.ZoneId;
 import java.util.List;
@@ -87,7 +87,7 @@ record DeviceFigures(
             report.device(),
             report.verdict().orElseThrow(),
             RoofReport.Machine.cpuModel(),
-            Files.getFileStore(options.directory()).type());
+            Posix.fileSystem(options.directory()));
     return new DeviceFigures(
         run, List.of(), List.of(), List.of(), List.of(), TorchTimes.nothing("not yet"));
   }

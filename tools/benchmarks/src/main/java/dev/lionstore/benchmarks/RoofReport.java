@@ -1,5 +1,6 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.mapping.Posix;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,7 +45,7 @@ record RoofReport(
     static Machine of(RoofOptions options, String simd) throws IOException {
       String memory =
           options.directory().isPresent()
-              ? "files on " + Files.getFileStore(options.directory().get()).type()
+              ? "files on " + Posix.fileSystem(options.directory().get())
               : "anonymous";
       return new Machine(
           cpuModel(),
