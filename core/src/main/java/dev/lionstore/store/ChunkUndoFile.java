@@ -108,6 +108,10 @@ class ChunkUndoFile {
     return MappedFile.openWritable(directory.resolve(NAME), size);
   }
 
+  MappedFile file() {
+    return file;
+  }
+
   /** Checks that it is this store's. */
   void requireOf(UUID storeId) throws FormatException {
     MemorySegment page = file.memory();

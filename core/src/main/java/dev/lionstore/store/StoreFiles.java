@@ -214,6 +214,12 @@ final class StoreFiles implements AutoCloseable {
   /** Makes room for so many chunks that a device has in hand; only between steps. */
   void allowChunkUndo(int slots) throws IOException {
     if (!hasChunkUndo(slots - 1)) {
+      if (chunkUndo.isPresent()) {
+        MappedFile smaller = chunkUndo.get().file();
+        chunkUndo = Optional.empty();
+        mapped.remove(smaller);
+        smaller.close();
+      }
       MappedFile file = ChunkUndoFile.create(directory, layout, slots);
       mapped.add(file);
       chunkUndo = Optional.of(parts.chunkUndo(file, layout));
