@@ -145,12 +145,14 @@ public final class MappedFile implements AutoCloseable {
   /**
    * Checks that the path still names what is mapped.
    *
-   * @throws FormatException if somebody has deleted, moved or replaced it: what is written is lost
+   * @throws FormatException if somebody has deleted, moved or replaced it
    */
   public void requireStillThere() throws IOException {
     if (!Files.exists(path) || !identity(path).equals(identity)) {
       throw new FormatException(
-          path, "was deleted, moved or replaced while it was open; what was written to it is lost");
+          path,
+          "was deleted, moved or replaced while it was open; what was written is where it was moved,"
+              + " or lost");
     }
   }
 

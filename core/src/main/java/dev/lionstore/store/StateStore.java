@@ -461,6 +461,7 @@ public final class StateStore implements StateView, AutoCloseable {
    */
   public void force() throws IOException {
     refresh();
+    files.requireStillThere(); // no failed sync: a store that was moved is good where it is
     try {
       files.force();
     } catch (IOException e) {

@@ -271,10 +271,16 @@ final class StoreFiles implements AutoCloseable {
     }
   }
 
+  /** Checks that the paths still name what is mapped. */
+  void requireStillThere() throws IOException {
+    for (MappedFile file : mapped) {
+      file.requireStillThere();
+    }
+  }
+
   /** Makes everything durable. */
   void force() throws IOException {
     for (MappedFile file : mapped) {
-      file.requireStillThere();
       file.force();
     }
   }

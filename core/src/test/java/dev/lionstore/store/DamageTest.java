@@ -229,6 +229,22 @@ class DamageTest {
   }
 
   @Test
+  void aStoreThatIsMovedWhileItIsOpenIsGoodWhereItIs() throws IOException {
+    Path directory = stores.create("s", 256);
+    Path moved = folder.resolve("moved");
+    StateStore store = StateStore.open(directory);
+    stores.putGradients(store, 0);
+    store.step(Stores.request());
+    byte[] bytes = Stores.bytes(store);
+    Files.move(directory, moved);
+    assertThrows(FormatException.class, store::close);
+    try (StateStore again = StateStore.open(moved)) {
+      assertEquals(1, again.step());
+      assertArrayEquals(bytes, Stores.bytes(again));
+    }
+  }
+
+  @Test
   void aCopyOfAStoreThatALivingProcessWritesIsKnownByItsLock() throws IOException {
     Path directory = stores.create("s", 256);
     Process other = new ProcessBuilder("sleep", "60").start();
