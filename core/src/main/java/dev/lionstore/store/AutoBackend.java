@@ -129,11 +129,14 @@ public final class AutoBackend {
     if (!options.backend().equals(Kernels.AUTO) || elements < LEAST_ELEMENTS) {
       return new Choice(options, "");
     }
-    List<DeviceCandidate> candidates = Kernels.candidates(rule);
-    if (candidates.isEmpty()) {
-      return new Choice(options, "");
-    }
     try {
+      if (isRecovering(directory)) {
+        return new Choice(options, "a killed step is finished by the CPU, at once");
+      }
+      List<DeviceCandidate> candidates = Kernels.candidates(rule);
+      if (candidates.isEmpty()) {
+        return new Choice(options, "");
+      }
       Verdict verdict = verdict(directory, candidates);
       Contender best = verdict.best();
       return new Choice(
@@ -145,6 +148,15 @@ public final class AutoBackend {
           verdict.toString());
     } catch (IOException e) {
       return new Choice(options, "devices could not be measured: " + e.getMessage());
+    }
+  }
+
+  private static boolean isRecovering(Path directory) throws IOException {
+    if (!StoreReader.isStore(directory)) {
+      return false;
+    }
+    try (StoreReader reader = StoreReader.open(directory)) {
+      return reader.condition().state() == Condition.State.RECOVERING;
     }
   }
 
