@@ -115,6 +115,13 @@ public final class Carried implements AutoCloseable {
     return new Carried(files, data, file);
   }
 
+  /** The same files, and the tensors of these names; it lives as long as this. */
+  Carried matching(Predicate<String> names) {
+    List<Tensor> matching =
+        tensors.values().stream().filter(tensor -> names.test(tensor.declared().name())).toList();
+    return new Carried(files, matching, () -> {});
+  }
+
   /** Files in name order. */
   public List<Path> files() {
     return files;
@@ -130,12 +137,18 @@ public final class Carried implements AutoCloseable {
     return Optional.ofNullable(tensors.get(name)).orElseThrow().data();
   }
 
-  /** What the files and tensors take, in bytes. */
-  long bytes() throws IOException {
+  /** What the files take, in bytes. */
+  long fileBytes() throws IOException {
     long bytes = 0;
     for (Path file : files) {
       bytes += Files.size(file);
     }
+    return bytes;
+  }
+
+  /** What the files and tensors take, in bytes. */
+  long bytes() throws IOException {
+    long bytes = fileBytes();
     for (Tensor tensor : tensors.values()) {
       bytes += tensor.data().byteSize();
     }

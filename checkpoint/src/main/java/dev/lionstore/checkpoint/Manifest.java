@@ -55,6 +55,8 @@ record Manifest(
   static final String FORMAT = "lionstore-snapshot";
   static final int VERSION = 1;
 
+  private static final int MOST_CHUNK_BYTES = 64 << 20;
+
   /**
    * A parameter group.
    *
@@ -114,7 +116,11 @@ record Manifest(
     given("gradient_plane", gradientPlane);
     groups = copy("groups", groups);
     tensors = copy("tensors", tensors);
-    require("chunk_bytes", chunkBytes > 0, chunkBytes, "at least 1");
+    require(
+        "chunk_bytes",
+        chunkBytes > 0 && chunkBytes <= MOST_CHUNK_BYTES && chunkBytes % DirectFile.ALIGNMENT == 0,
+        chunkBytes,
+        "a multiple of " + DirectFile.ALIGNMENT + " up to " + MOST_CHUNK_BYTES);
     files = copy("files", files);
     Set<String> names = new HashSet<>();
     long total = 0;

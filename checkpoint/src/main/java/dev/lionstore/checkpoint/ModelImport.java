@@ -48,8 +48,7 @@ public final class ModelImport {
       requireSense(model, trained, options);
       requireRoomForNames(model, trained);
       StoreLayout layout = layout(trained, options);
-      Carried carried =
-          Carried.of(source, name -> !SnapshotFiles.RESERVED.contains(name), names(trained));
+      Carried carried = Carried.of(source, name -> !SnapshotFiles.isReserved(name), names(trained));
       try (StoreBuilder builder =
           StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
         fill(builder, source, model, progress);

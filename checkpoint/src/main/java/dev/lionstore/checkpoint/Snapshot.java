@@ -13,13 +13,15 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.LongConsumer;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -118,7 +120,7 @@ public final class Snapshot implements StateView, AutoCloseable {
       throw new FormatException(
           file, "size", sums.get().bytes(), "at most " + SnapshotFiles.MAX_POSITION_BYTES);
     }
-    return Files.readAllBytes(file);
+    return SnapshotFiles.read(folder, sums.get(), manifest.chunkBytes());
   }
 
   private void requireEntry(TensorSpec tensor, Plane plane) throws FormatException {
@@ -148,13 +150,36 @@ public final class Snapshot implements StateView, AutoCloseable {
   /**
    * Checks every byte against the checksums.
    *
-   * @param progress told the bytes checked since the last call
-   * @throws FormatException naming the file, the bytes that are wrong and the tensors in them
+   * @param progress told the bytes checked since the last call, one call at a time
+   * @throws DamagedSnapshotException naming each file, the bytes that are wrong and the tensors in
+   *     them
    */
   public void verify(LongConsumer progress) throws IOException {
-    List<SafetensorsFile> files = new ArrayList<>(model.files());
-    files.addAll(optimizer.files());
-    SnapshotFiles.verify(folder, manifest, new FileContents(files), progress);
+    reader(progress).read((_, _, _) -> {});
+  }
+
+  private BlockReader reader(LongConsumer progress) {
+    return new BlockReader(folder, manifest, new FileContents(tensorFiles()), progress);
+  }
+
+  private List<SafetensorsFile> tensorFiles() {
+    return Stream.concat(model.files().stream(), optimizer.files().stream()).toList();
+  }
+
+  /**
+   * What the trainer kept with this snapshot, by name.
+   *
+   * @throws FormatException if it is not what was kept
+   */
+  public Map<String, byte[]> extras() throws IOException {
+    Map<String, byte[]> extras = new TreeMap<>();
+    for (Manifest.FileSums file : manifest.files()) {
+      Optional<String> name = SnapshotFiles.extra(file.name());
+      if (name.isPresent()) {
+        extras.put(name.get(), SnapshotFiles.read(folder, file, manifest.chunkBytes()));
+      }
+    }
+    return extras;
   }
 
   /**
@@ -194,28 +219,31 @@ public final class Snapshot implements StateView, AutoCloseable {
     return Carried.of(model, file -> manifest.sums(file).isPresent(), trained);
   }
 
+  /** Makes a store of all tensors; see {@link #restore(Path, int, Predicate, LongConsumer)}. */
+  public void restore(Path store, int chunkElements, LongConsumer progress) throws IOException {
+    restore(store, chunkElements, _ -> true, progress);
+  }
+
   /**
-   * Takes the room, verifies, then makes a store that goes on where this was taken.
+   * Makes a store that goes on where this was taken. Every byte is read once, and checked on the
+   * way; if one is wrong there is no store.
    *
    * @param store where it will be: nothing or an empty folder
    * @param chunkElements elements of a chunk
-   * @param progress told the bytes verified and copied since the last call
+   * @param names which tensors it has
+   * @param progress told the bytes read since the last call, one call at a time
+   * @throws DamagedSnapshotException as {@link #verify}
    */
-  public void restore(Path store, int chunkElements, LongConsumer progress) throws IOException {
+  public void restore(Path store, int chunkElements, Predicate<String> names, LongConsumer progress)
+      throws IOException {
+    StoreLayout wanted = layout.matching(names);
+    RestoredPlanes planes = new RestoredPlanes(model.files(), optimizer.files(), wanted);
     int capacity = Math.max(StoreBuilder.DEFAULT_POSITION_CAPACITY, position.length);
-    try (StoreBuilder builder = StoreBuilder.create(store, layout, chunkElements, capacity)) {
-      // With the room already taken: a disk that is too small should not cost the reading.
-      verify(progress);
-      for (int t = 0; t < layout.tensors().size(); t++) {
-        for (Plane plane : layout.planesOf(layout.tensors().get(t))) {
-          MemorySegment target = builder.values(plane, t);
-          Pieces.forEach(
-              values(plane, t),
-              progress,
-              (offset, piece) -> MemorySegment.copy(piece, 0, target, offset, piece.byteSize()));
-        }
-      }
-      carried().writeInto(builder.directory());
+    StoreBuilder.Filler filler = sink -> reader(progress).read(planes.into(sink));
+    try (StoreBuilder builder =
+            StoreBuilder.createFilled(store, wanted, chunkElements, capacity, filler);
+        Carried all = carried()) {
+      all.matching(names).writeInto(builder.directory());
       builder.finish(step(), position);
     }
   }

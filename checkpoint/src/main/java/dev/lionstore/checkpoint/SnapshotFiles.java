@@ -1,19 +1,19 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.Set;
-import java.util.function.LongConsumer;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -33,13 +33,16 @@ final class SnapshotFiles {
   /** The longest position that a store can hold. */
   static final int MAX_POSITION_BYTES = 1 << 28;
 
-  /** Files of a snapshot that are no part of the model in it. */
-  static final Set<String> RESERVED = Set.of(Manifest.NAME, POSITION);
+  /** Whether a file of a snapshot is no part of the model in it. */
+  static boolean isReserved(String name) {
+    return name.equals(Manifest.NAME) || name.equals(POSITION) || extra(name).isPresent();
+  }
 
   /** How many bytes each checksum covers. */
   static final int CHUNK_BYTES = 4 << 20;
 
-  private static final int READ_BYTES = 1 << 20;
+  private static final String EXTRA_PREFIX = "extra-";
+  private static final String EXTRA_SUFFIX = ".bin";
 
   private static final Pattern STEP = Pattern.compile("step-([0-9]{12,19})");
 
@@ -81,48 +84,74 @@ final class SnapshotFiles {
     }
   }
 
-  /** The sums of every file in a folder, in name order. */
-  static List<Manifest.FileSums> sums(Path folder, LongConsumer progress) throws IOException {
-    List<Path> files;
-    try (Stream<Path> entries = Files.list(folder)) {
-      files = entries.sorted().toList();
-    }
+  /** The file with what the trainer keeps under a name. */
+  static String extraName(String name) {
+    return EXTRA_PREFIX + name + EXTRA_SUFFIX;
+  }
+
+  /** The name under which the trainer keeps what is in a file; empty if it is no such file. */
+  static Optional<String> extra(String fileName) {
+    return fileName.startsWith(EXTRA_PREFIX) && fileName.endsWith(EXTRA_SUFFIX)
+        ? Optional.of(
+            fileName.substring(EXTRA_PREFIX.length(), fileName.length() - EXTRA_SUFFIX.length()))
+        : Optional.empty();
+  }
+
+  /** A checksum as the manifest writes it. */
+  static String hex(int crc) {
+    return String.format(Locale.ROOT, "%08x", crc);
+  }
+
+  /**
+   * The sums of files in a folder.
+   *
+   * @param names which files
+   */
+  static List<Manifest.FileSums> sums(Path folder, Predicate<String> names) throws IOException {
     List<Manifest.FileSums> sums = new ArrayList<>();
-    for (Path file : files) {
-      sums.add(sums(file, Files.size(file), CHUNK_BYTES, progress));
+    try (Stream<Path> entries = Files.list(folder)) {
+      for (Path file : entries.toList()) {
+        String name = String.valueOf(file.getFileName());
+        if (names.test(name)) {
+          sums.add(sums(file, CHUNK_BYTES, _ -> {}));
+        }
+      }
     }
     return sums;
   }
 
+  /**
+   * The content of a small file.
+   *
+   * @throws FormatException if it is not what its sums say
+   */
+  static byte[] read(Path folder, Manifest.FileSums expected, int chunkBytes) throws IOException {
+    Path file = folder.resolve(expected.name());
+    ByteArrayOutputStream content = new ByteArrayOutputStream();
+    Manifest.FileSums found = sums(file, chunkBytes, content::writeBytes);
+    if (!found.equals(expected)) {
+      throw new FormatException(file, "CRC-32C", found.crc32c(), expected.crc32c());
+    }
+    return content.toByteArray();
+  }
+
   /** Read, not mapped: a sector that has gone bad is then an error, not the end of the process. */
-  private static Manifest.FileSums sums(Path file, long size, int chunkBytes, LongConsumer progress)
+  private static Manifest.FileSums sums(Path file, int chunkBytes, Consumer<byte[]> content)
       throws IOException {
     List<String> crcs = new ArrayList<>();
-    ByteBuffer buffer = ByteBuffer.allocateDirect(READ_BYTES);
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      for (long offset = 0; offset < size; offset += chunkBytes) {
-        long end = Math.min(offset + chunkBytes, size);
-        crcs.add(String.format(Locale.ROOT, "%08x", crc(file, channel, offset, end, buffer)));
-        progress.accept(end - offset);
+    long size = 0;
+    try (InputStream in = Files.newInputStream(file)) {
+      for (byte[] chunk = in.readNBytes(chunkBytes);
+          chunk.length > 0;
+          chunk = in.readNBytes(chunkBytes)) {
+        CRC32C crc = new CRC32C();
+        crc.update(chunk);
+        crcs.add(hex((int) crc.getValue()));
+        content.accept(chunk);
+        size += chunk.length;
       }
     }
     return new Manifest.FileSums(String.valueOf(file.getFileName()), size, crcs);
-  }
-
-  private static long crc(Path file, FileChannel channel, long begin, long end, ByteBuffer buffer)
-      throws IOException {
-    CRC32C crc = new CRC32C();
-    long offset = begin;
-    while (offset < end) {
-      buffer.clear().limit((int) Math.min(READ_BYTES, end - offset));
-      int read = channel.read(buffer, offset);
-      if (read < 0) {
-        throw new FormatException(file, "size", offset + " bytes", "more");
-      }
-      crc.update(buffer.flip());
-      offset += read;
-    }
-    return crc.getValue();
   }
 
   /** Checks that every file is there in its size. */
@@ -147,29 +176,6 @@ final class SnapshotFiles {
     if (manifest.sums(String.valueOf(file.getFileName())).isEmpty()) {
       throw new FormatException(
           file, "is no file of this snapshot: " + Manifest.NAME + " lacks it");
-    }
-  }
-
-  /**
-   * Checks every file against its sums.
-   *
-   * @param contents names what lies in bytes that are wrong
-   */
-  static void verify(Path snapshot, Manifest manifest, FileContents contents, LongConsumer progress)
-      throws IOException {
-    requireThere(snapshot, manifest);
-    for (Manifest.FileSums expected : manifest.files()) {
-      Path file = snapshot.resolve(expected.name());
-      List<String> found = sums(file, expected.bytes(), manifest.chunkBytes(), progress).crc32c();
-      for (int chunk = 0; chunk < found.size(); chunk++) {
-        if (!found.get(chunk).equals(expected.crc32c().get(chunk))) {
-          long begin = (long) chunk * manifest.chunkBytes();
-          long end = Math.min(begin + manifest.chunkBytes(), expected.bytes());
-          String field =
-              "CRC-32C of bytes " + begin + " to " + (end - 1) + contents.in(file, begin, end);
-          throw new FormatException(file, field, found.get(chunk), expected.crc32c().get(chunk));
-        }
-      }
     }
   }
 }

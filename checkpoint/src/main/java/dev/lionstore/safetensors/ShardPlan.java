@@ -1,7 +1,10 @@
 package dev.lionstore.safetensors;
 
+import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Which tensor goes to which file, as {@code split_state_dict_into_shards_factory} of Hugging Face
@@ -11,20 +14,45 @@ import java.util.List;
  * @param prefix the file names' beginning
  * @param shards in the order of their numbers, at least one
  */
-record ShardPlan(String prefix, List<Shard> shards) {
+public record ShardPlan(String prefix, List<Shard> shards) {
   /**
    * One file.
    *
    * @param fileName without a folder
    * @param tensors in file order
    */
-  record Shard(String fileName, List<DeclaredTensor> tensors) {}
+  public record Shard(String fileName, List<DeclaredTensor> tensors) {
+    /** Copies the list. */
+    public Shard {
+      tensors = List.copyOf(tensors);
+    }
 
-  ShardPlan {
+    /**
+     * The bytes of the file before the first tensor's; the others follow without a gap.
+     *
+     * @param metadata strings for {@code __metadata__}
+     * @throws IllegalArgumentException if metadata is no well-formed Unicode or the header is over
+     *     100,000,000 bytes
+     */
+    public ByteBuffer header(Map<String, String> metadata) throws IOException {
+      return HeaderEncoder.encode(tensors, metadata);
+    }
+  }
+
+  /** Copies the list. */
+  public ShardPlan {
     shards = List.copyOf(shards);
   }
 
-  static ShardPlan of(String prefix, List<DeclaredTensor> tensors, long maxShardBytes) {
+  /**
+   * Plans.
+   *
+   * @param prefix how the file names begin
+   * @param tensors in the order in which they fill the shards
+   * @param maxShardBytes the limit for a shard's data in bytes, at least 1
+   * @throws IllegalArgumentException if a name comes twice or an argument is outside its bounds
+   */
+  public static ShardPlan of(String prefix, List<DeclaredTensor> tensors, long maxShardBytes) {
     if (!Names.isShardName(prefix + SafetensorsFormat.SUFFIX)) {
       throw new IllegalArgumentException(
           "prefix is " + Names.quote(prefix) + ", expected the beginning of a plain file name");
@@ -37,17 +65,24 @@ record ShardPlan(String prefix, List<Shard> shards) {
     List<List<DeclaredTensor>> split = split(tensors, maxShardBytes);
     List<Shard> shards = new ArrayList<>();
     for (int i = 0; i < split.size(); i++) {
-      shards.add(new Shard(fileName(prefix, i + 1, split.size()), List.copyOf(split.get(i))));
+      shards.add(new Shard(fileName(prefix, i + 1, split.size()), split.get(i)));
     }
     return new ShardPlan(prefix, shards);
   }
 
-  boolean hasIndex() {
+  /** Whether there are several shards, so that an index says where each tensor is. */
+  public boolean hasIndex() {
     return shards.size() > 1;
   }
 
-  String indexName() {
+  /** The index's file name. */
+  public String indexName() {
     return prefix + SafetensorsFormat.INDEX_SUFFIX;
+  }
+
+  /** The content of the index. */
+  public byte[] index() throws IOException {
+    return ShardIndex.encode(this);
   }
 
   /** The names of all files, shards before the index. */

@@ -118,7 +118,7 @@ public final class ShardedWriter implements AutoCloseable {
     }
     if (plan.hasIndex()) {
       try (NewFile index = NewFile.create(folder.resolve(plan.indexName()))) {
-        index.write(ByteBuffer.wrap(ShardIndex.encode(plan)));
+        index.write(ByteBuffer.wrap(plan.index()));
         index.finish();
       }
     }

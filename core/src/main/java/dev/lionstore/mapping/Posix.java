@@ -34,6 +34,16 @@ public final class Posix {
    */
   public static void createAllocated(Path file, long size) throws IOException {
     Files.createFile(file);
+    allocate(file, size);
+  }
+
+  /**
+   * Allocates every block of a file that it lacks, up to a size; what it holds stays.
+   *
+   * @param size in bytes, at least what the file has
+   * @throws FileSystemException naming the file if the space is not there
+   */
+  public static void allocate(Path file, long size) throws IOException {
     int error = size == 0 ? 0 : fallocate(file, size);
     if (error == NO_SPACE || error == OVER_QUOTA) {
       throw new FileSystemException(
@@ -87,11 +97,10 @@ public final class Posix {
   private static void writeZeros(Path file, long size) throws IOException {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
       ByteBuffer zeros = ByteBuffer.allocateDirect(ZEROS_BYTES);
-      for (long left = size; left > 0; left -= zeros.limit()) {
-        zeros.clear().limit((int) Math.min(ZEROS_BYTES, left));
-        while (zeros.hasRemaining()) {
-          channel.write(zeros);
-        }
+      channel.position(channel.size());
+      while (channel.position() < size) {
+        zeros.clear().limit((int) Math.min(ZEROS_BYTES, size - channel.position()));
+        channel.write(zeros);
       }
     } catch (FileSystemException e) {
       throw e; // names its file

@@ -65,6 +65,11 @@ class PlaneFile {
         + (long) index / turn % 2 * (STAGGER_BYTES / 2);
   }
 
+  /** The offset in its file of a plane's value. */
+  static long offset(Plane plane, int index, long element) {
+    return dataOffset(index) + element * plane.type().bytes();
+  }
+
   static String name(Plane plane) {
     return plane.name() + ".plane";
   }

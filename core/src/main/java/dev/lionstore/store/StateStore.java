@@ -411,12 +411,35 @@ public final class StateStore implements StateView, AutoCloseable {
 
   private void replace(long step, byte[] nextPosition, Refresh source) throws IOException {
     files.requireUnchangedSizes();
+    for (int t = 0; t < layout().tensors().size(); t++) {
+      applier.beforeChange(t, 0, layout().tensors().get(t).count());
+    }
     life = Life.FAILED;
     header.write(Header.Phase.REFRESHING);
     source.into(files::values);
     header.idleAt(step, nextPosition);
     ahead = Optional.empty();
     life = Life.OPEN;
+  }
+
+  /**
+   * Begins to copy the state of this step while later steps go on: whoever copies is told of every
+   * part of a tensor before it changes. It may read {@link #values} that it asked for before, from
+   * threads of its own, until {@link #endCopy}, or until it is told to stop.
+   *
+   * @throws IllegalStateException if another copy is under way, or a step
+   * @throws StoreUnusableException if an earlier failure was final
+   */
+  public void beginCopy(ConcurrentCopy copier) throws IOException {
+    refresh();
+    if (!applier.copy().compareAndSet(null, copier)) {
+      throw new IllegalStateException("the state of " + directory + " is being copied already");
+    }
+  }
+
+  /** Ends a copy; it is told of nothing any more. May be called by any thread, and again. */
+  public void endCopy(ConcurrentCopy copier) {
+    applier.copy().compareAndSet(copier, null);
   }
 
   /** The step whose state the planes have: what a kill would leave while a device is ahead. */
@@ -529,6 +552,11 @@ public final class StateStore implements StateView, AutoCloseable {
   public void close() throws IOException {
     if (life == Life.CLOSED) {
       return;
+    }
+    ConcurrentCopy copier = applier.copy().get();
+    if (copier != null) {
+      copier.stop();
+      endCopy(copier);
     }
     StreamingStep begun = streaming;
     if (life == Life.STREAMING && begun != null && !begun.hasBegun()) {

@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -39,6 +40,7 @@ final class StepApplier implements AutoCloseable {
   private Header header;
   private long mark;
   private int endChunk;
+  private final AtomicReference<@Nullable ConcurrentCopy> copy = new AtomicReference<>();
 
   StepApplier(StoreFiles files, Kernel kernel, WorkerCrew crew, Header header) {
     this.files = files;
@@ -65,6 +67,19 @@ final class StepApplier implements AutoCloseable {
       for (int worker = 0; worker < crew.workers(); worker++) {
         devices.add(new DeviceStepper(files, kernel, worker * slots, slots));
       }
+    }
+  }
+
+  /** Who is told before values change, if anybody copies them. */
+  AtomicReference<@Nullable ConcurrentCopy> copy() {
+    return copy;
+  }
+
+  /** Lets who copies the state see a part of a tensor before it changes. */
+  void beforeChange(int tensor, long from, long to) {
+    ConcurrentCopy copier = copy.get();
+    if (copier != null) {
+      copier.beforeChange(tensor, from, to);
     }
   }
 
@@ -186,6 +201,7 @@ final class StepApplier implements AutoCloseable {
         int t = tensorOfChunk[c];
         long from = geometry.from(c, t);
         long to = geometry.to(c, t);
+        beforeChange(t, from, to);
         if (kept) {
           stepper.apply(tensorStep(t), c, from, to, nextStep());
         } else {
@@ -228,6 +244,7 @@ final class StepApplier implements AutoCloseable {
     int t = tensorOfChunk[chunk];
     long from = geometry.from(chunk, t);
     long to = geometry.to(end - 1, t);
+    beforeChange(t, from, to);
     if (header.phase() == Header.Phase.APPLYING) {
       stepper.apply(tensorStep(t), chunk, from, to, nextStep());
     } else {

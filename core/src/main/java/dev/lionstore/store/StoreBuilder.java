@@ -55,11 +55,48 @@ public final class StoreBuilder implements AutoCloseable {
    */
   public static StoreBuilder create(
       Path target, StoreLayout layout, int chunkElements, int positionCapacity) throws IOException {
+    return create(target, layout, chunkElements, positionCapacity, StoreFiles::create);
+  }
+
+  /** Hands over the values that planes are to have. */
+  public interface Filler {
+    /**
+     * Does so; all that it does not write is zero.
+     *
+     * @param planes where they go, until this returns
+     */
+    void fill(PlaneSink planes) throws IOException;
+  }
+
+  /**
+   * Allocates a store's files after their values have been written, which is faster for values that
+   * come as bytes. Otherwise as {@link #create(Path, StoreLayout, int, int)}.
+   *
+   * @throws IOException as the filler does; nothing is left then
+   */
+  public static StoreBuilder createFilled(
+      Path target, StoreLayout layout, int chunkElements, int positionCapacity, Filler filler)
+      throws IOException {
+    return create(
+        target,
+        layout,
+        chunkElements,
+        positionCapacity,
+        (folder, file) -> StoreFiles.createFilled(folder, file, filler));
+  }
+
+  private interface Maker {
+    StoreFiles make(Path folder, LayoutFile layout) throws IOException;
+  }
+
+  private static StoreBuilder create(
+      Path target, StoreLayout layout, int chunkElements, int positionCapacity, Maker maker)
+      throws IOException {
     requireBounds(chunkElements, positionCapacity);
     LayoutFile file = new LayoutFile(UUID.randomUUID(), layout, chunkElements, positionCapacity);
     NewFolder folder = NewFolder.create(target);
     try {
-      return new StoreBuilder(folder, StoreFiles.create(folder.path(), file));
+      return new StoreBuilder(folder, maker.make(folder.path(), file));
     } catch (IOException | RuntimeException | Error e) {
       try (folder) {
         throw e;

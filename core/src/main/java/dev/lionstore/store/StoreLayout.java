@@ -12,6 +12,7 @@ import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * What a store holds; fixed when it is created.
@@ -57,6 +58,17 @@ public record StoreLayout(
     List<Plane> planes = new ArrayList<>(Plane.MASTER);
     planes.addAll(rule.statePlanes());
     return List.copyOf(planes);
+  }
+
+  /**
+   * The same with some of the tensors.
+   *
+   * @param names accepts their names
+   */
+  public StoreLayout matching(Predicate<String> names) {
+    List<TensorSpec> matching =
+        tensors.stream().filter(tensor -> names.test(tensor.name())).toList();
+    return new StoreLayout(rule, rounding, seed, gradientPlane, groups, matching);
   }
 
   /** How many parameters there are. */
