@@ -243,19 +243,21 @@ class BackgroundSnapshotTest {
     Path directory = store(GradientPlane.NONE);
     try (StateStore store = open(directory)) {
       String first = hash(store);
+      List<GradientValues> gradients =
+          TENSORS.stream().map(tensor -> gradient(tensor, store.step())).toList();
       SnapshotJob job =
-          SnapshotWriter.begin(store, folder.resolve("snapshots"), LEAST, new Slowly(5));
+          SnapshotWriter.begin(store, folder.resolve("snapshots"), LEAST, new Slowly(50));
       StreamingStep streaming = store.beginStreaming(request(store.step()));
       for (int t = TENSORS.size() - 1; t >= 0; t--) {
         if (TENSORS.get(t).trainable()) {
-          streaming.step(t, gradient(TENSORS.get(t), 1));
+          streaming.step(t, gradients.get(t));
         }
       }
       streaming.finish();
       assertHolds(first, job.await());
 
       String second = hash(store);
-      job = SnapshotWriter.begin(store, folder.resolve("snapshots"), LEAST, new Slowly(5));
+      job = SnapshotWriter.begin(store, folder.resolve("snapshots"), LEAST, new Slowly(50));
       store.refresh(9, new byte[0], planes -> planes.of(Plane.WEIGHTS, 4).fill((byte) 0x3C));
       assertHolds(second, job.await());
     }

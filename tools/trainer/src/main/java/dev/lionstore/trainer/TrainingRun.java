@@ -1,11 +1,8 @@
 package dev.lionstore.trainer;
 
 import dev.lionstore.ElementType;
-import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ContentHash;
-import dev.lionstore.checkpoint.ModelExport;
-import dev.lionstore.checkpoint.Snapshot;
-import dev.lionstore.checkpoint.SnapshotWriter;
+import dev.lionstore.checkpoint.SnapshotOptions;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
@@ -15,13 +12,11 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
@@ -42,23 +37,30 @@ public final class TrainingRun implements AutoCloseable {
   private final int[] tensors;
   private final Transformer model;
   private final LossCurve curve;
-  private boolean saidNotNoted;
+  private final RunSnapshots snapshots;
 
   /**
    * What does not decide bits.
    *
    * @param threads for the model and for the store
    * @param snapshotEvery steps between snapshots, at least 1
+   * @param snapshotMemory the most memory that one may take, in bytes
    * @param evaluateEvery steps between evaluations of the held-out text, at least 1
    * @param heldOutWindows windows of held-out text in an evaluation
    * @param sampleBytes how much text is generated at the end
    */
   public record Schedule(
-      int threads, long snapshotEvery, long evaluateEvery, int heldOutWindows, int sampleBytes) {
+      int threads,
+      long snapshotEvery,
+      long snapshotMemory,
+      long evaluateEvery,
+      int heldOutWindows,
+      int sampleBytes) {
     /** Refuses what makes no run. */
     public Schedule {
       Require.atLeast(1, "threads", threads);
       Require.positive("snapshot interval", snapshotEvery);
+      SnapshotOptions.defaults().withMemoryBytes(snapshotMemory);
       Require.positive("evaluation interval", evaluateEvery);
       Require.atLeast(1, "held-out windows", heldOutWindows);
       Require.atLeast(0, "sample bytes", sampleBytes);
@@ -121,6 +123,7 @@ public final class TrainingRun implements AutoCloseable {
     }
     this.model =
         new Transformer(settings.shape(), Transformer.Precision.F32, masters, schedule.threads());
+    this.snapshots = new RunSnapshots(folder, schedule.snapshotMemory(), listener::say);
     this.curve = LossCurve.resume(folder.losses(), store.step());
   }
 
@@ -163,10 +166,11 @@ public final class TrainingRun implements AutoCloseable {
       takeStep(lastMilliseconds);
       lastMilliseconds = (System.nanoTime() - begin) / 1e6;
       if (store.step() % schedule.snapshotEvery() == 0) {
-        snapshot();
+        snapshots.begin(store);
       }
     }
-    snapshot();
+    snapshots.begin(store);
+    snapshots.complete();
     readMasters();
     double heldOut = heldOutBitsPerByte();
     curve.append(
@@ -239,27 +243,6 @@ public final class TrainingRun implements AutoCloseable {
     return model.bitsPerByte(corpus.heldOut(schedule.heldOutWindows()));
   }
 
-  private void snapshot() throws IOException {
-    List<Path> snapshots = Snapshot.list(folder.snapshots());
-    try (Carried carried = Carried.ofStore(folder.store())) {
-      Path expected = SnapshotWriter.path(folder.snapshots(), store.step());
-      if (!snapshots.contains(expected)) {
-        Path written =
-            SnapshotWriter.write(
-                store, carried, folder.snapshots(), ModelExport.DEFAULT_SHARD_BYTES, _ -> {});
-        note(written);
-      }
-    }
-  }
-
-  private void note(Path snapshot) {
-    Optional<String> failure = folder.note(snapshot);
-    if (failure.isPresent() && !saidNotNoted) {
-      saidNotNoted = true; // once is enough for a run with many snapshots
-      listener.say(failure.get());
-    }
-  }
-
   private Outcome outcome(double heldOut) throws IOException {
     List<LossCurve.Row> rows =
         curve.rows().stream().filter(row -> row.training().isPresent()).toList();
@@ -300,7 +283,8 @@ public final class TrainingRun implements AutoCloseable {
   @Override
   public void close() throws IOException {
     try (store;
-        curve) {
+        curve;
+        snapshots) {
       model.close();
       arena.close();
     }
