@@ -48,7 +48,7 @@ final class RestoreCommand implements Callable<Integer> {
           () ->
               Terminal.show(
                   "restore",
-                  snapshot.fileBytes() + Source.stateBytes(snapshot),
+                  snapshot.fileBytes(),
                   progress -> {
                     snapshot.restore(store, chunkElements, progress);
                     return store;
