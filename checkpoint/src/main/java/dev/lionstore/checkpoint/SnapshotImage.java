@@ -33,10 +33,21 @@ final class SnapshotImage {
   private record Place(int firstBlock, long offset, int elementBytes) {}
 
   /** When a step comes to a block: by what it holds at its beginning. */
-  private record Key(int late, int tensor, long element, int block) {}
+  private record Key(Order order, int tensor, long element, int block) {}
 
-  /** What a declared tensor is: values of a plane, or (-1) carried bytes. */
-  private record Content(int tensor, Plane plane, MemorySegment memory) {}
+  private enum Order {
+    STEPPED,
+    NEVER_CHANGED
+  }
+
+  /**
+   * A tensor of a file.
+   *
+   * @param tensor whose values it is, an index in the layout; -1 if it is carried
+   * @param order whether a step changes it
+   */
+  private record Content(
+      DeclaredTensor declared, int tensor, Order order, int elementBytes, MemorySegment values) {}
 
   /**
    * The image of a state.
@@ -44,80 +55,77 @@ final class SnapshotImage {
    * @param maxShardBytes the largest shard's data, in bytes
    */
   SnapshotImage(StateView view, Carried carried, long maxShardBytes) throws IOException {
-    List<TensorSpec> tensors = view.layout().tensors();
-    tensors.forEach(_ -> places.add(new ArrayList<>()));
-    Map<String, Content> model = new HashMap<>();
-    List<DeclaredTensor> declared = new ArrayList<>(carried.tensors());
-    for (DeclaredTensor tensor : declared) {
-      model.put(tensor.name(), new Content(-1, Plane.WEIGHTS, carried.data(tensor.name())));
+    List<Content> model = new ArrayList<>();
+    for (DeclaredTensor tensor : carried.tensors()) {
+      MemorySegment data = carried.data(tensor.name());
+      model.add(new Content(tensor, -1, Order.NEVER_CHANGED, 1, data));
     }
-    Map<String, Content> optimizer = new HashMap<>();
-    List<DeclaredTensor> state = new ArrayList<>();
+    List<Content> optimizer = new ArrayList<>();
+    List<TensorSpec> tensors = view.layout().tensors();
     for (int t = 0; t < tensors.size(); t++) {
-      TensorSpec tensor = tensors.get(t);
-      for (Plane plane : view.layout().planesOf(tensor)) {
-        boolean weights = plane.equals(Plane.WEIGHTS);
-        String name = Snapshot.nameIn(tensor, plane);
-        SafetensorsType type = weights ? SafetensorsType.BF16 : type(plane);
-        (weights ? declared : state).add(new DeclaredTensor(name, type, tensor.shape()));
-        (weights ? model : optimizer).put(name, new Content(t, plane, view.values(plane, t)));
+      places.add(new ArrayList<>());
+      for (Plane plane : view.layout().planesOf(tensors.get(t))) {
+        (plane.equals(Plane.WEIGHTS) ? model : optimizer).add(content(view, plane, t));
       }
     }
-    declared.sort(Comparator.comparing(DeclaredTensor::name, Utf8Order.COMPARATOR));
-    Map<String, String> forTransformers = Map.of("format", "pt");
-    add(
-        ShardPlan.of(SafetensorsModel.MODEL, declared, maxShardBytes),
-        model,
-        forTransformers,
-        view);
-    add(ShardPlan.of(SnapshotFiles.OPTIMIZER, state, maxShardBytes), optimizer, Map.of(), view);
+    model.sort(Comparator.comparing(content -> content.declared().name(), Utf8Order.COMPARATOR));
+    add(SafetensorsModel.MODEL, model, maxShardBytes, Map.of("format", "pt"));
+    add(SnapshotFiles.OPTIMIZER, optimizer, maxShardBytes, Map.of());
   }
 
-  private static SafetensorsType type(Plane plane) {
-    return SafetensorsType.valueOf(plane.type().name());
+  private static Content content(StateView view, Plane plane, int tensor) {
+    TensorSpec spec = view.layout().tensors().get(tensor);
+    SafetensorsType type = SafetensorsType.valueOf(plane.type().name());
+    return new Content(
+        new DeclaredTensor(Snapshot.nameIn(spec, plane), type, spec.shape()),
+        tensor,
+        spec.trainable() ? Order.STEPPED : Order.NEVER_CHANGED,
+        plane.type().bytes(),
+        view.values(plane, tensor));
   }
 
   private void add(
-      ShardPlan plan, Map<String, Content> contents, Map<String, String> metadata, StateView view)
+      String prefix, List<Content> contents, long maxShardBytes, Map<String, String> metadata)
       throws IOException {
+    Map<String, Content> byName = new HashMap<>();
+    contents.forEach(content -> byName.put(content.declared().name(), content));
+    List<DeclaredTensor> declared = contents.stream().map(Content::declared).toList();
+    ShardPlan plan = ShardPlan.of(prefix, declared, maxShardBytes);
     for (ShardPlan.Shard shard : plan.shards()) {
-      List<Content> content =
-          shard.tensors().stream().map(tensor -> contents.get(tensor.name())).toList();
+      List<Content> own = shard.tensors().stream().map(t -> byName.get(t.name())).toList();
       List<MemorySegment> parts = new ArrayList<>();
       parts.add(MemorySegment.ofBuffer(shard.header(metadata)));
-      content.forEach(part -> parts.add(part.memory()));
-      add(new BlockFile(shard.fileName(), parts), content, view);
+      own.forEach(content -> parts.add(content.values()));
+      add(new BlockFile(shard.fileName(), parts), own);
     }
     if (plan.hasIndex()) {
       indexes.put(plan.indexName(), plan.index());
     }
   }
 
-  private void add(BlockFile file, List<Content> content, StateView view) {
+  /** The file's first part is its header. */
+  private void add(BlockFile file, List<Content> contents) {
     int first = keys.size();
-    for (int c = 0; c < content.size(); c++) {
-      Content part = content.get(c);
-      if (part.tensor() >= 0) {
-        int elementBytes = part.plane().type().bytes();
-        places.get(part.tensor()).add(new Place(first, file.offsetOfPart(c + 1), elementBytes));
+    for (int c = 0; c < contents.size(); c++) {
+      Content content = contents.get(c);
+      if (content.tensor() >= 0) {
+        long offset = file.offsetOfPart(c + 1);
+        places.get(content.tensor()).add(new Place(first, offset, content.elementBytes()));
       }
     }
     for (int b = 0; b < file.blocks(); b++) {
       int part = Math.max(1, file.partAt(BlockFile.offset(b)));
-      keys.add(
-          part > content.size()
-              ? new Key(1, 0, 0, first + b)
-              : key(content.get(part - 1), BlockFile.offset(b) - file.offsetOfPart(part), view));
+      if (part > contents.size()) {
+        keys.add(new Key(Order.NEVER_CHANGED, 0, 0, first + b));
+      } else {
+        Content content = contents.get(part - 1);
+        long offset = Math.max(0, BlockFile.offset(b) - file.offsetOfPart(part));
+        long element = offset / content.elementBytes();
+        keys.add(new Key(content.order(), content.tensor(), element, first + b));
+      }
     }
     files.add(file);
     firstBlocks.add(first);
-  }
-
-  private Key key(Content content, long offset, StateView view) {
-    boolean stepped =
-        content.tensor() >= 0 && view.layout().tensors().get(content.tensor()).trainable();
-    long element = Math.max(0, offset) / content.plane().type().bytes();
-    return new Key(stepped ? 0 : 1, content.tensor(), element, keys.size());
   }
 
   /** The files with tensors. */
@@ -135,11 +143,16 @@ final class SnapshotImage {
     return files.stream().mapToLong(BlockFile::bytes).sum();
   }
 
+  /** How many blocks all files have. */
+  int blockCount() {
+    return keys.size();
+  }
+
   /** All blocks, first those that a step over every tensor changes first. */
   int[] blocksInStepOrder() {
     return keys.stream()
         .sorted(
-            Comparator.comparingInt(Key::late)
+            Comparator.comparing(Key::order)
                 .thenComparingInt(Key::tensor)
                 .thenComparingLong(Key::element)
                 .thenComparingInt(Key::block))

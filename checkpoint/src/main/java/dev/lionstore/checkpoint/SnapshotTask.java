@@ -56,7 +56,7 @@ final class SnapshotTask implements AutoCloseable {
     this.options = options;
     this.progress = progress;
     this.image = new SnapshotImage(state, carried, options.maxShardBytes());
-    this.sums = new int[image.blocksInStepOrder().length];
+    this.sums = new int[image.blockCount()];
     this.folder = NewFolder.create(target);
     long affordable = options.memoryBytes() / BlockFile.BLOCK_BYTES;
     this.copy = new BlockCopy(image, affordable - WRITERS, this::newBuffer);

@@ -50,7 +50,7 @@ class ProgressTest {
         RawTensor.read(folder.resolve("WEIGHTS/model.safetensors")).getFirst().data());
     Path snapshots = folder.resolve("snapshots");
     assertMoves(
-        6,
+        3,
         seen -> {
           try (StoreReader reader = StoreReader.openAtRest(store)) {
             SnapshotWriter.write(reader, Carried.nothing(), snapshots, 1L << 40, seen);
@@ -60,7 +60,7 @@ class ProgressTest {
     try (Snapshot snapshot = Snapshot.open(Snapshot.list(snapshots).getFirst())) {
       assertMoves(3, snapshot::verify);
       assertMoves(3, seen -> ContentHash.of(snapshot, seen));
-      assertMoves(6, seen -> snapshot.restore(restored, 65_536, seen));
+      assertMoves(3, seen -> snapshot.restore(restored, 65_536, seen));
     }
     assertEquals(Models.hash(store), Models.hash(restored));
   }
