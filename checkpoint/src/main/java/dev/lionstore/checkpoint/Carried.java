@@ -116,7 +116,7 @@ public final class Carried implements AutoCloseable {
   }
 
   /** The same files, and the tensors of these names; it lives as long as this. */
-  Carried matching(Predicate<String> names) {
+  public Carried matching(Predicate<String> names) {
     List<Tensor> matching =
         tensors.values().stream().filter(tensor -> names.test(tensor.declared().name())).toList();
     return new Carried(files, matching, () -> {});

@@ -20,26 +20,39 @@ import java.util.function.LongConsumer;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/** Makes a store at step 0 from a model: exact masters, momentum zero. */
+/** Makes a store at step 0 from a model: exact masters, momentum zero or from elsewhere. */
 public final class ModelImport {
   private static final int MAX_NAME_CHARS = 65_000;
 
   private ModelImport() {}
 
   /**
-   * Imports a model.
+   * Imports a model whose momentum starts at zero.
    *
-   * @param model a safetensors file, an index, or a folder
-   * @param store where the store will be: nothing or an empty folder
-   * @param progress told the bytes of the model read since the last call
    * @return what the store holds
-   * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that
-   *     a master cannot hold
-   * @throws IllegalArgumentException if a pattern matches nothing, or everything is frozen: it was
-   *     not meant so
    */
   public static StoreLayout run(
       Path model, Path store, ImportOptions options, LongConsumer progress) throws IOException {
+    try (Momentum zero = Momentum.zero()) {
+      return run(model, zero, store, options, progress).layout();
+    }
+  }
+
+  /**
+   * Imports a model.
+   *
+   * @param model a safetensors file, an index, or a folder
+   * @param momentum the model's; what it lacks starts at zero
+   * @param store where the store will be: nothing or an empty folder
+   * @param progress told the bytes of the model and its momentum read since the last call
+   * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that
+   *     a master cannot hold; if momentum is of no tensor of the model or does not fit it
+   * @throws IllegalArgumentException if a pattern matches nothing, or everything is frozen: it was
+   *     not meant so
+   */
+  public static ImportResult run(
+      Path model, Momentum momentum, Path store, ImportOptions options, LongConsumer progress)
+      throws IOException {
     try (SafetensorsModel source = SafetensorsModel.open(model)) {
       List<TensorEntry> trained =
           source.tensors().stream()
@@ -48,14 +61,17 @@ public final class ModelImport {
       requireSense(model, trained, options);
       requireRoomForNames(model, trained);
       StoreLayout layout = layout(trained, options);
+      MomentumPlan plan = momentum.plan(layout);
       Carried carried = Carried.of(source, name -> !SnapshotFiles.isReserved(name), names(trained));
+      long rounded;
       try (StoreBuilder builder =
           StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
         fill(builder, source, model, progress);
+        rounded = fill(builder, momentum, plan, progress);
         carried.writeInto(builder.directory());
         builder.finish(0, new byte[0]);
       }
-      return layout;
+      return new ImportResult(layout, plan.sources().size(), plan.absent(), plan.frozen(), rounded);
     }
   }
 
@@ -74,6 +90,21 @@ public final class ModelImport {
           progress,
           (offset, piece) -> master.set(offset / type.bytes(), new GradientValues(type, piece)));
     }
+  }
+
+  /** Tells how many values were rounded. */
+  private static long fill(
+      StoreBuilder builder, Momentum momentum, MomentumPlan plan, LongConsumer progress)
+      throws IOException {
+    List<TensorSpec> tensors = builder.layout().tensors();
+    long rounded = 0;
+    for (int t = 0; t < tensors.size(); t++) {
+      TensorEntry entry = plan.sources().get(tensors.get(t).name());
+      if (entry != null) {
+        rounded += momentum.copy(entry, builder.values(Lion.MOMENTUM, t), progress);
+      }
+    }
+    return rounded;
   }
 
   private static StoreLayout layout(List<TensorEntry> trained, ImportOptions options) {
@@ -95,11 +126,12 @@ public final class ModelImport {
           "has no tensor of type F32, F16 or BF16, the only ones that are trained; name another"
               + " model, or convert it");
     }
+    List<String> names = trained.stream().map(TensorEntry::name).toList();
     for (ImportOptions.GroupRule rule : options.groups()) {
-      requireMatch("--group " + rule.group().name() + " --match", rule.names(), trained);
+      NamePatterns.requireMatch("--group " + rule.group().name() + " --match", rule.names(), names);
     }
     for (Pattern pattern : options.frozen()) {
-      requireMatch("--freeze", pattern, trained);
+      NamePatterns.requireMatch("--freeze", pattern, names);
     }
     if (trained.stream().noneMatch(e -> options.spec(e.name(), e.shape()).trainable())) {
       throw new IllegalArgumentException(
@@ -120,20 +152,6 @@ public final class ModelImport {
             entry.name().length(),
             "at most " + MAX_NAME_CHARS + " characters; rename it");
       }
-    }
-  }
-
-  private static void requireMatch(String option, Pattern pattern, List<TensorEntry> trained) {
-    if (trained.stream().noneMatch(entry -> pattern.matcher(entry.name()).matches())) {
-      throw new IllegalArgumentException(
-          option
-              + " "
-              + pattern
-              + " matches the whole name of none of the "
-              + trained.size()
-              + " tensors; the first is "
-              + Text.quoted(trained.getFirst().name())
-              + "; .* stands for any part of a name");
     }
   }
 

@@ -1,13 +1,13 @@
 package dev.lionstore.checkpoint;
 
 /** How text from files is shown. */
-final class Text {
+public final class Text {
   private static final int SHOWN_CHARS = 80;
 
   private Text() {}
 
   /** In quotes, on one line and not much of it: the text is a stranger's. */
-  static String quoted(String text) {
+  public static String quoted(String text) {
     String line = text.replaceAll("[\\p{Cntrl}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Cs}]", "?");
     return "'"
         + (line.length() > SHOWN_CHARS ? line.substring(0, SHOWN_CHARS) + "..." : line)

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -36,12 +37,15 @@ final class ExportCommand implements Callable<Integer> {
       description = "The largest file, in bytes or for instance 500MB (default: 5GB).")
   private long maxShardBytes = ModelExport.DEFAULT_SHARD_BYTES;
 
+  @Mixin private MatchOption match = new MatchOption();
+
   @Override
   public Integer call() throws IOException {
     ModelExport.Form form = master ? ModelExport.Form.MASTER : ModelExport.Form.WEIGHTS;
     NewFolder.requireAbsentOrEmpty(target); // before a snapshot is verified in vain
     int bytesPerParameter = master ? 4 : 2;
-    Source.withState(
+    match.withState(
+        spec,
         source,
         (view, carried) ->
             Terminal.show(

@@ -4,7 +4,10 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.checkpoint.ImportOptions;
+import dev.lionstore.checkpoint.ImportResult;
 import dev.lionstore.checkpoint.ModelImport;
+import dev.lionstore.checkpoint.Momentum;
+import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StoreBuilder;
@@ -81,6 +84,15 @@ final class ImportCommand implements Callable<Integer> {
   private List<Group> groups = new ArrayList<>(); // picocli adds to it
 
   @Option(
+      names = "--momentum",
+      paramLabel = "PATH",
+      description =
+          "Momentum from elsewhere: a safetensors file or index, or a folder with"
+              + " optimizer.safetensors such as a snapshot; its tensors (F32, F16, BF16) are named"
+              + " NAME.exp_avg or state.NAME.exp_avg (default: momentum starts at zero).")
+  private @Nullable Path momentum;
+
+  @Option(
       names = "--chunk-elements",
       paramLabel = "N",
       description =
@@ -129,14 +141,17 @@ final class ImportCommand implements Callable<Integer> {
       int tensors,
       String gradientPlane,
       String rounding,
+      int momentumTensors,
+      int momentumZeroTensors,
+      long momentumRoundedValues,
       long diskBytes) {}
 
   @Override
   public Integer call() throws IOException {
     ImportOptions options = Usage.of(spec, this::options);
-    StoreLayout layout =
-        Terminal.show(
-            "import", modelBytes(), progress -> ModelImport.run(model, store, options, progress));
+    ImportResult made = run(options);
+    StoreLayout layout = made.layout();
+    sayWhatMomentumBecame(made);
     Result result =
         new Result(
             store.toString(),
@@ -144,25 +159,72 @@ final class ImportCommand implements Callable<Integer> {
             layout.tensors().size(),
             layout.gradientPlane().word(),
             Words.of(layout.rounding()),
+            made.momentumGiven(),
+            made.momentumAbsent().size(),
+            made.momentumRounded(),
             DiskUsage.of(store).total());
-    PrintWriter out = spec.commandLine().getOut();
-    out.println(
-        json
-            ? Json.of(result)
-            : "imported "
-                + Words.count(result.parameters())
-                + " parameters in "
-                + result.tensors()
-                + " tensors into "
-                + store
-                + " (gradient plane "
-                + result.gradientPlane()
-                + ", rounding "
-                + result.rounding()
-                + "), "
-                + Words.bytes(result.diskBytes())
-                + " on disk");
+    spec.commandLine().getOut().println(json ? Json.of(result) : line(result));
     return 0;
+  }
+
+  private ImportResult run(ImportOptions options) throws IOException {
+    long modelBytes = modelBytes();
+    Path source = momentum;
+    try (Momentum opened = source == null ? Momentum.zero() : Momentum.open(source)) {
+      return Terminal.show(
+          "import",
+          modelBytes + opened.bytes(),
+          progress -> ModelImport.run(model, opened, store, options, progress));
+    }
+  }
+
+  private void sayWhatMomentumBecame(ImportResult made) throws IOException {
+    Path source = momentum;
+    if (source == null) {
+      return; // The result says that all starts at zero.
+    }
+    PrintWriter err = spec.commandLine().getErr();
+    String where = "lionstore: " + source + ": ";
+    if (!made.momentumAbsent().isEmpty()) {
+      err.println(
+          where
+              + "tensors without momentum start at zero, "
+              + Words.namesOf(made.momentumAbsent()));
+    }
+    if (!made.momentumOfFrozen().isEmpty()) {
+      err.println(
+          where + "momentum of frozen tensors left out, " + Words.namesOf(made.momentumOfFrozen()));
+    }
+    if (made.momentumRounded() > 0) {
+      err.println(where + Words.count(made.momentumRounded()) + " values rounded to bf16");
+    }
+    if (Snapshot.isSnapshot(model)) {
+      err.println(
+          "lionstore: "
+              + model
+              + ": a snapshot, imported as its bf16 model from step 0; lionstore restore keeps the"
+              + " exact masters and the step");
+    }
+  }
+
+  private String line(Result result) {
+    return "imported "
+        + Words.count(result.parameters())
+        + " parameters in "
+        + result.tensors()
+        + " tensors into "
+        + store
+        + " (gradient plane "
+        + result.gradientPlane()
+        + ", rounding "
+        + result.rounding()
+        + ", momentum "
+        + (momentum == null
+            ? "starts at zero"
+            : "of " + result.momentumTensors() + " tensors from " + momentum)
+        + "), "
+        + Words.bytes(result.diskBytes())
+        + " on disk";
   }
 
   private ImportOptions options() {

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -42,6 +43,8 @@ final class SnapshotCommand implements Callable<Integer> {
       description = "The largest file, in bytes or for instance 500MB (default: 5GB).")
   private long maxShardBytes = ModelExport.DEFAULT_SHARD_BYTES;
 
+  @Mixin private MatchOption match = new MatchOption();
+
   @Override
   public Integer call() throws IOException {
     boolean isNew = !Files.exists(directory);
@@ -65,9 +68,11 @@ final class SnapshotCommand implements Callable<Integer> {
 
   private int take() throws IOException {
     Path snapshot =
-        Source.withState(
+        match.withState(
+            spec,
             store,
             (view, carried) -> {
+              match.requireOwnFolder(directory, view);
               Path place = SnapshotWriter.path(directory, view.step());
               return Snapshot.isSnapshot(place)
                   ? requireSame(place, view, carried)
@@ -77,7 +82,7 @@ final class SnapshotCommand implements Callable<Integer> {
                       progress ->
                           SnapshotWriter.write(view, carried, directory, maxShardBytes, progress));
             });
-    if (StoreReader.isStore(store)) {
+    if (StoreReader.isStore(store) && !match.isGiven()) { // a part does not replace the store
       Source.note(spec, store, snapshot);
     }
     spec.commandLine().getOut().println(snapshot);

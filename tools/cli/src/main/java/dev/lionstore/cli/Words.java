@@ -1,10 +1,16 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.Text;
+import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /** Numbers and constants as users read them. */
 final class Words {
+  private static final int SHOWN_NAMES = 3;
+
   private Words() {}
 
   static String of(Rounding rounding) {
@@ -14,6 +20,18 @@ final class Words {
   /** A count with thousands separators. */
   static String count(long count) {
     return String.format(Locale.ROOT, "%,d", count);
+  }
+
+  /** How many tensors and which: the first three by name. */
+  static String names(List<TensorSpec> tensors) {
+    return namesOf(tensors.stream().map(TensorSpec::name).toList());
+  }
+
+  /** How many and which: the first three. */
+  static String namesOf(List<String> names) {
+    String first =
+        names.stream().limit(SHOWN_NAMES).map(Text::quoted).collect(Collectors.joining(", "));
+    return names.size() + ": " + first + (names.size() > SHOWN_NAMES ? ", ..." : "");
   }
 
   /** A size, exact, and rounded if it is large. */

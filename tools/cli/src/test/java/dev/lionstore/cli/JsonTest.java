@@ -30,7 +30,10 @@ class JsonTest {
   void importSaysWhatWasMade() throws IOException {
     Example example = Example.in(folder);
     JsonNode json = json("import", example.model(), folder.resolve("new"), "--json");
-    assertEquals("store parameters tensors gradient_plane rounding disk_bytes", keys(json));
+    assertEquals(
+        "store parameters tensors gradient_plane rounding momentum_tensors momentum_zero_tensors"
+            + " momentum_rounded_values disk_bytes",
+        keys(json));
     assertEquals(10, json.get("parameters").asInt());
     assertEquals("f32", json.get("gradient_plane").asText());
   }

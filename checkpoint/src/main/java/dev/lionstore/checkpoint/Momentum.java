@@ -1,0 +1,94 @@
+package dev.lionstore.checkpoint;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.FormatException;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.safetensors.SafetensorsModel;
+import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.store.StoreLayout;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.LongConsumer;
+
+/**
+ * Momentum from elsewhere, for an import: {@code exp_avg} tensors (F32, F16, BF16) under the
+ * model's own names; see {@code checkpoint/SNAPSHOTS.md}. It owns the mapping of its files and must
+ * live until the import has ended. Not thread-safe.
+ */
+public final class Momentum implements AutoCloseable {
+  private final Path path;
+  private final Optional<SafetensorsModel> source;
+
+  private Momentum(Path path, Optional<SafetensorsModel> source) {
+    this.path = path;
+    this.source = source;
+  }
+
+  /** None: every value starts at zero. */
+  public static Momentum zero() {
+    return new Momentum(Path.of(""), Optional.empty());
+  }
+
+  /**
+   * Opens a source.
+   *
+   * @param path a safetensors file, an index, or a folder with {@code optimizer.safetensors} or its
+   *     index, such as a snapshot
+   * @throws java.nio.file.NoSuchFileException if there is nothing at {@code path}
+   * @throws FormatException if it is none of these, or breaks a rule of the format
+   */
+  public static Momentum open(Path path) throws IOException {
+    if (Files.isDirectory(path) && !SafetensorsModel.isIn(path, SnapshotFiles.OPTIMIZER)) {
+      throw new FormatException(
+          path,
+          "holds no optimizer.safetensors or optimizer.safetensors.index.json; name the file itself"
+              + " if it is called otherwise");
+    }
+    return new Momentum(path, Optional.of(SafetensorsModel.open(path, SnapshotFiles.OPTIMIZER)));
+  }
+
+  /** The bytes of all momentum in it. */
+  public long bytes() {
+    return source.stream()
+        .flatMap(model -> model.tensors().stream())
+        .filter(entry -> MomentumNaming.isMomentum(entry.name()))
+        .mapToLong(TensorEntry::bytes)
+        .sum();
+  }
+
+  /** Which tensors get which part of it. */
+  MomentumPlan plan(StoreLayout layout) throws FormatException {
+    return source.isPresent()
+        ? MomentumPlan.of(path, source.get(), layout)
+        : MomentumPlan.zero(layout);
+  }
+
+  /**
+   * Copies a tensor's momentum into its plane.
+   *
+   * @param entry of a plan of this
+   * @param values its values in the plane, writable
+   * @param progress told the bytes read since the last call
+   * @return how many values were rounded
+   */
+  long copy(TensorEntry entry, MemorySegment values, LongConsumer progress) throws IOException {
+    MomentumPlane plane = new MomentumPlane(path, entry.name(), values);
+    ElementType type = ModelImport.elementType(entry.type());
+    long[] rounded = new long[1];
+    Pieces.forEach(
+        source.orElseThrow().data(entry.name()),
+        progress,
+        (offset, piece) ->
+            rounded[0] += plane.set(offset / type.bytes(), new GradientValues(type, piece)));
+    return rounded[0];
+  }
+
+  /** Unmaps the files. Closing twice does nothing. */
+  @Override
+  public void close() {
+    source.ifPresent(SafetensorsModel::close);
+  }
+}

@@ -1,0 +1,104 @@
+package dev.lionstore.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code --match}: some tensors of a store or snapshot. */
+class MatchTest {
+  @TempDir private Path folder;
+  private Example example;
+  private Path snapshots;
+
+  @BeforeEach
+  void makeStore() throws IOException {
+    example = Example.in(folder);
+    snapshots = folder.resolve("snapshots");
+  }
+
+  private Cli.Run snapshot(String pattern) {
+    return Cli.run("snapshot", example.store(), snapshots, "--match", pattern);
+  }
+
+  @Test
+  void aSnapshotHoldsTheTensorsThatMatchAndSaysWhatItLeavesOut() throws IOException {
+    Cli.Run run = snapshot("w|f");
+    assertEquals(0, run.exitCode(), run::err);
+    assertEquals(
+        "lionstore: "
+            + example.store()
+            + ": 2 of 3 tensors match (frozen 1: 'f'); left out 1: 'b'\n",
+        run.err());
+    Path made = Path.of(run.out().strip());
+    assertEquals(
+        Set.of("f", "f.remainder", "w", "w.exp_avg", "w.remainder"),
+        Safetensors.readAll(made).keySet());
+    assertEquals(made + ": step 1, good", Cli.result("verify", made));
+    Path restored = folder.resolve("restored");
+    Cli.result("restore", made, restored);
+    assertEquals(Cli.hash(made), Cli.hash(restored));
+  }
+
+  @Test
+  void aPartIsNotNotedAsTheStoresNewestSnapshot() {
+    assertEquals(0, snapshot("w").exitCode());
+    assertFalse(Files.exists(folder.resolve("store.snapshot")));
+  }
+
+  @Test
+  void anEqualOneWillDoAndAnyOtherIsKeptApart() throws IOException {
+    Path made = Path.of(snapshot("w").out().strip());
+    Cli.Run again = snapshot("w.*");
+    assertEquals(0, again.exitCode(), again::err);
+    assertTrue(again.err().contains(made + ": already there, whole and equal"), again::err);
+    Path whole = folder.resolve("whole");
+    Cli.result("snapshot", example.store(), whole);
+    List<String> tree = Example.tree(folder);
+    for (Path there : List.of(snapshots, whole)) {
+      assertEquals(
+          there
+              + ": has snapshots of other tensors, such as step-000000000001; choose another folder"
+              + " for these",
+          Cli.refusal("snapshot", example.store(), there, "--match", "b"));
+    }
+    assertEquals(
+        made + ": exists already and holds another state; choose another place",
+        Cli.refusal("snapshot", example.store(), snapshots));
+    assertEquals(tree, Example.tree(folder));
+  }
+
+  @Test
+  void anExportHoldsTheTensorsThatMatch() throws IOException {
+    Path exported = folder.resolve("exported");
+    Cli.Run run = Cli.run("export", example.store(), exported, "--match", "[wb]", "--master");
+    assertEquals(0, run.exitCode(), run::err);
+    assertEquals(
+        "lionstore: " + example.store() + ": 2 of 3 tensors match; left out 1: 'f'\n", run.err());
+    assertEquals(Set.of("b", "w"), Safetensors.readAll(exported).keySet());
+  }
+
+  @Test
+  void aPatternThatMatchesNoWholeNameIsRefusedAndNothingIsMade() throws IOException {
+    List<String> tree = Example.tree(folder);
+    String refusal =
+        "--match x matches the whole name of none of the 3 tensors; the first is 'b'; .* stands for"
+            + " any part of a name";
+    assertEquals(refusal, Cli.refusal("snapshot", example.store(), snapshots, "--match", "x"));
+    assertEquals(
+        refusal,
+        Cli.refusal("export", example.store(), folder.resolve("exported"), "--match", "x"));
+    assertEquals(
+        "--match: '(' is no regular expression: Unclosed group (see lionstore snapshot --help)",
+        Cli.usageError("snapshot", example.store(), snapshots, "--match", "("));
+    assertEquals(tree, Example.tree(folder));
+  }
+}
