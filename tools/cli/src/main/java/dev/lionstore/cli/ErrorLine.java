@@ -95,7 +95,8 @@ final class ErrorLine {
   private static String explained(String message) {
     return message
         .replaceFirst(
-            "^No space left on device$", "disk full: $0; free some or choose another disk")
+            "^No space left on device( for its [0-9]+ bytes)?$",
+            "disk full: $0; free some or choose another disk")
         .replaceFirst(
             "(^|: )File too large$",
             "$0 for the disk or for ulimit -f; raise the limit or choose another disk")
