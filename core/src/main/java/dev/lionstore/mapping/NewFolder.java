@@ -7,12 +7,8 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.Comparator;
 import java.util.Optional;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Predicate;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -22,7 +18,6 @@ import java.util.stream.Stream;
  * holds any more.
  */
 public final class NewFolder implements AutoCloseable {
-  private static final Pattern PARTIAL = Pattern.compile("\\.(.+)\\.partial-[0-9]+-[0-9]+");
   private static final int ATTEMPTS = 3;
 
   private final Path target;
@@ -49,7 +44,7 @@ public final class NewFolder implements AutoCloseable {
     removeLeftovers(parent(place), name::equals);
     Path partial = Path.of("");
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-      partial = parent(place).resolve(partialName(name));
+      partial = UnfinishedFolder.newPath(place, UnfinishedFolder.Work.FILLING);
       Files.createDirectory(partial);
       Optional<FolderLock> lock = FolderLock.tryTake(partial);
       // Before it was locked, somebody may have taken it for a leftover.
@@ -62,12 +57,6 @@ public final class NewFolder implements AutoCloseable {
     // A file system without locks, where nobody can take this for a leftover either.
     Files.createDirectory(partial);
     return new NewFolder(place, partial, Optional.empty());
-  }
-
-  /** A name that never comes again: a lock is taken by name, but belongs to the folder itself. */
-  private static String partialName(String name) {
-    long number = ThreadLocalRandom.current().nextLong(Long.MAX_VALUE);
-    return "." + name + ".partial-" + ProcessHandle.current().pid() + "-" + number;
   }
 
   /**
@@ -91,21 +80,14 @@ public final class NewFolder implements AutoCloseable {
   }
 
   /**
-   * Removes what dead processes left unfinished.
+   * Removes what dead processes left half filled or half removed.
    *
    * @param folder in which it is
-   * @param names which names they were to get
+   * @param names which names it was to get, or had
    */
   public static void removeLeftovers(Path folder, Predicate<String> names) throws IOException {
-    try (Stream<Path> entries = Files.list(folder)) {
-      for (Path entry : entries.toList()) {
-        Matcher name = PARTIAL.matcher(String.valueOf(entry.getFileName()));
-        if (name.matches()
-            && names.test(name.group(1))
-            && Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
-          removeUnlessHeld(entry);
-        }
-      }
+    for (UnfinishedFolder leftover : UnfinishedFolder.in(folder, names)) {
+      leftover.removeUnlessHeld();
     }
   }
 
@@ -134,7 +116,7 @@ public final class NewFolder implements AutoCloseable {
     }
     done = true;
     try {
-      deleteTree(partial);
+      UnfinishedFolder.deleteTree(partial);
     } finally {
       lock.ifPresent(FolderLock::close);
     }
@@ -167,25 +149,5 @@ public final class NewFolder implements AutoCloseable {
 
   private static Path parent(Path absolute) {
     return Optional.ofNullable(absolute.getParent()).orElse(absolute);
-  }
-
-  private static void removeUnlessHeld(Path leftover) throws IOException {
-    Optional<FolderLock> lock = FolderLock.tryTake(leftover);
-    if (lock.isPresent()) {
-      try (FolderLock _ = lock.get()) {
-        // Its maker may have renamed or removed it since it was listed.
-        if (Files.exists(leftover)) {
-          deleteTree(leftover);
-        }
-      }
-    }
-  }
-
-  private static void deleteTree(Path directory) throws IOException {
-    try (Stream<Path> tree = Files.walk(directory)) {
-      for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
-    }
   }
 }
