@@ -174,6 +174,11 @@ record Manifest(
     }
   }
 
+  /** Whether the states are of one model, perhaps at different steps. */
+  boolean isOfModelOf(Manifest other) {
+    return rule.equals(other.rule) && tensors.equals(other.tensors);
+  }
+
   /** A file's sums, if the snapshot has it. */
   Optional<FileSums> sums(String name) {
     return files.stream().filter(file -> file.name().equals(name)).findFirst();

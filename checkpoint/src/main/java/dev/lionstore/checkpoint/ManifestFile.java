@@ -17,12 +17,17 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lionstore.FormatException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
 
 /**
@@ -33,6 +38,9 @@ final class ManifestFile {
   private static final String CHECKSUM = "crc32c";
   private static final String TRAILER = ",\n  \"" + CHECKSUM + "\" : \"%08x\"\n}\n";
   private static final int TRAILER_BYTES = TRAILER.length() - "%08x".length() + 8;
+
+  private static final Pattern TRAILER_PATTERN =
+      Pattern.compile(Pattern.quote(TRAILER).replace("%08x", "\\E([0-9a-f]{8})\\Q"));
 
   private static final int BEGINNING_BYTES = 256;
   private static final int MAX_BYTES = 100_000_000;
@@ -92,6 +100,16 @@ final class ManifestFile {
       return new String(beginning, StandardCharsets.ISO_8859_1).contains(Manifest.FORMAT);
     } catch (IOException e) {
       return false;
+    }
+  }
+
+  /** The checksum at the end of a manifest, as it stands there; empty if none does. */
+  static Optional<String> checksum(Path snapshot) throws IOException {
+    try (FileChannel file = FileChannel.open(snapshot.resolve(Manifest.NAME))) {
+      file.position(Math.max(0, file.size() - TRAILER_BYTES));
+      byte[] end = Channels.newInputStream(file).readNBytes(TRAILER_BYTES);
+      Matcher trailer = TRAILER_PATTERN.matcher(new String(end, StandardCharsets.ISO_8859_1));
+      return trailer.matches() ? Optional.of(trailer.group(1)) : Optional.empty();
     }
   }
 

@@ -1,5 +1,10 @@
 package dev.lionstore.checkpoint;
 
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.util.Objects;
+
 /** How text from files is shown. */
 public final class Text {
   private static final int SHOWN_CHARS = 80;
@@ -12,5 +17,15 @@ public final class Text {
     return "'"
         + (line.length() > SHOWN_CHARS ? line.substring(0, SHOWN_CHARS) + "..." : line)
         + "'";
+  }
+
+  /** Why a file operation failed, for a sentence that names the file itself. */
+  static String reason(IOException failure) {
+    return switch (failure) {
+      case AccessDeniedException _ -> "permission denied";
+      case FileSystemException file when file.getReason() != null ->
+          Objects.requireNonNull(file.getReason());
+      default -> String.valueOf(failure.getMessage());
+    };
   }
 }
