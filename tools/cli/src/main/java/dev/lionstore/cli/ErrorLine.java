@@ -28,17 +28,23 @@ final class ErrorLine {
 
   /** The line for a failure, without a line break. */
   static String of(Throwable failure) {
-    // Names from files may hold anything; a line break or an escape sequence must not reach a
-    // terminal.
-    // A folder that is made beside its place is known to the user by the name that it will have.
-    return "lionstore: "
-        + text(failure)
-            .strip()
-            .replaceAll("\\p{Cntrl}+", " ")
-            .replaceAll("(^|/)\\.([^/]+)\\.partial-[0-9a-f-]+", "$1$2");
+    return of(text(failure));
   }
 
-  private static String text(Throwable failure) {
+  /** The line for a sentence, without a line break. */
+  static String of(String sentence) {
+    // Names from files may hold anything; a line break or an escape sequence must not reach a
+    // terminal.
+    // A folder that is made or removed beside its place is known to the user by its own name.
+    return "lionstore: "
+        + sentence
+            .strip()
+            .replaceAll("\\p{Cntrl}+", " ")
+            .replaceAll("(^|/)\\.([^/]+)\\.(?:partial|removed)-[0-9a-f-]+", "$1$2");
+  }
+
+  /** What failed, without the program's name. */
+  static String text(Throwable failure) {
     Throwable cause = failure.getCause();
     String message = failure.getMessage();
     return switch (failure) {

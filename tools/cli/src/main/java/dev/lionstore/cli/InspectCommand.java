@@ -87,7 +87,7 @@ final class InspectCommand implements Callable<Integer> {
         printBackend(reader);
       }
     } else if (Snapshot.isSnapshot(path)) {
-      try (Snapshot snapshot = Source.openSnapshot(path)) {
+      try (Snapshot snapshot = SnapshotSource.open(path)) {
         Condition condition =
             new Condition(
                 Condition.State.CLEAN,

@@ -2,6 +2,7 @@ package dev.lionstore.cli;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -27,6 +28,7 @@ import picocli.CommandLine.Spec;
       SnapshotCommand.class,
       RestoreCommand.class,
       VerifyCommand.class,
+      SnapshotsCommand.class,
       RecoverCommand.class,
       DevicesCommand.class
     },
@@ -76,7 +78,12 @@ public final class Main implements Runnable {
 
   /** Says in one line what failed. */
   static int fail(Throwable failure, PrintWriter err) {
-    err.println(ErrorLine.of(failure));
+    return fail(failure, List.of(ErrorLine.of(failure)), err);
+  }
+
+  /** Says in lines what failed. */
+  static int fail(Throwable failure, List<String> lines, PrintWriter err) {
+    lines.forEach(err::println);
     if (Boolean.getBoolean("lionstore.trace") || "1".equals(System.getenv("LIONSTORE_TRACE"))) {
       failure.printStackTrace(err);
     }

@@ -85,7 +85,7 @@ final class MatchOption {
     if (there.isEmpty()) {
       return;
     }
-    try (Snapshot newest = Source.openSnapshot(there.getLast())) {
+    try (Snapshot newest = SnapshotSource.open(there.getLast())) {
       if (!newest.layout().tensors().equals(view.layout().tensors())) {
         throw new FileSystemException(
             snapshots.toString(),

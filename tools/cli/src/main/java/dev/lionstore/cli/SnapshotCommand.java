@@ -3,15 +3,20 @@ package dev.lionstore.cli;
 import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ModelExport;
+import dev.lionstore.checkpoint.Retention;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotWriter;
+import dev.lionstore.checkpoint.Verified;
 import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -45,8 +50,19 @@ final class SnapshotCommand implements Callable<Integer> {
 
   @Mixin private MatchOption match = new MatchOption();
 
+  @Option(
+      names = "--keep",
+      paramLabel = "N",
+      description =
+          "Read the snapshot back, then keep it and the N - 1 before it and remove older ones of"
+              + " the model from DIR (default: remove none).")
+  private @Nullable Integer keep;
+
   @Override
   public Integer call() throws IOException {
+    if (keep != null) {
+      Usage.requirePositive(spec, "--keep", keep);
+    }
     boolean isNew = !Files.exists(directory);
     try {
       return take();
@@ -82,11 +98,32 @@ final class SnapshotCommand implements Callable<Integer> {
                       progress ->
                           SnapshotWriter.write(view, carried, directory, maxShardBytes, progress));
             });
+    Optional<Verified> verified = keep == null ? Optional.empty() : Optional.of(readBack(snapshot));
     if (StoreReader.isStore(store) && !match.isGiven()) { // a part does not replace the store
       Source.note(spec, store, snapshot);
     }
+    if (keep != null && verified.isPresent()) {
+      removeOlder(verified.get(), keep);
+    }
     spec.commandLine().getOut().println(snapshot);
     return 0;
+  }
+
+  private static Verified readBack(Path snapshot) throws IOException {
+    try {
+      return SnapshotSource.verifyAndNote(snapshot);
+    } catch (FormatException e) {
+      throw e.withAdvice(
+          "it was just written, so check the disk; no snapshot was removed; "
+              + SnapshotSource.advice(snapshot));
+    }
+  }
+
+  private void removeOlder(Verified newest, int count) throws IOException {
+    Retention.Outcome outcome = Retention.keep(newest, count);
+    PrintWriter err = spec.commandLine().getErr();
+    outcome.leftAlone().forEach(sentence -> err.println(ErrorLine.of(sentence)));
+    outcome.removed().forEach(path -> err.println(ErrorLine.of(path + ": removed")));
   }
 
   /** A snapshot that stands already will do if it is whole and holds the same. */

@@ -51,9 +51,9 @@ final class Source {
       }
     }
     if (Snapshot.isSnapshot(path)) {
-      try (Snapshot snapshot = openSnapshot(path);
+      try (Snapshot snapshot = SnapshotSource.open(path);
           Carried carried = snapshot.carried()) {
-        verify(snapshot);
+        SnapshotSource.verify(snapshot);
         return work.run(snapshot, carried);
       }
     }
@@ -116,50 +116,6 @@ final class Source {
     return said;
   }
 
-  /** Opens a snapshot; a refusal says what to do. */
-  static Snapshot openSnapshot(Path folder) throws IOException {
-    return onSnapshot(folder, () -> Snapshot.open(folder));
-  }
-
-  /** Checks every byte of a snapshot. */
-  static void verify(Snapshot snapshot) throws IOException {
-    Path folder = snapshot.directory();
-    onSnapshot(
-        folder,
-        () ->
-            Terminal.show(
-                "verify",
-                snapshot.fileBytes(),
-                progress -> {
-                  snapshot.verify(progress);
-                  return folder;
-                }));
-  }
-
-  /** Does something with a snapshot; damage is named with the snapshot to use instead. */
-  static <T> T onSnapshot(Path folder, Attempt<T> attempt) throws IOException {
-    try {
-      return attempt.run();
-    } catch (FormatException e) {
-      throw e.isOfNewerVersion()
-          ? e
-          : e.withAdvice(
-              before(folder)
-                  .map(snapshot -> "the snapshot before it is " + snapshot)
-                  .orElse("use another snapshot"));
-    }
-  }
-
-  private static Optional<Path> before(Path snapshot) {
-    try {
-      List<Path> all = Snapshot.list(Optional.ofNullable(snapshot.getParent()).orElse(Path.of("")));
-      int index = all.indexOf(snapshot);
-      return index > 0 ? Optional.of(all.get(index - 1)) : Optional.empty();
-    } catch (IOException e) {
-      return Optional.empty(); // What is wrong with the snapshot is what the user should read.
-    }
-  }
-
   /**
    * Notes a store's newest snapshot beside it. A store that can only be read has none: the snapshot
    * is good all the same.
@@ -173,19 +129,6 @@ final class Source {
           .getErr()
           .println(ErrorLine.of(e) + " (the snapshot is good, but not noted beside the store)");
     }
-  }
-
-  /** The snapshot itself, or the newest one in a folder of snapshots. */
-  static Path snapshot(Path path) throws IOException {
-    if (Snapshot.isSnapshot(path)) {
-      return path;
-    }
-    List<Path> inside = Snapshot.list(path);
-    if (inside.isEmpty()) {
-      throw notOne(
-          path, "is not a snapshot or a folder of snapshots; lionstore snapshot makes one");
-    }
-    return inside.getLast();
   }
 
   /** Refuses what is no store, before anybody looks for its files. */
@@ -234,7 +177,7 @@ final class Source {
     return model(path);
   }
 
-  private static FileSystemException notOne(Path path, String why) {
+  static FileSystemException notOne(Path path, String why) {
     return Files.exists(path) ? new FileSystemException(path.toString(), null, why) : noSuch(path);
   }
 

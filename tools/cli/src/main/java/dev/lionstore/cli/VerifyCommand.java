@@ -1,6 +1,6 @@
 package dev.lionstore.cli;
 
-import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.Verified;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -12,13 +12,14 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code lionstore verify PATH}. */
+/** {@code lionstore verify SNAPSHOT...}. */
 @Command(
     name = "verify",
     mixinStandardHelpOptions = true,
     description =
-        "Checks every byte of snapshots against their checksums; goes on after a bad one and fails"
-            + " in the end.")
+        "Checks every byte of snapshots against their checksums, says everything that is damaged, a"
+            + " line each, and notes beside a good one when that was; goes on after a bad one and"
+            + " fails in the end. For all in a folder: lionstore snapshots DIR --verify.")
 final class VerifyCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
@@ -30,22 +31,19 @@ final class VerifyCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    int exitCode = ExitCode.OK;
-    for (Path path : paths) {
-      try {
-        verify(Source.snapshot(path));
-      } catch (IOException | UncheckedIOException e) {
-        // The next one may be the good one that is looked for.
-        exitCode = Main.fail(e, spec.commandLine().getErr());
-      }
-    }
-    return exitCode;
+    // The next one may be the good one that is looked for.
+    return paths.stream().mapToInt(this::verify).max().orElse(ExitCode.OK);
   }
 
-  private void verify(Path folder) throws IOException {
-    try (Snapshot snapshot = Source.openSnapshot(folder)) {
-      Source.verify(snapshot);
-      spec.commandLine().getOut().println(folder + ": step " + snapshot.step() + ", good");
+  private int verify(Path path) {
+    Path folder = path;
+    try {
+      folder = SnapshotSource.newest(path);
+      Verified good = SnapshotSource.verifyAndNote(folder);
+      spec.commandLine().getOut().println(folder + ": step " + good.step() + ", good");
+      return ExitCode.OK;
+    } catch (IOException | UncheckedIOException e) {
+      return Main.fail(e, SnapshotSource.lines(folder, e), spec.commandLine().getErr());
     }
   }
 }

@@ -1,12 +1,14 @@
 package dev.lionstore.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -86,6 +88,37 @@ class JsonTest {
     JsonNode model = json("inspect", example.model(), "--json");
     assertEquals("kind parameters data_bytes files tensors", keys(model));
     assertEquals("name type shape parameters group", keys(model.at("/tensors/0")));
+  }
+
+  @Test
+  void snapshotsListsThemAndWhatIsUnfinished() throws IOException {
+    Snapshots made = Snapshots.in(folder, 2);
+    Cli.result("verify", made.at(2));
+    Files.createDirectory(made.directory().resolve(".step-000000000003.partial-5-6"));
+    JsonNode json = json("snapshots", made.directory(), "--json");
+    assertEquals("folder snapshots unfinished", keys(json));
+    assertEquals(2, json.get("snapshots").size());
+    JsonNode first = json.at("/snapshots/0");
+    JsonNode second = json.at("/snapshots/1");
+    assertEquals("step path taken bytes state verified problems", keys(first));
+    assertEquals(1, first.get("step").asInt());
+    assertEquals(made.at(1).toString(), first.get("path").asText());
+    assertEquals(DiskUsage.of(made.at(1)).total(), first.get("bytes").asLong());
+    assertEquals("not_verified", first.get("state").asText());
+    assertTrue(first.get("verified").isNull());
+    assertEquals("verified", second.get("state").asText());
+    Instant taken = Instant.parse(second.get("taken").asText());
+    assertTrue(taken.isBefore(Instant.parse(second.get("verified").asText())));
+    JsonNode leftover = json.at("/unfinished/0");
+    assertEquals("step path bytes state process", keys(leftover));
+    assertEquals("leftover", leftover.get("state").asText());
+    assertEquals(5, leftover.get("process").asInt());
+    Files.delete(made.at(1).resolve("model.safetensors"));
+    first = json("snapshots", made.directory(), "--json").at("/snapshots/0");
+    assertEquals("damaged", first.get("state").asText());
+    assertEquals(
+        made.at(1).resolve("model.safetensors") + ": missing from the snapshot",
+        first.at("/problems/0").asText());
   }
 
   @Test

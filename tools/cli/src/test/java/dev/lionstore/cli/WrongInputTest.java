@@ -253,7 +253,9 @@ class WrongInputTest {
             new Object[] {"export", none, target},
             new Object[] {"snapshot", none, target},
             new Object[] {"restore", none, target},
+            new Object[] {"restore", none, target, "--step", "1"},
             new Object[] {"verify", none},
+            new Object[] {"snapshots", none},
             new Object[] {"recover", none});
     for (Object[] command : commands) {
       assertEquals(none + ": no such file", untouchedBy(command));
@@ -279,6 +281,7 @@ class WrongInputTest {
       assertEquals(wrong + noState, untouchedBy("snapshot", wrong, target));
       assertEquals(wrong + noSnapshot, untouchedBy("restore", wrong, target));
       assertEquals(wrong + noSnapshot, untouchedBy("verify", wrong));
+      assertEquals(wrong + noSnapshot, untouchedBy("snapshots", wrong));
     }
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertEquals(
@@ -414,6 +417,26 @@ class WrongInputTest {
     assertTrue(lines.get(0).endsWith("; use another snapshot"), run::err);
     assertEquals("lionstore: " + none + ": no such file", lines.get(1));
     assertEquals(0, Cli.run("verify", good, good).exitCode());
+  }
+
+  @Test
+  void verifySaysALineForEachDamagedChunkAndWhatToDoInTheLast() throws IOException {
+    Path before = Path.of(Cli.result("snapshot", example.store(), folder.resolve("snapshots")));
+    Cli.result("step", example.store(), "--gradients", example.gradients(), "--lr", "0.01");
+    Path bad = Path.of(Cli.result("snapshot", example.store(), folder.resolve("snapshots")));
+    damage(bad.resolve("model.safetensors"));
+    damage(bad.resolve("optimizer.safetensors"));
+    Cli.Run run = Cli.run("verify", bad);
+    assertEquals(1, run.exitCode(), run::toString);
+    List<String> lines = run.err().lines().toList();
+    assertEquals(2, lines.size(), run::err);
+    for (int i = 0; i < lines.size(); i++) {
+      Path file = bad.resolve(List.of("model.safetensors", "optimizer.safetensors").get(i));
+      String line = lines.get(i);
+      assertTrue(line.startsWith("lionstore: " + file + ": CRC-32C of bytes 0 to "), line);
+      assertTrue(line.contains("'w") && line.contains(", expected "), line);
+      assertEquals(i == 1, line.endsWith("; the snapshot before it is " + before), line);
+    }
   }
 
   @Test

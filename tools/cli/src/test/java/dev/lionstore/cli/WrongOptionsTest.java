@@ -85,6 +85,8 @@ class WrongOptionsTest {
             "import --seed",
             "import --chunk-elements",
             "restore --chunk-elements",
+            "restore --step",
+            "snapshot --keep",
             "train --steps",
             "train --batch",
             "train --warm-up",
@@ -153,6 +155,8 @@ class WrongOptionsTest {
         "export | --max-shard-size | 1XB    | 2 | --max-shard-size: '1XB' is no size, expected for instance 5GB",
         "export | --max-shard-size | 99999999999TB | 2 | --max-shard-size: '99999999999TB' is no size",
         "snapshot | --max-shard-size | NaN  | 2 | --max-shard-size: 'NaN' is no size, expected for instance 5GB",
+        "snapshot | --keep           | 0    | 2 | --keep is 0, expected at least 1",
+        "snapshot | --keep           | -3   | 2 | --keep is -3, expected at least 1",
         "train  | --steps          | 0      | 2 | warm-up is 0 steps, expected 0 to less than the total of 0",
         "train  | --warm-up        | -1     | 2 | warm-up is -1 steps, expected 0 to less than the total of 4",
         "train  | --batch          | 0      | 2 | batch is 0, expected at least 1",
@@ -226,7 +230,7 @@ class WrongOptionsTest {
 
   @Test
   void anEmptyPathIsNotTheWorkingFolder() {
-    for (String command : List.of("inspect", "hash", "verify", "recover")) {
+    for (String command : List.of("inspect", "hash", "verify", "snapshots", "recover")) {
       String line = Cli.usageError(command, "");
       assertTrue(line.contains(": the path is empty"), line);
     }
