@@ -2,15 +2,18 @@ package dev.lionstore.cli;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.Subset;
 import dev.lionstore.checkpoint.VerificationNote;
 import dev.lionstore.store.StoreBuilder;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -49,6 +52,8 @@ final class RestoreCommand implements Callable<Integer> {
           "Elements of a unit of scheduling, a multiple of 256 (default: ${DEFAULT-VALUE}).")
   private int chunkElements = StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
 
+  @Mixin private MatchOption match = new MatchOption();
+
   @Override
   public Integer call() throws IOException {
     Usage.require(
@@ -84,15 +89,20 @@ final class RestoreCommand implements Callable<Integer> {
 
   private Path restore(Path folder) throws IOException {
     try (Snapshot snapshot = Snapshot.open(folder)) {
+      Optional<Subset> part = match.part(snapshot);
       Terminal.show(
           "restore",
           snapshot.fileBytes(),
           progress -> {
-            snapshot.restore(store, chunkElements, progress);
+            snapshot.restore(store, chunkElements, match.names(), progress);
             return store;
           });
       VerificationNote.write(folder);
-      Source.note(spec, store, folder);
+      if (part.isPresent()) {
+        MatchOption.say(spec, folder, part.get()); // the whole snapshot is none of this store
+      } else {
+        Source.note(spec, store, folder);
+      }
       spec.commandLine()
           .getOut()
           .println("restored step " + snapshot.step() + " of " + folder + " to " + store);

@@ -5,6 +5,7 @@ import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoreReader;
 import dev.lionstore.trainer.Corpus;
 import dev.lionstore.trainer.RunFolder;
+import dev.lionstore.trainer.RunSnapshots;
 import dev.lionstore.trainer.TextFiles;
 import dev.lionstore.trainer.TrainingRun;
 import dev.lionstore.trainer.TrainingSettings;
@@ -14,6 +15,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -77,6 +79,13 @@ final class TrainCommand implements Callable<Integer> {
   private long snapshotMemory = SnapshotOptions.DEFAULT_MEMORY_BYTES;
 
   @Option(
+      names = "--keep",
+      paramLabel = "N",
+      description =
+          "Read each snapshot back, then keep it and the N - 1 before it (default: keep all).")
+  private @Nullable Integer keep;
+
+  @Option(
       names = "--evaluate-every",
       paramLabel = "N",
       description = "Steps between evaluations of held-out text (default: ${DEFAULT-VALUE}).")
@@ -121,9 +130,17 @@ final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
+  private OptionalInt kept() {
+    return keep == null ? OptionalInt.empty() : OptionalInt.of(keep);
+  }
+
   private TrainingRun.Schedule schedule() {
     return new TrainingRun.Schedule(
-        threads, snapshotEvery, snapshotMemory, evaluateEvery, HELD_OUT_WINDOWS, sampleBytes);
+        threads,
+        new RunSnapshots.Settings(snapshotEvery, snapshotMemory, kept()),
+        evaluateEvery,
+        HELD_OUT_WINDOWS,
+        sampleBytes);
   }
 
   /**

@@ -101,4 +101,25 @@ class MatchTest {
         Cli.usageError("snapshot", example.store(), snapshots, "--match", "("));
     assertEquals(tree, Example.tree(folder));
   }
+
+  @Test
+  void aPartOfASnapshotIsRestoredAndStepsAlone() throws IOException {
+    Path whole = folder.resolve("whole");
+    Cli.result("snapshot", example.store(), whole);
+    Path part = folder.resolve("part");
+    Cli.run("snapshot", example.store(), part, "--match", "[fw]");
+    Path store = folder.resolve("restored");
+    Cli.Run run = Cli.run("restore", whole, store, "--match", "[fw]");
+    assertEquals(0, run.exitCode(), run::toString);
+    assertEquals(
+        "lionstore: "
+            + whole.resolve("step-000000000001")
+            + ": 2 of 3 tensors match (frozen 1: 'f'); left out 1: 'b'\n",
+        run.err());
+    assertEquals(Cli.hash(part.resolve("step-000000000001")), Cli.hash(store));
+    assertFalse(Files.exists(folder.resolve("restored.snapshot")), "it replaces no store");
+    String line = Cli.refusal("restore", whole, folder.resolve("none"), "--match", "x");
+    assertTrue(line.contains("--match x matches the whole name of none of the 3 tensors"), line);
+    assertFalse(Files.exists(folder.resolve("none")));
+  }
 }

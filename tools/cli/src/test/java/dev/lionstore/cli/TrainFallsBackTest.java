@@ -105,6 +105,26 @@ class TrainFallsBackTest {
   }
 
   @Test
+  void aRunThatKeepsSomeSnapshotsRemovesTheOlderOnesAndKeepsVerifiedOnes() throws IOException {
+    Path kept = folder.resolve("kept");
+    List<Object> words = new ArrayList<>(Arrays.asList(train()));
+    words.set(words.indexOf(run), kept);
+    words.set(words.indexOf("--snapshot-every") + 1, 1);
+    words.addAll(List.of("--keep", 2, "--snapshot-memory", "16MiB"));
+    Cli.result(words.toArray());
+    try (Stream<Path> left = Files.list(kept.resolve("snapshots"))) {
+      assertEquals(
+          List.of(
+              ".step-000000000003.verified",
+              ".step-000000000004.verified",
+              "step-000000000003",
+              "step-000000000004"),
+          left.map(path -> path.getFileName().toString()).sorted().toList());
+    }
+    assertEquals(hash, Cli.hash(kept.resolve("snapshots/step-000000000004")));
+  }
+
+  @Test
   void withoutASnapshotADamagedStoreStaysAndTheErrorSaysWhatToDo() throws IOException {
     delete(snapshots.resolve("step-000000000002"));
     delete(snapshots.resolve("step-000000000004"));

@@ -2,7 +2,6 @@ package dev.lionstore.trainer;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.checkpoint.ContentHash;
-import dev.lionstore.checkpoint.SnapshotOptions;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
@@ -43,24 +42,20 @@ public final class TrainingRun implements AutoCloseable {
    * What does not decide bits.
    *
    * @param threads for the model and for the store
-   * @param snapshotEvery steps between snapshots, at least 1
-   * @param snapshotMemory the most memory that one may take, in bytes
+   * @param snapshots how they are taken and kept
    * @param evaluateEvery steps between evaluations of the held-out text, at least 1
    * @param heldOutWindows windows of held-out text in an evaluation
    * @param sampleBytes how much text is generated at the end
    */
   public record Schedule(
       int threads,
-      long snapshotEvery,
-      long snapshotMemory,
+      RunSnapshots.Settings snapshots,
       long evaluateEvery,
       int heldOutWindows,
       int sampleBytes) {
     /** Refuses what makes no run. */
     public Schedule {
       Require.atLeast(1, "threads", threads);
-      Require.positive("snapshot interval", snapshotEvery);
-      SnapshotOptions.defaults().withMemoryBytes(snapshotMemory);
       Require.positive("evaluation interval", evaluateEvery);
       Require.atLeast(1, "held-out windows", heldOutWindows);
       Require.atLeast(0, "sample bytes", sampleBytes);
@@ -123,7 +118,7 @@ public final class TrainingRun implements AutoCloseable {
     }
     this.model =
         new Transformer(settings.shape(), Transformer.Precision.F32, masters, schedule.threads());
-    this.snapshots = new RunSnapshots(folder, schedule.snapshotMemory(), listener::say);
+    this.snapshots = new RunSnapshots(folder, schedule.snapshots(), listener::say);
     this.curve = LossCurve.resume(folder.losses(), store.step());
   }
 
@@ -165,7 +160,7 @@ public final class TrainingRun implements AutoCloseable {
       long begin = System.nanoTime();
       takeStep(lastMilliseconds);
       lastMilliseconds = (System.nanoTime() - begin) / 1e6;
-      if (store.step() % schedule.snapshotEvery() == 0) {
+      if (store.step() % schedule.snapshots().every() == 0) {
         snapshots.begin(store);
       }
     }
