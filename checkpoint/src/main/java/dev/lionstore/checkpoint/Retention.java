@@ -118,7 +118,7 @@ public final class Retention {
     if (!manifest.isOfModelOf(newest)) {
       throw new FormatException(snapshot, "is of another model");
     }
-    SnapshotFiles.requireThere(snapshot, manifest);
+    Snapshot.open(snapshot).close(); // all of its files, in their sizes, with their headers
     try (Stream<Path> entries = Files.list(snapshot)) {
       for (Path entry : entries.sorted().toList()) {
         if (!entry.endsWith(Manifest.NAME)) {

@@ -129,6 +129,19 @@ class RetentionTest {
   }
 
   @Test
+  void aDamagedHeaderDoesNotTakeThePlaceOfAWholeSnapshotEither() throws IOException {
+    Path model = at(4).resolve("model.safetensors");
+    byte[] bytes = Files.readAllBytes(model);
+    bytes[8] ^= 1;
+    Files.write(model, bytes);
+    Retention.Outcome outcome = keep(5, 2);
+    assertEquals(List.of(at(1), at(2)), outcome.removed());
+    assertEquals(1, outcome.leftAlone().size(), outcome::toString);
+    assertTrue(outcome.leftAlone().getFirst().startsWith(model + ": "), outcome::toString);
+    assertSteps(3, 4, 5);
+  }
+
+  @Test
   void whatOnlyLooksLikeASnapshotIsLeft() throws IOException {
     Path empty = Files.createDirectory(at(0));
     Path foreign = SnapshotWriter.path(snapshots, 1);
