@@ -27,7 +27,8 @@ public final class Posix {
 
   /**
    * Creates a file whose every block is allocated, so that a mapped store into it cannot meet a
-   * full disk.
+   * full disk. On btrfs it is overwritten in place, which costs it btrfs's checksums: not for files
+   * that are to be kept.
    *
    * @param size in bytes
    * @throws FileSystemException naming the file if the space is not there; the file is left behind
@@ -84,9 +85,12 @@ public final class Posix {
       if (descriptor < 0) {
         throw new FileSystemException(file.toString(), null, "cannot be opened for allocation");
       }
-      int error = (int) Calls.FALLOCATE.invokeExact(descriptor, 0L, size);
-      int _ = (int) Calls.CLOSE.invokeExact(descriptor);
-      return error;
+      try {
+        OverwrittenInPlace.set(descriptor, file);
+        return (int) Calls.FALLOCATE.invokeExact(descriptor, 0L, size);
+      } finally {
+        int _ = (int) Calls.CLOSE.invokeExact(descriptor);
+      }
     } catch (IOException | RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
