@@ -5,7 +5,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.SplittableRandom;
-import java.util.stream.IntStream;
 
 /**
  * A moment at which the power is cut.
@@ -22,24 +21,23 @@ record CrashPoint(int entries, OptionalLong subset) {
   }
 
   /**
-   * Every moment from one to another, and as many random ones, with random losses, as are missing
-   * from the count; in the order of time.
+   * Every moment, and as many random ones, with random losses, as are missing from the count; in
+   * the order of time.
    *
-   * @param from entries of the log, inclusive
-   * @param to entries of the log, inclusive
+   * @param moments entries of the log, ascending
+   * @param lossy those of them at which several writes may be lost
    */
-  static List<CrashPoint> between(int from, int to, int count, long seed) {
-    SplittableRandom random = new SplittableRandom(seed);
+  static List<CrashPoint> choose(List<Integer> moments, List<Integer> lossy, int count, long seed) {
     List<CrashPoint> points = new ArrayList<>();
-    int moments = to - from + 1;
     // A short form has not even every prefix: half of it is for the subsets then.
-    int prefixes = Math.min(moments, Math.ceilDiv(count, 2));
-    IntStream.range(0, prefixes)
-        .map(i -> from + (int) ((long) i * (moments - 1) / Math.max(1, prefixes - 1)))
-        .mapToObj(CrashPoint::prefix)
-        .forEach(points::add);
-    while (points.size() < count) {
-      int entries = from + random.nextInt(moments);
+    int prefixes = Math.min(moments.size(), Math.ceilDiv(count, 2));
+    for (int i = 0; i < prefixes; i++) {
+      int at = (int) ((long) i * (moments.size() - 1) / Math.max(1, prefixes - 1));
+      points.add(prefix(moments.get(at)));
+    }
+    SplittableRandom random = new SplittableRandom(seed);
+    while (points.size() < count && !lossy.isEmpty()) {
+      int entries = lossy.get(random.nextInt(lossy.size()));
       points.add(new CrashPoint(entries, OptionalLong.of(random.nextLong())));
     }
     points.sort(Comparator.comparingInt(CrashPoint::entries));

@@ -86,20 +86,21 @@ final class LeftOutSyncs {
     List<FileSystemKind> caught = new ArrayList<>();
     boolean ordered = false;
     for (FileSystemKind kind : kinds) {
-      boolean[] missed = new boolean[1];
-      Optional<String> broken =
-          rig.record(
-              kind,
-              Optional.of(sync),
-              recording -> {
-                missed[0] = !new SyncOrder(recording.calls()).missing(recording.files()).isEmpty();
-                return broken(recording);
-              });
-      ordered |= missed[0];
-      broken.ifPresent(_ -> caught.add(kind));
-      report.accept(kind.word() + ": without the sync of " + sync + ": " + broken.orElse("masked"));
+      Outcome outcome = rig.record(kind, Optional.of(sync), this::outcome);
+      ordered |= outcome.ordered();
+      outcome.broken().ifPresent(_ -> caught.add(kind));
+      report.accept(
+          kind.word() + ": without the sync of " + sync + ": " + outcome.broken().orElse("masked"));
     }
     return new Finding(sync, caught, ordered);
+  }
+
+  /** On one file system: what was broken there, and whether the order of calls shows it. */
+  private record Outcome(Optional<String> broken, boolean ordered) {}
+
+  private Outcome outcome(Recording recording) throws IOException, InterruptedException {
+    List<String> missing = new SyncOrder(recording.calls()).missing(recording.files());
+    return new Outcome(broken(recording), !missing.isEmpty());
   }
 
   private Optional<String> broken(Recording recording) throws IOException, InterruptedException {
@@ -107,7 +108,7 @@ final class LeftOutSyncs {
     try {
       // First where something has just been acknowledged: most are found there at once.
       rig.replay(recording, acknowledgements(recording, from), _ -> {});
-      rig.replay(recording, CrashPoint.between(from, recording.end(), POINTS, 1), _ -> {});
+      rig.replay(recording, recording.points(from, POINTS, 1), _ -> {});
       return Optional.empty();
     } catch (BrokenPromise e) {
       return Optional.of(String.valueOf(e.getMessage()));

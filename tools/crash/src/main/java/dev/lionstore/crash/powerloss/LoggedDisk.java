@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -35,21 +36,24 @@ final class LoggedDisk implements AutoCloseable {
     this.log = sparse(folder.resolve("log.img"), LOG_BYTES);
     this.export = Files.createFile(folder.resolve("export"));
     Path said = folder.resolve("daemon.log");
+    List<String> command =
+        List.of(
+            "qemu-storage-daemon",
+            "--blockdev",
+            "driver=file,node-name=disk,filename=" + disk,
+            "--blockdev",
+            "driver=file,node-name=log,filename=" + log,
+            "--blockdev",
+            "driver=blklogwrites,node-name=logged,file=disk,log=log,log-sector-size=512,"
+                + "log-super-update-interval=1",
+            "--export",
+            "type=fuse,id=export,node-name=logged,writable=on,mountpoint=" + export);
     this.daemon =
-        new ProcessBuilder(
-                "qemu-storage-daemon",
-                "--blockdev",
-                "driver=file,node-name=disk,filename=" + disk,
-                "--blockdev",
-                "driver=file,node-name=log,filename=" + log,
-                "--blockdev",
-                "driver=blklogwrites,node-name=logged,file=disk,log=log,"
-                    + "log-sector-size=512,log-super-update-interval=1",
-                "--export",
-                "type=fuse,id=export,node-name=logged,writable=on,mountpoint=" + export)
-            .redirectErrorStream(true)
-            .redirectOutput(said.toFile())
-            .start();
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(said.toFile()).start();
+    awaitExport(said);
+  }
+
+  private void awaitExport(Path said) throws IOException, InterruptedException {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
     while (Files.size(export) != DISK_BYTES) {
       if (!daemon.isAlive() || System.nanoTime() > end) {

@@ -128,7 +128,7 @@ public final class PowerLossCommand implements Callable<Integer> {
   }
 
   private Tally cut(PowerLoss rig, Recording recording) throws IOException, InterruptedException {
-    List<CrashPoint> all = CrashPoint.between(recording.begin(), recording.end(), points, seed);
+    List<CrashPoint> all = recording.points(recording.begin(), points, seed);
     return rig.replay(recording, all, new Progress(recording.kind().word(), all.size()));
   }
 

@@ -52,31 +52,35 @@ record Recording(
             new ArrayList<>(),
             new ArrayList<>(),
             new ArrayList<>());
-    Path boot = Files.writeString(folder.resolve("boot_id"), UUID.randomUUID() + "\n");
-    List<String> before =
-        List.of("unshare", "--mount", "sh", "-c", IN_ANOTHER_BOOT, "sh", boot.toString());
     List<String> arguments = new ArrayList<>();
     arguments.addAll(List.of(mounted.toString(), model.toString(), Integer.toString(snapshots)));
     leftOut.ifPresent(out -> arguments.addAll(List.of(out.during(), out.name())));
-    String[] command = Command.worker(before, Workload.class, arguments.toArray(String[]::new));
-    Path said = folder.resolve("workload.log");
-    ProcessBuilder builder = new ProcessBuilder(command).redirectError(said.toFile());
     try (LoggedDisk disk = new LoggedDisk(folder);
         Mount _ = disk.mount(kind, mounted);
         WriteLog log = WriteLog.open(disk.log())) {
       recording.note(Event.Kind.STARTED, 0, log);
-      Process process = builder.start();
-      try {
-        recording.follow(process, log);
-        if (process.waitFor() != 0) {
-          throw new IOException("the workload failed: " + Files.readString(said).strip());
-        }
-      } finally {
-        process.destroyForcibly();
-      }
+      recording.run(folder, arguments, log);
       recording.list(mounted);
     }
     return recording;
+  }
+
+  private void run(Path folder, List<String> arguments, WriteLog writes)
+      throws IOException, InterruptedException {
+    Path boot = Files.writeString(folder.resolve("boot_id"), UUID.randomUUID() + "\n");
+    List<String> before =
+        List.of("unshare", "--mount", "sh", "-c", IN_ANOTHER_BOOT, "sh", boot.toString());
+    String[] command = Command.worker(before, Workload.class, arguments.toArray(String[]::new));
+    Path said = folder.resolve("workload.log");
+    Process process = new ProcessBuilder(command).redirectError(said.toFile()).start();
+    try {
+      follow(process, writes);
+      if (process.waitFor() != 0) {
+        throw new IOException("the workload failed: " + Files.readString(said).strip());
+      }
+    } finally {
+      process.destroyForcibly();
+    }
   }
 
   private void follow(Process process, WriteLog writes) throws IOException {
@@ -110,6 +114,32 @@ record Recording(
   /** Entries of the log when the workload began: what came before made the file system. */
   int begin() {
     return events.getFirst().entries();
+  }
+
+  /**
+   * Crash points.
+   *
+   * @param from entries of the log, of the first one
+   */
+  List<CrashPoint> points(int from, int count, long seed) throws IOException {
+    List<Integer> moments = new ArrayList<>();
+    List<Integer> lossy = new ArrayList<>();
+    int writes = 0;
+    try (WriteLog writeLog = WriteLog.open(log)) {
+      List<WriteLog.Entry> entries = writeLog.entries(end());
+      for (int moment = 0; moment <= end(); moment++) {
+        if (moment >= from) {
+          moments.add(moment);
+          if (writes > 1) {
+            lossy.add(moment);
+          }
+        }
+        if (moment < end()) {
+          writes = entries.get(moment).kind() == WriteLog.Kind.FLUSH ? 0 : writes + 1;
+        }
+      }
+    }
+    return CrashPoint.choose(moments, lossy, count, seed);
   }
 
   /** Entries of the log when the workload had done everything. */

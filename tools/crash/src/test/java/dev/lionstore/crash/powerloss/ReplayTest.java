@@ -12,9 +12,11 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -86,13 +88,22 @@ class ReplayTest {
 
   @Test
   void pointsAreInOrderAndFromOneSeedTheSame() {
-    var points = CrashPoint.between(10, 30, 100, 5);
+    List<Integer> moments = IntStream.rangeClosed(10, 30).boxed().toList();
+    List<Integer> lossy = List.of(12, 13, 29);
+    List<CrashPoint> points = CrashPoint.choose(moments, lossy, 100, 5);
+    assertEquals(points, CrashPoint.choose(moments, lossy, 100, 5));
+    assertEquals(
+        moments,
+        points.stream().filter(p -> p.subset().isEmpty()).map(CrashPoint::entries).toList());
+    assertEquals(
+        lossy,
+        points.stream()
+            .filter(p -> p.subset().isPresent())
+            .map(CrashPoint::entries)
+            .distinct()
+            .toList());
     assertEquals(100, points.size());
-    assertEquals(points, CrashPoint.between(10, 30, 100, 5));
-    assertEquals(10, points.getFirst().entries());
-    assertEquals(30, points.getLast().entries());
-    assertEquals(21, points.stream().filter(point -> point.subset().isEmpty()).count());
-    assertEquals(8, CrashPoint.between(0, 1000, 8, 5).size());
+    assertEquals(8, CrashPoint.choose(moments, lossy, 8, 5).size());
   }
 
   private byte[] subset(Path log, int seed) throws IOException {
