@@ -53,6 +53,7 @@ public record Command(int exit, String out) {
     words.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     words.add("@" + System.getProperty("lionstore.root") + "/tools/bin/jvm.options");
     words.add("--add-modules=jdk.incubator.vector");
+    words.add("-XX:+DisplayVMOutputToStderr"); // what a worker prints is for its reader alone
     words.add("-Dlionstore.root=" + System.getProperty("lionstore.root"));
     words.addAll(flags);
     words.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));

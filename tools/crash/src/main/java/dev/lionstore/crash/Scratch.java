@@ -12,12 +12,14 @@ public final class Scratch implements AutoCloseable {
 
   private final Path folder;
 
-  /** Makes it. */
+  /** Makes it in memory, or where temporary files are. */
   public Scratch() throws IOException {
-    this.folder =
-        Files.isWritable(MEMORY)
-            ? Files.createTempDirectory(MEMORY, "lionstore-crash-")
-            : Files.createTempDirectory("lionstore-crash-");
+    this(Files.isWritable(MEMORY) ? MEMORY : Path.of(System.getProperty("java.io.tmpdir")));
+  }
+
+  /** Makes it in a folder. */
+  public Scratch(Path parent) throws IOException {
+    this.folder = Files.createTempDirectory(parent, "lionstore-crash-");
   }
 
   /** Where it is. */

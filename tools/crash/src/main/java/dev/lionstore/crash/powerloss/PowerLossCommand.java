@@ -68,6 +68,12 @@ public final class PowerLossCommand implements Callable<Integer> {
               + " system, and the order of the calls is right without it")
   private Optional<String> leaveOut = Optional.empty();
 
+  @Option(
+      names = "--directory",
+      defaultValue = "/dev/shm",
+      description = "where a few hundred MiB are used meanwhile (default: ${DEFAULT-VALUE})")
+  private Path directory = Path.of("/dev/shm");
+
   @Option(names = INSIDE, hidden = true)
   private Optional<Path> inside = Optional.empty();
 
@@ -103,7 +109,7 @@ public final class PowerLossCommand implements Callable<Integer> {
   }
 
   private int runInside() throws IOException, InterruptedException {
-    try (Scratch scratch = new Scratch()) {
+    try (Scratch scratch = new Scratch(directory)) {
       List<String> arguments =
           new ArrayList<>(spec.root().commandLine().getParseResult().originalArgs());
       arguments.addAll(List.of(INSIDE, scratch.folder().toString()));

@@ -88,12 +88,17 @@ record Recording(
         OutputStream answers = process.getOutputStream()) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         String[] words = line.split(Workload.TAB, -1);
-        if (words[0].equals(Workload.CALL)) {
-          calls.add(new Call(words[1], Call.Kind.valueOf(words[2]), words[3]));
-        } else {
-          note(Event.Kind.valueOf(words[1]), Long.parseLong(words[2]), writes);
-          answers.write('\n');
-          answers.flush();
+        switch (words[0]) {
+          case Workload.CALL ->
+              calls.add(new Call(words[1], Call.Kind.valueOf(words[2]), words[3]));
+          case Workload.EVENT -> {
+            note(Event.Kind.valueOf(words[1]), Long.parseLong(words[2]), writes);
+            answers.write('\n');
+            answers.flush();
+          }
+          default ->
+              throw new IOException(
+                  "the workload said " + line + "\n" + String.join("\n", lines.readAllLines()));
         }
       }
     }

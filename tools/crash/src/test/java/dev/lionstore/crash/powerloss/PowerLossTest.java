@@ -1,10 +1,12 @@
 package dev.lionstore.crash.powerloss;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.crash.Command;
 import dev.lionstore.crash.Main;
+import dev.lionstore.crash.Scratch;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,32 +25,27 @@ class PowerLossTest {
   private static final String SHARD =
       "snapshot 1: snapshots/.step-000000000001.partial/optimizer-00001-of-00003.safetensors";
 
-  private List<Path> before = List.of();
+  private Scratch scratch;
 
   @BeforeEach
-  void look() throws IOException {
-    before = left();
+  void make() throws IOException {
+    scratch = new Scratch();
   }
 
   @AfterEach
   void nothingIsLeft() throws IOException {
-    assertEquals(before, left());
-  }
-
-  /** Scratch folders, and files of scratch folders that a loop device has open. */
-  private static List<Path> left() throws IOException {
-    List<Path> left = new ArrayList<>();
-    try (Stream<Path> memory = Files.list(Path.of("/dev/shm"));
+    try (scratch;
+        Stream<Path> files = Files.list(scratch.folder());
         Stream<Path> devices = Files.list(Path.of("/sys/block"))) {
-      memory.filter(path -> path.toString().contains("lionstore-crash-")).forEach(left::add);
+      assertEquals(List.of(), files.toList());
       for (Path device : devices.toList()) {
         Path backing = device.resolve("loop/backing_file");
-        if (Files.exists(backing) && Files.readString(backing).contains("lionstore-crash-")) {
-          left.add(backing);
-        }
+        assertFalse(
+            Files.exists(backing)
+                && Files.readString(backing).startsWith(scratch.folder().toString()),
+            device::toString);
       }
     }
-    return left;
   }
 
   @Test
@@ -81,8 +78,9 @@ class PowerLossTest {
     assertTrue(command.out().contains(SHARD), command::out);
   }
 
-  private static Command run(String... options) throws IOException, InterruptedException {
-    List<String> arguments = new ArrayList<>(List.of("power-loss"));
+  private Command run(String... options) throws IOException, InterruptedException {
+    List<String> arguments =
+        new ArrayList<>(List.of("power-loss", "--directory", scratch.folder() + ""));
     arguments.addAll(List.of(options));
     return Command.run(Command.worker(List.of(), Main.class, arguments.toArray(String[]::new)));
   }
