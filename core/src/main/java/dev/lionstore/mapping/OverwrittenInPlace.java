@@ -29,31 +29,31 @@ final class OverwrittenInPlace {
   /**
    * Sets it, if the file is on btrfs.
    *
-   * @param descriptor of an empty file that is open for writing
-   * @param file for the error
+   * @param file an empty one
+   * @throws FileSystemException naming the file if btrfs refuses
    */
-  static void set(int descriptor, Path file) throws IOException {
+  static void set(Path file) throws IOException {
+    if (Posix.onDescriptor(file, OverwrittenInPlace::set) != 0) {
+      throw new FileSystemException(
+          file.toString(),
+          null,
+          "btrfs does not let it be overwritten in place (chattr +C): a store there could not"
+              + " survive a full disk; choose another file system");
+    }
+  }
+
+  private static int set(int descriptor) throws Throwable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(STATFS_BYTES, Long.BYTES);
       int error = (int) Calls.FSTATFS.invokeExact(descriptor, buffer);
       if (error != 0 || buffer.get(ValueLayout.JAVA_LONG, 0) != BTRFS) {
-        return;
+        return 0;
       }
       error = (int) Calls.IOCTL.invokeExact(descriptor, GET_FLAGS, buffer);
       int flags = buffer.get(ValueLayout.JAVA_INT, 0);
       // What is compressed is never written in place; a folder may hand that flag down.
       buffer.set(ValueLayout.JAVA_INT, 0, (flags & ~COMPRESSED) | NO_COPY_ON_WRITE);
-      if (error != 0 || (int) Calls.IOCTL.invokeExact(descriptor, SET_FLAGS, buffer) != 0) {
-        throw new FileSystemException(
-            file.toString(),
-            null,
-            "btrfs does not let it be overwritten in place (chattr +C): a store there could not"
-                + " survive a full disk; choose another file system");
-      }
-    } catch (IOException | RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException("ioctl on " + file, e);
+      return error != 0 ? error : (int) Calls.IOCTL.invokeExact(descriptor, SET_FLAGS, buffer);
     }
   }
 

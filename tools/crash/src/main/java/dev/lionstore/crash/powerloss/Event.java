@@ -20,6 +20,8 @@ record Event(Kind kind, long step, int entries) {
     SNAPSHOT,
     /** The pointer names it. */
     POINTED,
+    /** Older snapshots are gone. */
+    KEPT,
     /** The store will be opened. */
     OPENING,
     /** The store is open and has taken this step, which no power cut survives. */

@@ -4,6 +4,7 @@ import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.crash.BrokenPromise;
 import dev.lionstore.crash.Tally;
+import dev.lionstore.mapping.UnfinishedFolder;
 import dev.lionstore.store.Condition;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
@@ -12,7 +13,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.stream.Stream;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** Compares what a mounted disk holds with what was promised. */
 final class Inspection {
@@ -40,16 +42,16 @@ final class Inspection {
    */
   void check(Promise promise) throws IOException {
     List<Path> found = Snapshot.list(snapshots);
-    long newest = -1;
+    Set<Long> steps = new TreeSet<>();
     for (Path snapshot : found) {
-      newest = Math.max(newest, checkSnapshot(snapshot));
+      steps.add(checkSnapshot(snapshot));
     }
     require(
-        newest >= promise.snapshot().orElse(-1),
-        "the newest snapshot is "
-            + found
-            + ", acknowledged was that of step "
-            + promise.snapshot());
+        steps.containsAll(promise.snapshots()),
+        "acknowledged were snapshots of " + promise.snapshots() + ", there are " + found);
+    require(
+        steps.stream().allMatch(step -> step >= promise.gone()),
+        "snapshots before step " + promise.gone() + " were removed, there are " + found);
     checkPointer(promise.pointed());
     checkStore(promise);
   }
@@ -110,12 +112,7 @@ final class Inspection {
 
   /** How many unfinished folders a dead process has left. */
   int leftovers() throws IOException {
-    if (!Files.isDirectory(snapshots)) {
-      return 0;
-    }
-    try (Stream<Path> entries = Files.list(snapshots)) {
-      return (int) entries.filter(path -> path.getFileName().toString().startsWith(".")).count();
-    }
+    return Files.isDirectory(snapshots) ? UnfinishedFolder.in(snapshots, _ -> true).size() : 0;
   }
 
   /**

@@ -36,7 +36,7 @@ final class PowerLoss implements AutoCloseable {
     this.model = Files.createDirectory(folder.resolve("model"));
     Training.writeModel(model);
     Path states = Files.createDirectory(folder.resolve("reference"));
-    this.reference = new Reference(states, model, snapshots);
+    this.reference = new Reference(states, model, Workload.steps(snapshots));
   }
 
   /** Does something with a recording, which is gone afterwards. */

@@ -15,6 +15,7 @@ import java.util.regex.Pattern;
  */
 final class SyncOrder {
   private static final String PARTIAL = ".partial";
+  private static final String REMOVED = ".removed";
   private static final String HEADER = "store/header";
   private static final Pattern MAPPED = Pattern.compile("store/(progress|undo|.+\\.plane)");
 
@@ -42,7 +43,9 @@ final class SyncOrder {
         }
         case RENAME -> {
           String[] names = call.name().split(" -> ", -1);
-          requireContent(c, names[0], names[1], files, missing);
+          if (!names[1].endsWith(REMOVED)) {
+            requireContent(c, names[0], names[1], files, missing);
+          }
           requireParent(c, names[1], missing);
         }
         case SYNC, LEFT_OUT -> {}

@@ -92,7 +92,7 @@ final class SyscallWatch implements Workload.Calls {
   /** The mount itself is a dot. */
   private String relative(Path file) {
     String name = file.startsWith(mounted) ? mounted.relativize(file) + "" : file + "";
-    return name.isEmpty() ? "." : name.replaceAll("\\.partial-[0-9-]+", ".partial");
+    return name.isEmpty() ? "." : name.replaceAll("\\.(partial|removed)-[0-9-]+", ".$1");
   }
 
   @SuppressWarnings("restricted") // the string is an argument of the caller, who waits

@@ -6,6 +6,8 @@ import dev.lionstore.Rounding;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ImportOptions;
 import dev.lionstore.checkpoint.ModelImport;
+import dev.lionstore.checkpoint.SnapshotJob;
+import dev.lionstore.checkpoint.SnapshotOptions;
 import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.LionConfig;
@@ -100,6 +102,12 @@ final class Training {
     try (Carried carried = Carried.ofStore(store)) {
       return SnapshotWriter.write(view, carried, snapshots, SHARD_BYTES, _ -> {});
     }
+  }
+
+  /** Begins a snapshot of a store that goes on stepping. */
+  static SnapshotJob beginSnapshot(StateStore store, Path snapshots) throws IOException {
+    SnapshotOptions options = SnapshotOptions.defaults().withMaxShardBytes(SHARD_BYTES);
+    return SnapshotWriter.begin(store, snapshots, options, _ -> {});
   }
 
   private static MemorySegment values(DeclaredTensor tensor, SplittableRandom random) {

@@ -1,7 +1,10 @@
 package dev.lionstore.crash.powerloss;
 
+import dev.lionstore.checkpoint.Retention;
+import dev.lionstore.checkpoint.SnapshotJob;
 import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.checkpoint.SnapshotWriter;
+import dev.lionstore.checkpoint.Verified;
 import dev.lionstore.mapping.MappedFile;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.store.StateStore;
@@ -16,8 +19,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * The process whose writes are logged: imports a model, steps, and takes snapshots of the store at
- * rest and of the open one in turn. It says what it has done, and goes on when that is noted.
+ * The process whose writes are logged: imports a model, steps, takes snapshots of the store at rest
+ * and of one that goes on stepping in turn, and removes older ones. It says what it has done, and
+ * goes on when that is noted.
  */
 final class Workload {
   /** How a line of an event begins. */
@@ -29,6 +33,9 @@ final class Workload {
   /** Separates the words of a line. */
   static final String TAB = "\t";
 
+  /** How many snapshots are kept. */
+  static final int KEPT = 2;
+
   private final Path store;
   private final Path snapshots;
   private final FileOutputStream out = new FileOutputStream(FileDescriptor.out);
@@ -37,6 +44,11 @@ final class Workload {
   private Workload(Path mounted) {
     this.store = store(mounted);
     this.snapshots = snapshots(mounted);
+  }
+
+  /** A number of steps that is larger than those of so many snapshots. */
+  static int steps(int count) {
+    return 2 * count;
   }
 
   /** The store below the mount. */
@@ -68,13 +80,12 @@ final class Workload {
   private void run(Path model, int count) throws IOException {
     during(Event.Kind.IMPORTED, 0, () -> Training.importModel(model, store));
     snapshotAtRest(0);
-    for (int step = 1; step < count; step++) {
-      boolean whileOpen = step % 2 == 1;
-      during(Event.Kind.OPENING, step - 1, () -> {});
-      StateStore open = openAndStep(step);
+    for (int taken = 1, step = 0; taken < count; taken++) {
+      boolean whileOpen = taken % 2 == 1;
+      during(Event.Kind.OPENING, step, () -> {});
+      StateStore open = open(++step);
       if (whileOpen) {
-        during(Event.Kind.SNAPSHOT, step, () -> Training.snapshot(open, store, snapshots));
-        point(step);
+        snapshotWhileStepping(open, step++);
       }
       during(Event.Kind.CLOSED, step, open::close);
       if (!whileOpen) {
@@ -83,13 +94,28 @@ final class Workload {
     }
   }
 
-  private StateStore openAndStep(int step) throws IOException {
-    calls.during(Event.name(Event.Kind.STEPPED, step));
+  private StateStore open(int nextStep) throws IOException {
+    calls.during(Event.name(Event.Kind.STEPPED, nextStep));
     StateStore open = StateStore.open(store, StoreOptions.defaults().withBackend("scalar"));
     Training.step(open);
     writeBack(store.resolve(Plane.WEIGHTS.name() + ".plane"));
-    event(Event.Kind.STEPPED, step);
+    event(Event.Kind.STEPPED, nextStep);
     return open;
+  }
+
+  private void snapshotWhileStepping(StateStore open, int step) throws IOException {
+    during(
+        Event.Kind.SNAPSHOT,
+        step,
+        () -> {
+          try (SnapshotJob job = Training.beginSnapshot(open, snapshots)) {
+            Training.step(open);
+            job.await();
+          } catch (InterruptedException e) {
+            throw new IOException(e);
+          }
+        });
+    pointAndKeep(step);
   }
 
   /** What the kernel may do at any time with any mapped page: here the second half of a plane. */
@@ -110,12 +136,13 @@ final class Workload {
             Training.snapshot(reader, store, snapshots);
           }
         });
-    point(step);
+    pointAndKeep(step);
   }
 
-  private void point(int step) throws IOException {
+  private void pointAndKeep(int step) throws IOException {
     Path snapshot = SnapshotWriter.path(snapshots, step);
     during(Event.Kind.POINTED, step, () -> SnapshotPointer.write(store, snapshot));
+    during(Event.Kind.KEPT, step, () -> Retention.keep(Verified.check(snapshot, _ -> {}), KEPT));
   }
 
   /** A part of the workload. */

@@ -34,7 +34,7 @@ class PowerLossTest {
 
   @AfterEach
   void nothingIsLeft() throws IOException {
-    try (scratch;
+    try (Scratch _ = scratch;
         Stream<Path> files = Files.list(scratch.folder());
         Stream<Path> devices = Files.list(Path.of("/sys/block"))) {
       assertEquals(List.of(), files.toList());
