@@ -26,8 +26,30 @@ public final class Posix {
   private Posix() {}
 
   /**
-   * Creates a file whose every block is allocated, so that a mapped store into it cannot meet a
-   * full disk.
+   * Creates an empty file that will be overwritten in place: once its blocks are allocated, a
+   * mapped store into it cannot meet a full disk. On btrfs this costs it btrfs's checksums.
+   *
+   * @throws FileSystemException naming the file if it cannot be made so
+   */
+  public static void createForMapping(Path file) throws IOException {
+    Files.createFile(file);
+    OverwrittenInPlace.set(file);
+  }
+
+  /**
+   * As {@link #createForMapping(Path)}, with every block allocated.
+   *
+   * @param size in bytes
+   * @throws FileSystemException naming the file if the space is not there; the file is left behind
+   */
+  public static void createForMapping(Path file, long size) throws IOException {
+    createForMapping(file);
+    allocate(file, size);
+  }
+
+  /**
+   * Creates a file whose every block is allocated; it can be written once on a disk that is full by
+   * then.
    *
    * @param size in bytes
    * @throws FileSystemException naming the file if the space is not there; the file is left behind
@@ -78,19 +100,32 @@ public final class Posix {
   }
 
   private static int fallocate(Path file, long size) throws IOException {
+    return onDescriptor(
+        file, descriptor -> (int) Calls.FALLOCATE.invokeExact(descriptor, 0L, size));
+  }
+
+  /** A call on a file that is open for reading and writing. */
+  interface DescriptorCall {
+    int run(int descriptor) throws Throwable;
+  }
+
+  /** Opens a file for one call, and returns what that returns. */
+  static int onDescriptor(Path file, DescriptorCall call) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
       int descriptor =
           (int) Calls.OPEN.invokeExact(arena.allocateFrom(file.toString()), READ_WRITE_CLOEXEC);
       if (descriptor < 0) {
         throw new FileSystemException(file.toString(), null, "cannot be opened for allocation");
       }
-      int error = (int) Calls.FALLOCATE.invokeExact(descriptor, 0L, size);
-      int _ = (int) Calls.CLOSE.invokeExact(descriptor);
-      return error;
+      try {
+        return call.run(descriptor);
+      } finally {
+        int _ = (int) Calls.CLOSE.invokeExact(descriptor);
+      }
     } catch (IOException | RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("posix_fallocate on " + file, e);
+      throw new IllegalStateException("allocation of " + file, e);
     }
   }
 

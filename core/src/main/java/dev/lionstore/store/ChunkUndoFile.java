@@ -91,7 +91,7 @@ class ChunkUndoFile {
     Files.deleteIfExists(path);
     long size = size(layout, workers);
     try {
-      Posix.createAllocated(path, size);
+      Posix.createForMapping(path, size);
       try (MappedFile made = MappedFile.openWritable(path, size)) {
         MemorySegment page = made.memory();
         page.set(I64, 0, MAGIC);

@@ -1,6 +1,7 @@
 package dev.lionstore.store;
 
 import dev.lionstore.TensorSpec;
+import dev.lionstore.mapping.Posix;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -28,8 +29,8 @@ final class NewPlanes implements PlaneSink, AutoCloseable {
       for (Plane plane : planes) {
         Path path = directory.resolve(PlaneFile.name(plane));
         paths.add(path);
-        channels.add(
-            FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE));
+        Posix.createForMapping(path);
+        channels.add(FileChannel.open(path, StandardOpenOption.WRITE));
       }
     } catch (IOException e) {
       close();

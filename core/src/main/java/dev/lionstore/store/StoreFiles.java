@@ -10,7 +10,6 @@ import dev.lionstore.mapping.Posix;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -65,7 +64,7 @@ final class StoreFiles implements AutoCloseable {
   static StoreFiles create(Path directory, LayoutFile layout) throws IOException {
     begin(directory, layout);
     for (Plane plane : allPlanes(layout.layout())) {
-      Files.createFile(directory.resolve(PlaneFile.name(plane)));
+      Posix.createForMapping(directory.resolve(PlaneFile.name(plane)));
     }
     return allocate(directory, layout);
   }
@@ -97,8 +96,8 @@ final class StoreFiles implements AutoCloseable {
 
   private static StoreFiles allocate(Path directory, LayoutFile layout) throws IOException {
     Geometry geometry = layout.geometry();
-    Posix.createAllocated(directory.resolve(HeaderFile.NAME), HeaderFile.size(layout));
-    Posix.createAllocated(directory.resolve(ProgressFile.NAME), progressSize(layout, geometry));
+    Posix.createForMapping(directory.resolve(HeaderFile.NAME), HeaderFile.size(layout));
+    Posix.createForMapping(directory.resolve(ProgressFile.NAME), progressSize(layout, geometry));
     List<Plane> planes = allPlanes(layout.layout());
     for (int p = 0; p < planes.size(); p++) {
       Posix.allocate(

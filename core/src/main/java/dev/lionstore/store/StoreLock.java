@@ -51,7 +51,7 @@ final class StoreLock implements AutoCloseable {
 
   /** Makes a new store's file, with its block: later the disk may have none. */
   static void create(Path directory) throws IOException {
-    Posix.createAllocated(directory.resolve(NAME), BYTES);
+    Posix.createForMapping(directory.resolve(NAME), BYTES);
   }
 
   /**

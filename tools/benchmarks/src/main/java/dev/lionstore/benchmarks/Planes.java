@@ -81,7 +81,7 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
 
   private static MappedFile map(Path file, long bytes) throws IOException {
     long size = MappedFile.wholePages(PAGE_BYTES + bytes);
-    Posix.createAllocated(file, size);
+    Posix.createForMapping(file, size);
     return MappedFile.openWritable(file, size);
   }
 

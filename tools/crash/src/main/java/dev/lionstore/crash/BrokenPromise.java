@@ -1,14 +1,16 @@
 package dev.lionstore.crash;
 
-/** What was left after a kill is not what the store promises. */
+/** What was left after a kill or a power cut is not what the store promises. */
 public final class BrokenPromise extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  BrokenPromise(String message) {
+  /** What was found. */
+  public BrokenPromise(String message) {
     super(message);
   }
 
-  BrokenPromise(String message, Throwable cause) {
+  /** What was found, and what said so. */
+  public BrokenPromise(String message, Throwable cause) {
     super(message, cause);
   }
 }

@@ -1,5 +1,6 @@
 package dev.lionstore.crash;
 
+import dev.lionstore.crash.powerloss.PowerLossCommand;
 import dev.lionstore.store.Fault;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
@@ -14,6 +15,7 @@ import picocli.CommandLine.Option;
 @Command(
     name = "crash-test",
     mixinStandardHelpOptions = true,
+    subcommands = PowerLossCommand.class,
     description = {
       "Kills writers of a store with SIGKILL, at every kind of point of the protocol and at random"
           + " times, and compares what is left with a run that nobody killed.",
@@ -21,7 +23,7 @@ import picocli.CommandLine.Option;
       "--recovery-time kills the writer of one large store in the middle of a step instead, and"
           + " measures how long the next process takes to open it. Exit code 1: longer than allowed."
     })
-final class Main implements Callable<Integer> {
+public final class Main implements Callable<Integer> {
   private static final int KILLS_PER_ROUND = 50;
 
   @Option(names = "--kills", defaultValue = "300", description = "how many (default: 300)")

@@ -7,19 +7,23 @@ import java.util.Comparator;
 import java.util.stream.Stream;
 
 /** A folder for stores that are killed, in memory if there is room: a sync costs nothing there. */
-final class Scratch implements AutoCloseable {
+public final class Scratch implements AutoCloseable {
   private static final Path MEMORY = Path.of("/dev/shm");
 
   private final Path folder;
 
-  Scratch() throws IOException {
-    this.folder =
-        Files.isWritable(MEMORY)
-            ? Files.createTempDirectory(MEMORY, "lionstore-crash-")
-            : Files.createTempDirectory("lionstore-crash-");
+  /** Makes it in memory, or where temporary files are. */
+  public Scratch() throws IOException {
+    this(Files.isWritable(MEMORY) ? MEMORY : Path.of(System.getProperty("java.io.tmpdir")));
   }
 
-  Path folder() {
+  /** Makes it in a folder. */
+  public Scratch(Path parent) throws IOException {
+    this.folder = Files.createTempDirectory(parent, "lionstore-crash-");
+  }
+
+  /** Where it is. */
+  public Path folder() {
     return folder;
   }
 
@@ -37,7 +41,8 @@ final class Scratch implements AutoCloseable {
     return to;
   }
 
-  static void delete(Path directory) throws IOException {
+  /** Deletes a folder and all that is in it. */
+  public static void delete(Path directory) throws IOException {
     try (Stream<Path> tree = Files.walk(directory)) {
       for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(path);

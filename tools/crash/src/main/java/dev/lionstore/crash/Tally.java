@@ -5,7 +5,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /** What was done; not thread-safe. */
-final class Tally {
+public final class Tally {
   private final Map<String, Long> counts = new TreeMap<>();
   private static final String CHECKED = "states-compared";
   private static final String FINISHED = "steps-finished-by-recovery-or-unacknowledged";
@@ -23,11 +23,13 @@ final class Tally {
     }
   }
 
+  /** Adds what another one has counted. */
   void add(Tally other) {
     other.counts.forEach(this::add);
   }
 
-  private void add(String name, long more) {
+  /** Counts so many more of something. */
+  public void add(String name, long more) {
     counts.merge(name, more, Long::sum);
   }
 

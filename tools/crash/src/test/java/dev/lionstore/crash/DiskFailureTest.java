@@ -48,6 +48,35 @@ class DiskFailureTest {
   }
 
   @Test
+  void aStoreOnAFullDiskThatCopiesOnWriteStepsOn() throws IOException, InterruptedException {
+    try (SmallDisk disk = SmallDisk.btrfs(folder)) {
+      Path store = disk.mounted().resolve("store");
+      Scenario.of(3).create(store);
+      // One whose files are preallocated, too, but copied on write.
+      Path copied = disk.mounted().resolve("copied");
+      Scratch.copy(store, copied);
+      disk.fillUntilRefused();
+      Command inPlace = step(store);
+      assertEquals(0, inPlace.exit(), inPlace::out);
+      Command onCopies = step(copied);
+      assertTrue(onCopies.exit() != 0, "the disk was not full: this test shows nothing");
+    }
+  }
+
+  private static Command step(Path store) throws IOException, InterruptedException {
+    CrashWorker.Life life =
+        new CrashWorker.Life(
+            store,
+            Scenario.of(3),
+            2,
+            20,
+            CrashWorker.UNPROBED,
+            ProbedStores.Unit.SLICE,
+            Fault.NONE);
+    return Command.run(Command.worker(List.of(), CrashWorker.class, life.arguments()));
+  }
+
+  @Test
   void aStoreThatDoesNotFitIsRefusedAndLeavesNothing() throws IOException, InterruptedException {
     try (SmallDisk disk = new SmallDisk(folder)) {
       int made = 0;

@@ -11,7 +11,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** An ext4 of 24 MiB in a file, with blocks of 1 KiB; needs root and loop devices. */
+/** A file system of a few MiB in a file; needs root and loop devices. */
 final class SmallDisk implements AutoCloseable {
   static final int BLOCK_BYTES = 1024;
 
@@ -20,16 +20,31 @@ final class SmallDisk implements AutoCloseable {
   private final Path mounted;
   private final Deque<Path> empty = new ArrayDeque<>();
 
-  /** Makes and mounts it. */
+  /** Makes and mounts an ext4 with blocks of 1 KiB. */
   SmallDisk(Path folder, String... mkfsOptions) throws IOException, InterruptedException {
+    this(folder, "24M", ext4(mkfsOptions));
+  }
+
+  private SmallDisk(Path folder, String size, List<String> mkfs)
+      throws IOException, InterruptedException {
     Path image = folder.resolve("disk.img");
     this.mounted = Files.createDirectory(folder.resolve("disk"));
-    Command.need("truncate", "--size=24M", image.toString());
-    List<String> mkfs = new ArrayList<>(List.of("mkfs.ext4", "-q", "-b", "1024", "-m", "0"));
-    mkfs.addAll(List.of(mkfsOptions));
-    mkfs.add(image.toString());
-    Command.need(mkfs.toArray(String[]::new));
+    Command.need("truncate", "--size=" + size, image.toString());
+    List<String> words = new ArrayList<>(mkfs);
+    words.add(image.toString());
+    Command.need(words.toArray(String[]::new));
     Command.need("mount", "-o", "loop", image.toString(), mounted.toString());
+  }
+
+  private static List<String> ext4(String... options) {
+    List<String> words = new ArrayList<>(List.of("mkfs.ext4", "-q", "-b", "1024", "-m", "0"));
+    words.addAll(List.of(options));
+    return words;
+  }
+
+  /** Makes and mounts a btrfs, which copies on write. */
+  static SmallDisk btrfs(Path folder) throws IOException, InterruptedException {
+    return new SmallDisk(folder, "48M", List.of("mkfs.btrfs", "-q", "-m", "single"));
   }
 
   Path mounted() {
@@ -38,6 +53,14 @@ final class SmallDisk implements AutoCloseable {
 
   /** Leaves no block. */
   void fill() throws IOException {
+    fillUntilRefused();
+    if (mounted.toFile().getUsableSpace() != 0) {
+      throw new IOException(mounted + " has room: " + mounted.toFile().getUsableSpace());
+    }
+  }
+
+  /** Leaves no block that a file gets; btrfs keeps some for itself, and counts them as free. */
+  void fillUntilRefused() throws IOException {
     try (RandomAccessFile filler = new RandomAccessFile(filler().toFile(), "rw")) {
       int piece = PIECE_BYTES;
       while (piece >= BLOCK_BYTES) {
@@ -50,9 +73,6 @@ final class SmallDisk implements AutoCloseable {
           piece /= 2;
         }
       }
-    }
-    if (mounted.toFile().getUsableSpace() != 0) {
-      throw new IOException(mounted + " has room: " + mounted.toFile().getUsableSpace());
     }
   }
 

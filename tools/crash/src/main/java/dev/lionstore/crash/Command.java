@@ -14,11 +14,11 @@ import java.util.concurrent.TimeUnit;
  * @param exit its exit code
  * @param out what it said, errors included
  */
-record Command(int exit, String out) {
+public record Command(int exit, String out) {
   private static final int MINUTES = 2;
 
   /** Runs it to its end. */
-  static Command run(String... words) throws IOException, InterruptedException {
+  public static Command run(String... words) throws IOException, InterruptedException {
     Path out = Files.createTempFile("command", ".log");
     Process process =
         new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(out.toFile()).start();
@@ -31,23 +31,31 @@ record Command(int exit, String out) {
     return new Command(process.exitValue(), said);
   }
 
-  /** Runs what the test cannot do without: if this machine lacks it, the test fails. */
-  static String need(String... words) throws IOException, InterruptedException {
+  /** Runs what the caller cannot do without, such as a mount; returns what it said. */
+  public static String need(String... words) throws IOException, InterruptedException {
     Command command = run(words);
     if (command.exit != 0) {
       throw new IOException(
-          String.join(" ", words) + " failed, and this test needs it: " + command);
+          String.join(" ", words) + " failed, and nothing is tested without it: " + command);
     }
     return command.out;
   }
 
   /** A worker's command line after another one's, such as a tracer's. */
-  static String[] worker(List<String> before, Class<?> main, String... arguments) {
+  public static String[] worker(List<String> before, Class<?> main, String... arguments) {
+    return java(before, List.of("-XX:TieredStopAtLevel=1", "-Xmx64m"), main, arguments);
+  }
+
+  /** The command line of a JVM like this one, with another one's before it. */
+  public static String[] java(
+      List<String> before, List<String> flags, Class<?> main, String... arguments) {
     List<String> words = new ArrayList<>(before);
     words.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     words.add("@" + System.getProperty("lionstore.root") + "/tools/bin/jvm.options");
-    words.addAll(
-        List.of("--add-modules=jdk.incubator.vector", "-XX:TieredStopAtLevel=1", "-Xmx64m"));
+    words.add("--add-modules=jdk.incubator.vector");
+    words.add("-XX:+DisplayVMOutputToStderr"); // what a worker prints is for its reader alone
+    words.add("-Dlionstore.root=" + System.getProperty("lionstore.root"));
+    words.addAll(flags);
     words.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
     words.addAll(List.of(arguments));
     return words.toArray(String[]::new);
