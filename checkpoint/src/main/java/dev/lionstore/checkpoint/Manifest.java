@@ -66,7 +66,7 @@ record Manifest(
    */
   record Group(String name, double learningRateScale, @Nullable Double weightDecay) {
     Group {
-      given("name", name);
+      requireText("name", name);
     }
   }
 
@@ -80,9 +80,9 @@ record Manifest(
    */
   record Tensor(String name, List<Long> shape, String group, boolean frozen) {
     Tensor {
-      given("name", name);
+      requireText("name", name);
       shape = copy("shape", shape);
-      given("group", group);
+      requireText("group", group);
     }
   }
 
@@ -215,6 +215,10 @@ record Manifest(
         tensor.shape(),
         tensor.group(),
         tensor.frozen() ? TensorSpec.Role.FROZEN : TensorSpec.Role.TRAINABLE);
+  }
+
+  private static void requireText(String field, @Nullable String value) {
+    require(field, value != null && Text.isUnicode(value), value, "text with a UTF-8 form");
   }
 
   private static void given(String field, @Nullable Object value) {

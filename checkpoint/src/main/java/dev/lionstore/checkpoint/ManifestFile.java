@@ -168,7 +168,7 @@ final class ManifestFile {
         reason instanceof JsonProcessingException json
             ? json.getOriginalMessage()
             : String.valueOf(reason.getMessage());
-    FormatException malformed = new FormatException(file, "malformed: " + words);
+    FormatException malformed = new FormatException(file, "malformed: " + Text.line(words));
     malformed.initCause(e);
     return malformed;
   }

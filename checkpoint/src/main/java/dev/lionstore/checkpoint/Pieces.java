@@ -2,12 +2,17 @@ package dev.lionstore.checkpoint;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.function.LongConsumer;
 
 /** Long work in pieces, so that progress is seen within one large tensor. */
 final class Pieces {
   /** A multiple of every element's size. */
   static final long BYTES = 64L << 20;
+
+  /** Both stay in the second-level cache. */
+  private static final int COMPARED_BYTES = 256 << 10;
 
   private Pieces() {}
 
@@ -34,17 +39,25 @@ final class Pieces {
     }
   }
 
-  /** Whether two hold the same bytes. */
+  /**
+   * Whether two hold the same bytes. They are copied and then compared: where a page of a mapped
+   * file is gone, a copy throws, while HotSpot's loop in {@code MemorySegment.mismatch} ends the
+   * process.
+   */
   static boolean areEqual(MemorySegment a, MemorySegment b, LongConsumer progress) {
     if (a.byteSize() != b.byteSize()) {
       return false;
     }
-    for (long offset = 0; offset < a.byteSize(); offset += BYTES) {
-      long end = Math.min(offset + BYTES, a.byteSize());
-      if (MemorySegment.mismatch(a, offset, end, b, offset, end) >= 0) {
+    byte[] left = new byte[COMPARED_BYTES];
+    byte[] right = new byte[COMPARED_BYTES];
+    for (long offset = 0; offset < a.byteSize(); offset += COMPARED_BYTES) {
+      int size = (int) Math.min(COMPARED_BYTES, a.byteSize() - offset);
+      MemorySegment.copy(a, ValueLayout.JAVA_BYTE, offset, left, 0, size);
+      MemorySegment.copy(b, ValueLayout.JAVA_BYTE, offset, right, 0, size);
+      if (!Arrays.equals(left, 0, size, right, 0, size)) {
         return false;
       }
-      progress.accept(end - offset);
+      progress.accept(size);
     }
     return true;
   }

@@ -80,11 +80,15 @@ public final class Snapshot implements StateView, AutoCloseable {
     }
   }
 
-  /** Whether a folder calls itself a snapshot; {@code manifest.json} alone may be anything's. */
+  /**
+   * Whether a folder calls itself a snapshot, whole or not: {@code manifest.json} alone may be
+   * anything's, but damage to it must not make a mere model of the folder.
+   */
   public static boolean isSnapshot(Path folder) {
+    boolean hasState = SafetensorsModel.isIn(folder, SnapshotFiles.OPTIMIZER);
     return Files.exists(folder.resolve(Manifest.NAME))
-        && (ManifestFile.isOurs(folder)
-            || Files.exists(folder.resolve(SnapshotFiles.OPTIMIZER_FILE)));
+        ? hasState || ManifestFile.isOurs(folder)
+        : hasState && SnapshotFiles.step(folder).isPresent();
   }
 
   /** The snapshots in a folder, oldest first; what is not called like one is passed over. */
@@ -127,18 +131,28 @@ public final class Snapshot implements StateView, AutoCloseable {
     SafetensorsModel part = plane.equals(Plane.WEIGHTS) ? model : optimizer;
     String name = nameIn(tensor, plane);
     Optional<TensorEntry> entry = part.tensor(name);
+    Path file = fileOf(name, part);
     if (entry.isEmpty()) {
-      throw new FormatException(folder, "tensor " + Text.quoted(name) + " is missing");
+      throw new FormatException(file, "tensor " + Text.quoted(name) + " is missing");
     }
-    require(name, "type", entry.get().type().name(), plane.type().name());
-    require(name, "shape", entry.get().shape(), tensor.shape());
+    String field = "tensor " + Text.quoted(name);
+    require(file, field + ", type", entry.get().type().name(), plane.type().name());
+    require(file, field + ", shape", entry.get().shape(), tensor.shape());
   }
 
-  private void require(String tensor, String field, Object found, Object expected)
+  /** The file that holds a tensor or should. */
+  private Path fileOf(String tensor, SafetensorsModel part) {
+    return part.files().stream()
+        .filter(file -> part.files().size() == 1 || file.entry(tensor).isPresent())
+        .findFirst()
+        .map(SafetensorsFile::path)
+        .orElse(folder);
+  }
+
+  private static void require(Path file, String field, Object found, Object expected)
       throws FormatException {
     if (!found.equals(expected)) {
-      throw new FormatException(
-          folder, "tensor " + Text.quoted(tensor) + ", " + field, found, expected);
+      throw new FormatException(file, field, found, expected);
     }
   }
 

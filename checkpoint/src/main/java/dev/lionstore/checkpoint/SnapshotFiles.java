@@ -27,9 +27,6 @@ final class SnapshotFiles {
   /** The base name of the files with remainder and the rule's state. */
   static final String OPTIMIZER = "optimizer";
 
-  /** The file of that name if one is enough. */
-  static final String OPTIMIZER_FILE = OPTIMIZER + ".safetensors";
-
   /** The longest position that a store can hold. */
   static final int MAX_POSITION_BYTES = 1 << 28;
 

@@ -217,8 +217,10 @@ final class StrictJson implements Closeable {
 
   private FormatException malformed(IOException e) {
     String reason =
-        e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.toString();
-    FormatException wrong = wrong(part, Names.quote(reason), "strict UTF-8 JSON of the known form");
+        e instanceof JsonProcessingException json
+            ? Names.quote(json.getOriginalMessage())
+            : "malformed UTF-8";
+    FormatException wrong = wrong(part, reason, "strict UTF-8 JSON of the known form");
     wrong.initCause(e);
     return wrong;
   }

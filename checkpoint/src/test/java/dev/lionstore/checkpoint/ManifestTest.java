@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lionstore.FormatException;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,7 +19,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
-import java.util.zip.CRC32C;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,7 +26,9 @@ import org.junit.jupiter.api.io.TempDir;
 class ManifestTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  @TempDir Path folder;
+  @TempDir(factory = InMemory.class)
+  Path folder;
+
   private Path snapshot = Path.of("");
   private Path file = Path.of("");
   private byte[] whole = new byte[0];
@@ -149,6 +151,48 @@ class ManifestTest {
     assertRefused(sealed(""), "nothing");
   }
 
+  @Test
+  void shouldRefuseANameWithHalfASurrogatePair() throws IOException {
+    for (String name : new String[] {"norms", "norm.weight"}) {
+      String half = unsealed().replace('"' + name + '"', "\"\\ud83e\"");
+      assertTrue(message(assertRefused(sealed(half), name)).contains("UTF-8"));
+    }
+  }
+
+  @Test
+  void showsAStrangersTextOnOneLineThatEnds() throws IOException {
+    String hostile = "\\n\\u001b[2J\\u009b2J\\u202e" + "x".repeat(100_000);
+    for (String broken :
+        new String[] {
+          unsealed().replace("\"step\"", "\"" + hostile + "\""),
+          unsealed().replace("\"lion\"", "\"" + hostile + "\""),
+          unsealed().replace("\"f32\"", "\"" + hostile + "\""),
+          unsealed().replace("\"norm.weight\"", "\"" + hostile + "\\u0000\""),
+          unsealed().replace("\"config.json\"", "\"" + hostile + "/\""),
+        }) {
+      assertTrue(broken.contains("xxx"));
+      String message = message(assertRefused(sealed(broken), "hostile"));
+      assertEquals(-1, message.indexOf('\u001b'), message);
+      assertEquals(-1, message.indexOf('\u009b'), message);
+      assertEquals(-1, message.indexOf('\u202e'), message);
+      assertEquals(1, message.lines().count(), message);
+      assertTrue(message.length() < file.toString().length() + 600, message);
+    }
+  }
+
+  @Test
+  void shouldRefuseAnEndlessManifestBeforeItIsRead() throws IOException {
+    try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
+      sparse.setLength(100_000_001);
+    }
+    FormatException e = assertThrows(FormatException.class, () -> ManifestFile.read(snapshot));
+    assertTrue(message(e).contains("size is larger, expected at most 100000000"), e::toString);
+  }
+
+  private static String message(Exception e) {
+    return String.valueOf(e.getMessage());
+  }
+
   /** Another exception than the one there is for it fails the test. */
   @Test
   void staysTypedUnderRandomDamageWithTheRightChecksum() throws IOException {
@@ -167,7 +211,7 @@ class ManifestTest {
         System.arraycopy(body, from, damaged, to, size);
         damaged[random.nextInt(body.length)] = (byte) random.nextInt();
       }
-      Files.write(file, sealed(damaged));
+      Files.write(file, ManifestTarget.sealed(damaged));
       try (Snapshot open = Snapshot.open(snapshot)) {
         open.verify(bytes -> {});
       } catch (FormatException e) {
@@ -212,18 +256,6 @@ class ManifestTest {
   }
 
   private static byte[] sealed(String json) {
-    return sealed(json.getBytes(StandardCharsets.UTF_8));
-  }
-
-  private static byte[] sealed(byte[] json) {
-    CRC32C crc = new CRC32C();
-    crc.update(json);
-    byte[] end =
-        ",\n  \"crc32c\" : \"%08x\"\n}\n"
-            .formatted(crc.getValue())
-            .getBytes(StandardCharsets.US_ASCII);
-    byte[] sealed = Arrays.copyOf(json, json.length + end.length);
-    System.arraycopy(end, 0, sealed, json.length, end.length);
-    return sealed;
+    return ManifestTarget.sealed(json.getBytes(StandardCharsets.UTF_8));
   }
 }

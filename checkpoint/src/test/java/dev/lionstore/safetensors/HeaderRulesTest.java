@@ -20,9 +20,11 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -89,6 +91,17 @@ class HeaderRulesTest {
     assertTrue(message(e).contains("header length is 100000001"), message(e));
   }
 
+  @Test
+  void shouldReadAHeaderOfTheLimit() throws IOException {
+    byte[] json = new byte[100_000_000];
+    Arrays.fill(json, (byte) ' ');
+    json[0] = '{';
+    json[json.length - 1] = '}';
+    try (SafetensorsFile file = SafetensorsFile.open(file(folder, bytes(json, 0)))) {
+      assertEquals(8 + json.length, file.dataOffset());
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {" {}", "\n{}", "[]", "\"{}\"", "null", "\uFEFF{}", "  "})
   void shouldRefuseAHeaderThatDoesNotBeginWithABrace(String json) throws IOException {
@@ -142,7 +155,8 @@ class HeaderRulesTest {
         List.of(
             header(tensor(latin, "U8", "[4]", "[0,4]")),
             header("\"__metadata__\":{\"k\":\"" + latin + "\"}", W))) {
-      assertRefused(folder, bytes(json.getBytes(StandardCharsets.ISO_8859_1), 4), "Malformed");
+      assertRefused(
+          folder, bytes(json.getBytes(StandardCharsets.ISO_8859_1), 4), "malformed UTF-8");
     }
   }
 
@@ -224,6 +238,18 @@ class HeaderRulesTest {
     FormatException e = assertThrows(FormatException.class, () -> SafetensorsFile.open(folder));
     assertTrue(message(e).contains("a folder, expected a regular file"), message(e));
     assertThrows(NoSuchFileException.class, () -> SafetensorsFile.open(folder.resolve("missing")));
+  }
+
+  @Test
+  @Timeout(60)
+  void shouldRefuseAPipeWithoutWaitingForAWriter() throws IOException, InterruptedException {
+    for (String name : List.of("pipe", "pipe.safetensors.index.json")) {
+      Path pipe = folder.resolve(name);
+      assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+      FormatException e =
+          assertThrows(FormatException.class, () -> SafetensorsModel.open(pipe).close());
+      assertTrue(message(e).contains("a device or pipe, expected a regular file"), message(e));
+    }
   }
 
   @Test

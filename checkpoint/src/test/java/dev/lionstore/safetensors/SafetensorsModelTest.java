@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.FormatException;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
@@ -218,6 +219,9 @@ class SafetensorsModelTest {
         "{\"weight_map\":{},\"metadata\":{\"n\":[[[[[[[[[[1]]]]]]]]]]}}",
         "{\"weight_map\":{}} x",
         "{\"weight_map\":{}}\0",
+        "\uFEFF{\"weight_map\":{}}",
+        "{\"weight_map\":{\"\\ud800\":\"one.safetensors\"}}",
+        "{\"weight_map\":{\"a\":\"\\udc00.safetensors\"}}",
         "{\"weight_map\":{}}{}",
         "{\"weight_map\":{}"
       })
@@ -242,10 +246,19 @@ class SafetensorsModelTest {
   void shouldRefuseAnIndexOfMalformedUtf8OrThatIsAFolder() throws IOException {
     Files.write(folder.resolve(INDEX), new byte[] {'{', '"', (byte) 0xC0, (byte) 0x80, '"'});
     Exception e = assertThrows(FormatException.class, () -> SafetensorsModel.open(folder));
-    assertTrue(message(e).contains("Malformed"), message(e));
+    assertTrue(message(e).contains("malformed UTF-8"), message(e));
     Path other = Files.createDirectory(folder.resolve("x.safetensors.index.json"));
     Exception kind = assertThrows(FormatException.class, () -> SafetensorsModel.open(other));
     assertTrue(message(kind).contains("kind is a folder"), message(kind));
+  }
+
+  @Test
+  void shouldRefuseAnEndlessIndexBeforeItIsRead() throws IOException {
+    try (RandomAccessFile sparse = new RandomAccessFile(folder.resolve(INDEX).toFile(), "rw")) {
+      sparse.setLength(100_000_001);
+    }
+    Exception e = assertThrows(FormatException.class, () -> SafetensorsModel.open(folder));
+    assertSays(e, INDEX + ": size is larger, expected at most 100000000 bytes");
   }
 
   private void assertRefused(String weightMap, String... words) throws IOException {

@@ -39,7 +39,7 @@ final class ErrorLine {
     return "lionstore: "
         + sentence
             .strip()
-            .replaceAll("\\p{Cntrl}+", " ")
+            .replaceAll("\\p{Cc}+", " ")
             .replaceAll("(^|/)\\.([^/]+)\\.(?:partial|removed)-[0-9a-f-]+", "$1$2");
   }
 
@@ -58,9 +58,9 @@ final class ErrorLine {
               + message
               + "): allow the JVM more, for instance LIONSTORE_JAVA_OPTS=-Xmx8g";
       case InternalError _ when message != null && message.contains(MAPPING_FAULT) ->
-          "a page of a mapped file could not be had: the disk is full and the file has holes, or the"
-              + " disk fails; free some space and try again, and copy stores with cp"
-              + " --sparse=never, which leaves no holes";
+          "a page of a mapped file could not be had: the disk is full and the file has holes, the file"
+              + " was cut short meanwhile, or the disk fails; free some space and try again, and copy"
+              + " stores with cp --sparse=never, which leaves no holes";
       case Throwable _ when message != null && speaksToUsers(failure) -> explained(message);
       default -> failure + " (unexpected: LIONSTORE_TRACE=1 shows where)";
     };

@@ -252,7 +252,7 @@ final class InspectCommand implements Callable<Integer> {
         out()
             .println(
                 "  "
-                    + name.replaceAll("\\p{Cntrl}", "?")
+                    + name.replaceAll("\\p{Cc}", "?")
                     + " ".repeat(1 + Math.max(width, 10) - name.length())
                     + Words.bytes(bytes)));
   }

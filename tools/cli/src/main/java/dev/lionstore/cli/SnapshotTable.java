@@ -86,7 +86,7 @@ record SnapshotTable(String folder, List<Row> snapshots, List<Unfinished> unfini
         "%" + width(cells, 0) + "s  %-" + width(cells, 1) + "s  %" + width(cells, 2) + "s  %s";
     return cells.stream()
         .map(row -> String.format(Locale.ROOT, format, row.toArray()))
-        .map(line -> line.replaceAll("\\p{Cntrl}", "?"))
+        .map(line -> line.replaceAll("\\p{Cc}", "?"))
         .toList();
   }
 

@@ -68,6 +68,6 @@ record TrainResult(
   }
 
   private static String printable(String sample) {
-    return sample.strip().replaceAll("[\\p{Cntrl}&&[^\n]]", "?").replace("\n", "\n             ");
+    return sample.strip().replaceAll("[\\p{Cc}&&[^\n]]", "?").replace("\n", "\n             ");
   }
 }

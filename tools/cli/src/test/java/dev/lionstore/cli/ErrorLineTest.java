@@ -38,9 +38,9 @@ class ErrorLineTest {
                 + " disk"),
         Arguments.of(
             new InternalError("a fault occurred in an unsafe memory access operation"),
-            "a page of a mapped file could not be had: the disk is full and the file has holes, or"
-                + " the disk fails; free some space and try again, and copy stores with cp"
-                + " --sparse=never, which leaves no holes"),
+            "a page of a mapped file could not be had: the disk is full and the file has holes, the"
+                + " file was cut short meanwhile, or the disk fails; free some space and try again,"
+                + " and copy stores with cp --sparse=never, which leaves no holes"),
         Arguments.of(
             new FileAlreadyExistsException("a"),
             "a: a file of that name exists already; choose another place"),
@@ -76,7 +76,8 @@ class ErrorLineTest {
             new IllegalStateException("bug"),
             "java.lang.IllegalStateException: bug (unexpected: LIONSTORE_TRACE=1 shows where)"),
         Arguments.of(
-            new IllegalArgumentException("two\nlines \u001b[31mred"), "two lines  [31mred"));
+            new IllegalArgumentException("two\nlines \u001b[31mred \u009b31mred"),
+            "two lines  [31mred  31mred"));
   }
 
   @ParameterizedTest
