@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.fuzz.InMemory;
 import dev.lionstore.safetensors.SafetensorsFile;
 import dev.lionstore.safetensors.TensorEntry;
 import java.io.IOException;

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.fuzz.InMemory;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -26,7 +27,8 @@ class DamagedFileTest {
               tensor("c", "I64", "[0,7]", "[16,16]"))
           + "   ";
 
-  @TempDir Path folder;
+  @TempDir(factory = InMemory.class)
+  Path folder;
 
   @Test
   void shouldRefuseAFileCutShortAtAnyByte() throws IOException {

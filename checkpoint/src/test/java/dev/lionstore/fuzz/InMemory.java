@@ -1,4 +1,4 @@
-package dev.lionstore.checkpoint;
+package dev.lionstore.fuzz;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -7,8 +7,8 @@ import org.junit.jupiter.api.extension.AnnotatedElementContext;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.io.TempDirFactory;
 
-/** Folders for thousands of checks, each past the page cache, which are not for a disk. */
-final class InMemory implements TempDirFactory {
+/** Folders for thousands of checks of small files, which are not for a disk. */
+public final class InMemory implements TempDirFactory {
   private static final Path MEMORY = Path.of("/dev/shm");
 
   @Override
