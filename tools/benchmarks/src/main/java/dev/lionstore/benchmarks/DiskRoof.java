@@ -1,6 +1,7 @@
 package dev.lionstore.benchmarks;
 
 import dev.lionstore.ElementType;
+import dev.lionstore.mapping.LargePages;
 import dev.lionstore.mapping.MappedFile;
 import dev.lionstore.mapping.Posix;
 import java.io.IOException;
@@ -48,7 +49,7 @@ final class DiskRoof implements AutoCloseable {
 
   DiskRoof() {
     for (int t = 0; t < MOST_THREADS; t++) {
-      MemorySegment buffer = arena.allocate(BLOCK_BYTES, MappedFile.PAGE_BYTES);
+      MemorySegment buffer = LargePages.allocate(arena, BLOCK_BYTES);
       Samples.fillGradient(ElementType.BF16, buffer, t);
       buffers.add(buffer);
     }
