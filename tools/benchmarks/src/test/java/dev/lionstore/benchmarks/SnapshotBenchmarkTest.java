@@ -18,16 +18,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class SnapshotBenchmarkTest {
-  private static final long STATE_BYTES = 120_000_000;
+  private static final long STATE_BYTES = 30_000_000;
 
   @TempDir private Path folder = Path.of("");
 
   private record Ended(int exitCode, String out, String err) {}
 
   private Ended run(String... arguments) throws InterruptedException {
-    List<String> all = new ArrayList<>(List.of("--size", "0.12", "--pairs", "1"));
+    List<String> all = new ArrayList<>(List.of("--size", "0.03", "--pairs", "1"));
     all.addAll(List.of("--directory", folder.toString(), "--store", folder.toString()));
-    all.addAll(List.of("--iteration-seconds", "0.2,0", "--memory", "16M,state"));
     all.addAll(List.of(arguments));
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -41,9 +40,8 @@ class SnapshotBenchmarkTest {
   }
 
   @Test
-  void measuresDiskSnapshotsAndTrainingAndLeavesNothing()
-      throws IOException, InterruptedException {
-    Ended ended = run("--json");
+  void measuresDiskSnapshotsAndTrainingAndLeavesNothing() throws IOException, InterruptedException {
+    Ended ended = run("--json", "--iteration-seconds", "0.1,0", "--memory", "16M,state");
     assertEquals("", ended.err());
     assertEquals(0, ended.exitCode(), ended.out());
     JsonNode found = new JsonMapper().readTree(ended.out());
@@ -73,7 +71,7 @@ class SnapshotBenchmarkTest {
 
   @Test
   void printsATableForTheDocument() throws InterruptedException {
-    Ended ended = run("--iteration-seconds", "0");
+    Ended ended = run("--iteration-seconds", "0", "--memory", "16M");
     assertEquals(0, ended.exitCode(), ended.err());
     assertTrue(ended.out().contains("Restored: the same hash"), ended.out());
     assertTrue(ended.out().contains("| verify "), ended.out());
@@ -84,7 +82,11 @@ class SnapshotBenchmarkTest {
   void wrongOptionsAreRefused() throws InterruptedException {
     for (String[] wrong :
         new String[][] {
-          {"--size", "0"}, {"--pairs", "0"}, {"--memory", "64X"}, {"--iteration-seconds", "-1"}, {"x"}
+          {"--size", "0"},
+          {"--pairs", "0"},
+          {"--memory", "64X"},
+          {"--iteration-seconds", "-1"},
+          {"x"}
         }) {
       Ended ended = run(wrong);
       assertEquals(2, ended.exitCode(), ended.err());
