@@ -1,5 +1,6 @@
 package dev.lionstore.checkpoint;
 
+import dev.lionstore.mapping.LargePages;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -20,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * checksum before anybody gets it.
  */
 final class BlockReader {
-  private static final int READERS = 3;
+  private static final int READERS = 6;
 
   private final Path snapshot;
   private final Manifest manifest;
@@ -60,17 +61,21 @@ final class BlockReader {
    */
   void read(Sink sink) throws IOException {
     SnapshotFiles.requireThere(snapshot, manifest);
-    List<DamagedSnapshotException.Damage> damages = new ArrayList<>();
-    try (Arena arena = Arena.ofShared()) {
-      List<MemorySegment> buffers = new ArrayList<>();
+    List<DirectFile> sources = new ArrayList<>();
+    List<DamagedSnapshotException.Damage> damages;
+    try {
+      List<Chunk> chunks = new ArrayList<>();
       for (Manifest.FileSums file : manifest.files()) {
-        int threads = Math.min(READERS, file.crc32c().size());
-        while (buffers.size() < threads) {
-          buffers.add(arena.allocate(manifest.chunkBytes(), DirectFile.ALIGNMENT));
+        DirectFile source = DirectFile.open(snapshot.resolve(file.name()), file.bytes());
+        sources.add(source);
+        for (int c = 0; c < file.crc32c().size(); c++) {
+          chunks.add(new Chunk(chunks.size(), file, source, c));
         }
-        try (DirectFile source = DirectFile.open(snapshot.resolve(file.name()), file.bytes())) {
-          damages.addAll(new Reading(file, source, sink).run(buffers.subList(0, threads)));
-        }
+      }
+      damages = new Reading(inLanes(chunks), sink).run();
+    } finally {
+      for (DirectFile source : sources) {
+        source.close();
       }
     }
     if (!damages.isEmpty()) {
@@ -78,36 +83,51 @@ final class BlockReader {
     }
   }
 
-  /** The reading of one file. */
+  /**
+   * In an order in which those that are read at the same time lie far from each other: neighbours
+   * belong to one plane, and a file system lets one thread at a time write to a file.
+   */
+  private static List<Chunk> inLanes(List<Chunk> chunks) {
+    int lane = Math.ceilDiv(chunks.size(), READERS);
+    List<Chunk> order = new ArrayList<>();
+    for (int c = 0; c < lane; c++) {
+      for (int inLane = c; inLane < chunks.size(); inLane += lane) {
+        order.add(chunks.get(inLane));
+      }
+    }
+    return order;
+  }
+
+  /** A chunk: its number among all, and in its file. */
+  private record Chunk(int number, Manifest.FileSums file, DirectFile source, int inFile) {}
+
+  /** The reading of chunks. */
   private final class Reading {
-    private final Manifest.FileSums file;
-    private final DirectFile source;
+    private final List<Chunk> chunks;
     private final Sink sink;
     private final AtomicInteger next = new AtomicInteger();
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     private final SortedMap<Integer, DamagedSnapshotException.Damage> damages = new TreeMap<>();
 
-    Reading(Manifest.FileSums file, DirectFile source, Sink sink) {
-      this.file = file;
-      this.source = source;
+    Reading(List<Chunk> chunks, Sink sink) {
+      this.chunks = chunks;
       this.sink = sink;
     }
 
-    /** Reads with as many threads as there are buffers, of which the caller's is one. */
-    List<DamagedSnapshotException.Damage> run(List<MemorySegment> buffers) throws IOException {
-      List<Thread> helpers = new ArrayList<>();
-      for (int b = 1; b < buffers.size(); b++) {
-        MemorySegment buffer = buffers.get(b);
-        helpers.add(
-            Thread.ofPlatform()
-                .daemon()
-                .name("lionstore-read-" + b)
-                .start(() -> readChunks(buffer)));
+    /** Gives the damages in the order of the files. */
+    List<DamagedSnapshotException.Damage> run() throws IOException {
+      try (Arena arena = Arena.ofShared()) {
+        List<Thread> readers = new ArrayList<>();
+        for (int r = 0; r < Math.min(READERS, chunks.size()); r++) {
+          MemorySegment buffer = LargePages.allocate(arena, manifest.chunkBytes());
+          readers.add(
+              Thread.ofPlatform()
+                  .daemon()
+                  .name("lionstore-read-" + r)
+                  .start(() -> readChunks(buffer)));
+        }
+        readers.forEach(BlockReader::join);
       }
-      if (!buffers.isEmpty()) {
-        readChunks(buffers.getFirst());
-      }
-      helpers.forEach(BlockReader::join);
       switch (failure.get()) {
         case null -> {}
         case IOException e -> throw e;
@@ -120,24 +140,23 @@ final class BlockReader {
 
     private void readChunks(MemorySegment buffer) {
       try {
-        int chunks = file.crc32c().size();
         for (int c = next.getAndIncrement();
-            c < chunks && failure.get() == null;
+            c < chunks.size() && failure.get() == null;
             c = next.getAndIncrement()) {
-          readChunk(c, buffer);
+          readChunk(chunks.get(c), buffer);
         }
       } catch (IOException | RuntimeException | Error e) {
         failure.compareAndSet(null, e);
       }
     }
 
-    private void readChunk(int chunk, MemorySegment buffer) throws IOException {
-      long begin = (long) chunk * manifest.chunkBytes();
-      int length = (int) Math.min(manifest.chunkBytes(), file.bytes() - begin);
-      String found = sumOf(buffer, length, begin);
-      String expected = file.crc32c().get(chunk);
+    private void readChunk(Chunk chunk, MemorySegment buffer) throws IOException {
+      long begin = (long) chunk.inFile() * manifest.chunkBytes();
+      int length = (int) Math.min(manifest.chunkBytes(), chunk.file().bytes() - begin);
+      String found = sumOf(chunk.source(), buffer, length, begin);
+      String expected = chunk.file().crc32c().get(chunk.inFile());
       if (found.equals(expected)) {
-        sink.accept(file.name(), begin, buffer.asSlice(0, length));
+        sink.accept(chunk.file().name(), begin, buffer.asSlice(0, length));
       } else {
         damaged(chunk, begin, begin + length, "is " + found + ", expected " + expected);
       }
@@ -146,7 +165,7 @@ final class BlockReader {
       }
     }
 
-    private String sumOf(MemorySegment buffer, int length, long begin) {
+    private String sumOf(DirectFile source, MemorySegment buffer, int length, long begin) {
       try {
         source.read(buffer, length, begin);
         CRC32C crc = new CRC32C();
@@ -159,12 +178,12 @@ final class BlockReader {
       }
     }
 
-    private void damaged(int chunk, long begin, long end, String what) {
-      Path path = snapshot.resolve(file.name());
+    private void damaged(Chunk chunk, long begin, long end, String what) {
+      Path path = snapshot.resolve(chunk.file().name());
       String where =
           "CRC-32C of bytes " + begin + " to " + (end - 1) + contents.in(path, begin, end);
       synchronized (damages) {
-        damages.put(chunk, new DamagedSnapshotException.Damage(path, where + " " + what));
+        damages.put(chunk.number(), new DamagedSnapshotException.Damage(path, where + " " + what));
       }
     }
   }

@@ -1,5 +1,6 @@
 package dev.lionstore.checkpoint;
 
+import dev.lionstore.mapping.LargePages;
 import dev.lionstore.mapping.NewFolder;
 import dev.lionstore.safetensors.NewFile;
 import dev.lionstore.store.StateView;
@@ -71,7 +72,7 @@ final class SnapshotTask implements AutoCloseable {
   }
 
   private MemorySegment newBuffer() {
-    return arena.allocate(BlockFile.BLOCK_BYTES, DirectFile.ALIGNMENT);
+    return LargePages.allocate(arena, BlockFile.BLOCK_BYTES);
   }
 
   /** What steps must tell of what they will change. */

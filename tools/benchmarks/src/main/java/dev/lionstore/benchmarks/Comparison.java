@@ -16,7 +16,6 @@ record Comparison(String name, double[] share, long[] subjectNanos, long[] roofN
   /** Measures pairs; which of the two comes first alternates. */
   static Comparison measure(Subject roof, Subject subject, int pairs)
       throws IOException, InterruptedException {
-    double[] share = new double[pairs];
     long[] subjectNanos = new long[pairs];
     long[] roofNanos = new long[pairs];
     for (int i = 0; i < pairs; i++) {
@@ -27,12 +26,20 @@ record Comparison(String name, double[] share, long[] subjectNanos, long[] roofN
         subjectNanos[i] = subject.nanos();
         roofNanos[i] = roof.nanos();
       }
-      share[i] = (double) roofNanos[i] / subjectNanos[i];
     }
+    return of(subject.name(), roofNanos, subjectNanos);
+  }
+
+  /** Compares times of the same length, of which those at the same index are a pair. */
+  static Comparison of(String name, long[] roof, long[] subject) {
+    double[] share = new double[roof.length];
+    Arrays.setAll(share, i -> (double) roof[i] / subject[i]);
+    long[] subjectNanos = subject.clone();
+    long[] roofNanos = roof.clone();
     Arrays.sort(share);
     Arrays.sort(subjectNanos);
     Arrays.sort(roofNanos);
-    return new Comparison(subject.name(), share, subjectNanos, roofNanos);
+    return new Comparison(name, share, subjectNanos, roofNanos);
   }
 
   /** The share of the roof that a fraction of the pairs stayed below. */
