@@ -13,8 +13,8 @@ final class BlockFile {
   /** The unit of disk transfers and of checksums, in bytes. */
   static final int BLOCK_BYTES = SnapshotFiles.CHUNK_BYTES;
 
-  /** Bytes that stay in a core's fastest cache between being copied and summed. */
-  private static final int PIECE_BYTES = 16 << 10;
+  /** Bytes that stay in a core's own cache between being copied and summed. */
+  private static final int PIECE_BYTES = 64 << 10;
 
   private final String name;
   private final List<MemorySegment> parts;

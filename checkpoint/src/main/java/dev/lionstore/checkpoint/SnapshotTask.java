@@ -25,7 +25,7 @@ import java.util.function.LongConsumer;
  */
 final class SnapshotTask implements AutoCloseable {
   /** Threads that write: enough for a disk that answers none before it has several requests. */
-  static final int WRITERS = 3;
+  static final int WRITERS = 5;
 
   private final StateView state;
   private final Carried carried;

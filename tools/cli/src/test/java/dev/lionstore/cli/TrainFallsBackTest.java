@@ -110,7 +110,7 @@ class TrainFallsBackTest {
     List<Object> words = new ArrayList<>(Arrays.asList(train()));
     words.set(words.indexOf(run), kept);
     words.set(words.indexOf("--snapshot-every") + 1, 1);
-    words.addAll(List.of("--keep", 2, "--snapshot-memory", "16MiB"));
+    words.addAll(List.of("--keep", 2, "--snapshot-memory", "24MiB"));
     Cli.result(words.toArray());
     try (Stream<Path> left = Files.list(kept.resolve("snapshots"))) {
       assertEquals(
