@@ -33,6 +33,9 @@ public final class PowerLossCommand implements Callable<Integer> {
 
   private static final String ALL = "all";
 
+  /** So many that one is removed. */
+  private static final int LEFT_OUT_SNAPSHOTS = Workload.KEPT + 1;
+
   @Option(
       names = "--file-system",
       split = ",",
@@ -96,7 +99,8 @@ public final class PowerLossCommand implements Callable<Integer> {
         Needs.require(kinds);
         return runInside();
       }
-      try (PowerLoss rig = new PowerLoss(inside.get(), leaveOut.isPresent() ? 2 : snapshots)) {
+      try (PowerLoss rig =
+          new PowerLoss(inside.get(), leaveOut.isPresent() ? LEFT_OUT_SNAPSHOTS : snapshots)) {
         return leaveOut.isPresent() ? leaveOut(rig, leaveOut.get()) : cut(rig);
       }
     } catch (BrokenPromise e) {

@@ -22,8 +22,8 @@ import org.junit.jupiter.api.Test;
  * the tools of three file systems; fails without.
  */
 class PowerLossTest {
-  private static final String SHARD =
-      "snapshot 1: snapshots/.step-000000000001.partial/optimizer-00001-of-00003.safetensors";
+  private static final String MANIFEST =
+      "snapshot 3: snapshots/.step-000000000003.partial/manifest.json";
 
   private Scratch scratch;
 
@@ -63,11 +63,11 @@ class PowerLossTest {
   }
 
   @Test
-  void aShardThatIsNotSyncedIsNoticed() throws IOException, InterruptedException {
-    Command command = run("--file-system", "ext4", "--leave-out", SHARD);
+  void aManifestThatIsNotSyncedIsNoticed() throws IOException, InterruptedException {
+    Command command = run("--file-system", "ext4", "--leave-out", MANIFEST);
     assertEquals(0, command.exit(), command::out);
     assertTrue(command.out().contains("a snapshot cannot be read"), command::out);
-    assertTrue(command.out().contains(".safetensors | caught |"), command::out);
+    assertTrue(command.out().contains("manifest.json | caught |"), command::out);
   }
 
   @Test
@@ -75,7 +75,7 @@ class PowerLossTest {
     Command command = run("--file-system", "ext4", "--leave-out", "snapshot 9: snapshots");
     assertEquals(1, command.exit(), command::out);
     assertTrue(command.out().contains("no sync is called"), command::out);
-    assertTrue(command.out().contains(SHARD), command::out);
+    assertTrue(command.out().contains(MANIFEST), command::out);
   }
 
   private Command run(String... options) throws IOException, InterruptedException {
