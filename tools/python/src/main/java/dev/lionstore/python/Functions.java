@@ -1,0 +1,238 @@
+package dev.lionstore.python;
+
+import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.ContentHash;
+import dev.lionstore.checkpoint.ModelExport;
+import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.SnapshotPointer;
+import dev.lionstore.checkpoint.SnapshotWriter;
+import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoreReader;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+
+/**
+ * Every public method is a function of the {@link Abi}: it takes and gives 64-bit integers, among
+ * them addresses, numbers of objects and of tensors, and text as the address and the length of its
+ * UTF-8. Values below zero are never given; exceptions become such.
+ */
+final class Functions {
+  private Functions() {}
+
+  /** Copies what the call before has left for this thread; gives its whole length. */
+  public static long take(long room, long bytes) {
+    return Results.take(Native.at(room, bytes));
+  }
+
+  /** Begins to describe what is trained. */
+  public static long newPlan(long rounding, long seed, long gradientPlane) {
+    return Handles.add(
+        new Plan(Native.rounding(rounding), seed, Native.gradientPlane(gradientPlane)));
+  }
+
+  /** Adds a parameter group to a plan. */
+  public static long addGroup(long plan, long name, long nameBytes) {
+    Handles.get(Plan.class, plan).addGroup(Native.text(name, nameBytes));
+    return 0;
+  }
+
+  /** Adds a tensor to the group of a plan that was added last. */
+  public static long addTensor(
+      long plan, long name, long nameBytes, long shape, long rank, long trainable) {
+    Handles.get(Plan.class, plan)
+        .addTensor(
+            Native.text(name, nameBytes),
+            Arrays.stream(Native.longs(shape, rank)).boxed().toList(),
+            trainable != 0 ? TensorSpec.Role.TRAINABLE : TensorSpec.Role.FROZEN);
+    return 0;
+  }
+
+  /** Whether a folder is a store: 1 or 0. */
+  public static long isStore(long path, long pathBytes) {
+    return StoreReader.isStore(path(path, pathBytes)) ? 1 : 0;
+  }
+
+  /** Begins a store for a plan. */
+  public static long build(long plan, long path, long pathBytes) throws IOException {
+    Plan planned = Handles.get(Plan.class, plan);
+    return Handles.add(NewStore.create(planned, path(path, pathBytes)));
+  }
+
+  /** Sets a tensor's master in a store that is being made. */
+  public static long setInitial(long building, long tensor, long type, long values)
+      throws IOException {
+    Handles.get(NewStore.class, building).setMaster(tensor, type, values);
+    return 0;
+  }
+
+  /** Puts a store that is being made in its place, at step 0. */
+  public static long finishBuild(long building) throws IOException {
+    try (NewStore store = Handles.remove(NewStore.class, building)) {
+      store.finish();
+    }
+    return 0;
+  }
+
+  /** Gives up a store that is being made. */
+  public static long abandonBuild(long building) throws IOException {
+    Handles.remove(NewStore.class, building).close();
+    return 0;
+  }
+
+  /** Opens a plan's store; threads 0: all cores. */
+  public static long open(
+      long plan, long path, long pathBytes, long backend, long backendBytes, long threads)
+      throws IOException {
+    StoreOptions options = StoreOptions.defaults().withBackend(Native.text(backend, backendBytes));
+    return Handles.add(
+        OpenStore.open(
+            Handles.get(Plan.class, plan),
+            path(path, pathBytes),
+            threads == 0 ? options : options.withThreads(Math.toIntExact(threads))));
+  }
+
+  /** Forgets a plan; stores that were opened with it stay. */
+  public static long dropPlan(long plan) {
+    Handles.remove(Plan.class, plan);
+    return 0;
+  }
+
+  /** Closes a store: the memory of its weights is gone. */
+  public static long close(long store) throws IOException {
+    Handles.remove(OpenStore.class, store).close();
+    return 0;
+  }
+
+  /** Completed steps. */
+  public static long steps(long store) {
+    return store(store).store().step();
+  }
+
+  /** Leaves which kernel steps and why. */
+  public static long kernel(long store) {
+    return Results.leave(store(store).store().kernel().reason());
+  }
+
+  /** Leaves the bytes that were published with the last step. */
+  public static long position(long store) {
+    return Results.leave(store(store).store().position());
+  }
+
+  /** The address of a tensor's bfloat16 weights. */
+  public static long weights(long store, long tensor) {
+    return store(store).weightsAddress(tensor);
+  }
+
+  /** Copies exact masters into float32 memory. */
+  public static long copyMasters(long store, long count, long tensors, long addresses) {
+    store(store).copyMasters(Native.longs(tensors, count), Native.longs(addresses, count));
+    return 0;
+  }
+
+  /** Replaces masters by float32 values. */
+  public static long setMasters(long store, long count, long tensors, long addresses)
+      throws IOException {
+    store(store).setMasters(Native.longs(tensors, count), Native.longs(addresses, count));
+    return 0;
+  }
+
+  /** Copies a momentum into float32 memory. */
+  public static long copyMomentum(long store, long tensor, long address) {
+    store(store).copyMomentum(tensor, address);
+    return 0;
+  }
+
+  /** Replaces momenta by float32 values. */
+  public static long setMomenta(long store, long count, long tensors, long addresses)
+      throws IOException {
+    store(store).setMomenta(Native.longs(tensors, count), Native.longs(addresses, count));
+    return 0;
+  }
+
+  /** Takes a tensor's gradient. */
+  public static long put(long store, long tensor, long type, long values) {
+    store(store).put(tensor, type, values);
+    return 0;
+  }
+
+  /** Adds to a tensor's gradient. */
+  public static long accumulate(long store, long tensor, long type, long values) {
+    store(store).accumulate(tensor, type, values);
+    return 0;
+  }
+
+  /** Forgets the gradients that have been put. */
+  public static long discard(long store) {
+    store(store).store().discardGradients();
+    return 0;
+  }
+
+  /** Steps; gives completed steps. */
+  public static long step(long store, long arguments, long position, long positionBytes)
+      throws IOException {
+    OpenStore open = store(store);
+    return open.step(open.arguments(arguments), Native.bytes(position, positionBytes));
+  }
+
+  /** Begins a step that takes gradients tensor by tensor. */
+  public static long beginStreaming(long store, long arguments, long position, long positionBytes)
+      throws IOException {
+    OpenStore open = store(store);
+    open.beginStreaming(open.arguments(arguments), Native.bytes(position, positionBytes));
+    return 0;
+  }
+
+  /** Steps one tensor. */
+  public static long stream(long store, long tensor, long type, long values) throws IOException {
+    store(store).stream(tensor, type, values);
+    return 0;
+  }
+
+  /** Ends a streaming step; gives completed steps. */
+  public static long finishStreaming(long store, long arguments) throws IOException {
+    OpenStore open = store(store);
+    return open.finishStreaming(open.arguments(arguments));
+  }
+
+  /** Leaves the content hash. */
+  public static long hash(long store) throws IOException {
+    return Results.leave(ContentHash.of(store(store).store(), _ -> {}));
+  }
+
+  /** Writes a snapshot into a folder of snapshots, and leaves its path. */
+  public static long snapshot(long store, long folder, long folderBytes) throws IOException {
+    OpenStore open = store(store);
+    Path directory = open.store().directory();
+    try (Carried carried = Carried.ofStore(directory)) {
+      Path written =
+          SnapshotWriter.write(
+              open.store(),
+              carried,
+              path(folder, folderBytes),
+              ModelExport.DEFAULT_SHARD_BYTES,
+              _ -> {});
+      SnapshotPointer.write(directory, written);
+      return Results.leave(written.toString());
+    }
+  }
+
+  /** Makes a store from a snapshot. */
+  public static long restore(long snapshot, long snapshotBytes, long path, long pathBytes)
+      throws IOException {
+    try (Snapshot open = Snapshot.open(path(snapshot, snapshotBytes))) {
+      open.restore(path(path, pathBytes), StoreBuilder.DEFAULT_CHUNK_ELEMENTS, _ -> {});
+    }
+    return 0;
+  }
+
+  private static OpenStore store(long handle) {
+    return Handles.get(OpenStore.class, handle);
+  }
+
+  private static Path path(long text, long bytes) {
+    return Path.of(Native.text(text, bytes));
+  }
+}
