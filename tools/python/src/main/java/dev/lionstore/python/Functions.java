@@ -158,6 +158,14 @@ final class Functions {
     return 0;
   }
 
+  /** Takes the gradients of several tensors, on every core. */
+  public static long putAll(long store, long count, long tensors, long types, long values) {
+    store(store)
+        .putAll(
+            Native.longs(tensors, count), Native.longs(types, count), Native.longs(values, count));
+    return 0;
+  }
+
   /** Adds to a tensor's gradient. */
   public static long accumulate(long store, long tensor, long type, long values) {
     store(store).accumulate(tensor, type, values);

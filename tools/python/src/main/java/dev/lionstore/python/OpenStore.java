@@ -16,6 +16,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
@@ -68,6 +69,12 @@ final class OpenStore implements AutoCloseable {
 
   void put(long tensor, long type, long address) {
     store.putGradient(index(tensor), values(tensor, type, address));
+  }
+
+  void putAll(long[] tensors, long[] types, long[] addresses) {
+    IntStream.range(0, tensors.length)
+        .parallel()
+        .forEach(i -> put(tensors[i], types[i], addresses[i]));
   }
 
   void accumulate(long tensor, long type, long address) {

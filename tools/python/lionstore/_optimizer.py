@@ -1,0 +1,386 @@
+"""Lion as a PyTorch optimizer whose state lives in a store."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import weakref
+from typing import Any, Callable, ContextManager, Iterable, Mapping
+
+import torch
+
+from . import _position, errors
+from ._binding import Binding, replace_masters, replace_momenta, write_weights
+from ._gradients import Gradients, IntoPlane, Streamed
+from ._store import ROUNDINGS, TYPES, Layout, StepArguments, Store, Tensor, restore
+
+_WAYS: dict[str, type[Gradients]] = {"step": Gradients, "plane": IntoPlane, "stream": Streamed}
+_KEY = "lionstore"
+
+
+class Lion(torch.optim.Optimizer):
+    """Lion (Chen et al. 2023, arXiv 2302.06675) whose state lives in a store.
+
+    With ``c = β1·m + (1 - β1)·g`` a step is ``θ ← θ·(1 - lr·λ) - lr·sign(c)`` and
+    ``m ← β2·m + (1 - β2)·g``. θ is an exact float32 master, whatever the dtype of the parameter; m is
+    bfloat16. A step is a transaction: after ``kill -9`` the same constructor call goes on with the
+    state before the step or after it, never a mixture.
+
+    If there is a store it is opened, and **the model gets the store's weights**; else it is made
+    from the model's weights. A bfloat16 parameter on the CPU becomes the store's own memory; any
+    other is written after each step.
+
+    :param params: ``model.named_parameters()``, or parameters, or groups of either; a group may have
+        ``lr``, ``betas``, ``weight_decay``, ``maximize`` and a ``name`` of its own
+    :param store: the store's folder; on tmpfs (``/dev/shm``) it costs memory alone
+    :param lr: the learning rate; a third to a tenth of AdamW's
+    :param betas: β1 and β2, each in [0, 1)
+    :param weight_decay: decoupled weight decay λ; three to ten times AdamW's
+    :param rounding: of the momentum, ``"nearest"`` or ``"stochastic"``; default: the store's, nearest
+        for a new one
+    :param seed: of stochastic rounding, for a new store
+    :param maximize: whether to ascend
+    :param clip_norm: the global norm that gradients are clipped to, exactly and deterministically
+    :param gradients: ``"step"``: they stay in ``.grad`` until ``step()``, for ``clip_grad_norm_``,
+        gradient scalers and whatever else looks at them. ``"plane"``: they leave for the store as
+        they appear, which frees their memory; several backward passes add up. ``"stream"``: each
+        tensor is stepped as its gradient appears, and none is kept: a killed step cannot be finished,
+        and the norm cannot be clipped. Default: "plane" if a parameter is on another device than the
+        CPU and PyTorch has the hooks, else "step"
+    :param gradient_dtype: what a new store keeps gradients in: ``torch.float32`` or
+        ``torch.bfloat16``, which takes bfloat16 gradients alone and cannot add them up; default:
+        float32 unless every trained parameter is bfloat16
+    :param backend: what computes: ``"auto"``, ``"vector"``, ``"scalar"``, ``"opencl[:device]"``
+    :param threads: how many threads step; default: every core
+    :param model: where parameters without a name are looked up
+    :raises MismatchError: if the store holds another model
+    :raises BusyError: if somebody else is writing the store
+    :raises UnusableError: if the store cannot be trusted: restore a snapshot
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        store: str | os.PathLike[str],
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        *,
+        rounding: str | None = None,
+        seed: int = 0,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        gradients: str | None = None,
+        gradient_dtype: torch.dtype | None = None,
+        backend: str = "auto",
+        threads: int | None = None,
+        model: torch.nn.Module | None = None,
+    ) -> None:
+        _require_one_of("rounding", rounding, [None, *ROUNDINGS])
+        _require_one_of("gradients", gradients, [None, *_WAYS])
+        _require_one_of("gradient_dtype", gradient_dtype, [None, torch.float32, torch.bfloat16])
+        self._path = os.path.abspath(os.fspath(store))
+        self._rounding = rounding
+        self._names = _Names(model)
+        self._is_open = False
+        defaults = dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(params, defaults)
+        self.clip_norm = clip_norm
+        self.skipped_steps = 0
+        self.extra: dict[str, Any] = {}
+        self._tracked: list[Any] = []
+        way = _WAYS[gradients or self._default_way()]
+        plane = None if way is Streamed else gradient_dtype or self._default_plane()
+        layout = Layout(self._layout_groups(), rounding or "nearest", seed, plane)
+        self._open(layout, backend, threads or 0)
+        self._gradients = way(weakref.proxy(self), self._bindings)
+        self._is_open = True
+
+    # --- opening
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds a group; only before the store is open, which fixes what is trained."""
+        if self._is_open:
+            raise errors.StateError(
+                "a store's tensors are fixed when it is made: hand every group to the constructor"
+                " (a parameter that has no gradient yet is left alone)"
+            )
+        super().add_param_group(self._names.taken_from(param_group))
+
+    def _default_way(self) -> str:
+        is_elsewhere = any(p.device.type != "cpu" for p in self._parameters())
+        return "plane" if is_elsewhere and hasattr(torch.Tensor, _HOOK) else "step"
+
+    def _default_plane(self) -> torch.dtype:
+        trained = {p.dtype for p in self._parameters() if p.requires_grad}
+        return torch.bfloat16 if trained == {torch.bfloat16} else torch.float32
+
+    def _parameters(self) -> list[torch.Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def _layout_groups(self) -> list[tuple[str, list[Tensor]]]:
+        memory: dict[int, str] = {}
+        groups = []
+        for index, group in enumerate(self.param_groups):
+            tensors = []
+            for parameter in group["params"]:
+                name = self._names.of(parameter)
+                _require_storable(name, parameter, memory)
+                tensors.append(Tensor(name, tuple(parameter.shape), parameter.requires_grad))
+            groups.append((str(group.get("name", f"group{index}")), tensors))
+        return groups
+
+    def _open(self, layout: Layout, backend: str, threads: int) -> None:
+        parameters = self._parameters()
+        is_new = not Store.exists(self._path)
+        if is_new:
+            initial = [p.detach().to("cpu").contiguous() for p in parameters]
+            Store.create(layout, self._path, initial)
+        self.store = Store(layout, self._path, backend, threads)
+        self.arguments = StepArguments(len(self.param_groups))
+        self._bindings = [
+            Binding(self.store, number, index, self._names.of(parameter), parameter)
+            for number, (index, parameter) in enumerate(self._indexed())
+        ]
+        self._published = {} if is_new else _position.decode(self.store.position)
+        self.extra = self._published.get("extra", {})
+        with torch.no_grad():
+            write_weights(self.store, self._bindings)
+
+    def _indexed(self) -> list[tuple[int, torch.Tensor]]:
+        return [(i, p) for i, group in enumerate(self.param_groups) for p in group["params"]]
+
+    # --- stepping
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Steps every parameter that has a gradient, as a transaction.
+
+        A gradient that is not finite skips the whole step (in stream mode: its tensor), with a
+        warning, and is counted in ``skipped_steps``.
+
+        :param closure: computes the loss again, and its gradients
+        :returns: the closure's result
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        try:
+            self._gradients.step()
+        except errors.NotFiniteError as refusal:
+            self.skipped_steps += 1
+            warnings.warn(f"step {self.steps} skipped: {refusal}", stacklevel=2)
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets gradients, those that have left ``.grad`` too."""
+        self._gradients.discard()
+        super().zero_grad(set_to_none)
+
+    def accumulating(self) -> ContextManager[None]:
+        """A context for every micro-batch but the last one, which stream mode needs."""
+        return self._gradients.accumulating()
+
+    def take_over_changes(self) -> None:
+        """Takes over weights that something else has written, such as ``load_state_dict``."""
+        for binding in self._bindings:
+            binding.require_in_place()
+        changed = [b for b in self._bindings if b.was_changed]
+        if changed:
+            with torch.no_grad():
+                replace_masters(self.store, changed)
+
+    def request(self) -> bytes:
+        """Writes the groups' values into the arguments; gives the position to publish."""
+        self.arguments.set_clip_norm(self.clip_norm)
+        self.arguments.set_rounding(self._rounding)
+        for index, group in enumerate(self.param_groups):
+            beta1, beta2 = group["betas"]
+            values = (float(group["lr"]), beta1, beta2, float(group["weight_decay"]))
+            self.arguments.set_group(index, values)
+        return _position.encode(
+            {
+                "extra": self.extra,
+                "groups": [_hyperparameters(group) for group in self.param_groups],
+                "random": _position.random_state(),
+                "tracked": [tracked.state_dict() for tracked in self._tracked],
+            }
+        )
+
+    def is_maximized(self, binding: Binding) -> bool:
+        """Whether a parameter's group maximizes."""
+        return self.param_groups[binding.group]["maximize"]
+
+    # --- what a step has done
+
+    @property
+    def steps(self) -> int:
+        """Completed steps, those of runs before this one included."""
+        return self.store.steps
+
+    @property
+    def gradient_norm(self) -> float:
+        """The last step's global norm, after unscaling and before clipping."""
+        return self.arguments.norm
+
+    @property
+    def kernel(self) -> str:
+        """What computes the steps, and why."""
+        return self.store.kernel
+
+    def hash(self) -> str:
+        """The content hash of the state: equal for equal state, wherever it is."""
+        return self.store.hash()
+
+    # --- going on
+
+    def resume(self, *tracked: Any) -> dict[str, Any]:
+        """Goes on exactly where the store's last step left off.
+
+        Restores each group's values, PyTorch's and Python's random state, and what is ``tracked``:
+        learning-rate schedulers and anything else with ``state_dict`` and ``load_state_dict``, whose
+        state each step publishes from now on. A scheduler is stepped once besides, as it would have
+        been after the step. To be called once, after the schedulers are made.
+
+        :returns: ``extra`` as it was at that step, a dict of the caller's own; empty for a new store
+        """
+        self._tracked = list(tracked)
+        if not self._published:
+            return self.extra
+        states = self._published["tracked"]
+        if len(states) != len(tracked):
+            raise errors.MismatchError(
+                f"{self._path}: its steps published {len(states)} tracked states, {len(tracked)} are"
+                " to be restored"
+            )
+        for group, values in zip(self.param_groups, self._published["groups"]):
+            group.update(values)
+        for each, state in zip(tracked, states):
+            each.load_state_dict(state)
+            if isinstance(each, torch.optim.lr_scheduler.LRScheduler):
+                with warnings.catch_warnings():
+                    # It was stepped, before the process ended.
+                    warnings.simplefilter("ignore")
+                    each.step()
+        _position.restore_random_state(self._published["random"])
+        return self.extra
+
+    def snapshot(self, folder: str | os.PathLike[str]) -> str:
+        """Writes ``folder/step-…``, complete or not at all: a Hugging Face folder and a checkpoint.
+
+        :returns: its path
+        """
+        return self.store.snapshot(os.path.abspath(os.fspath(folder)))
+
+    @staticmethod
+    def restore(snapshot: str | os.PathLike[str], store: str | os.PathLike[str]) -> None:
+        """Makes a store from a snapshot, verified first; then open it as ever."""
+        restore(os.path.abspath(os.fspath(snapshot)), os.path.abspath(os.fspath(store)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The groups' values, and which store at which step has the state."""
+        state = super().state_dict()
+        state[_KEY] = {"store": self._path, "steps": self.steps}
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes the groups' values of a ``state_dict``, and the momentum of lion-pytorch's.
+
+        :raises MismatchError: if it is of another step than the store, or of another optimizer
+        """
+        there = state_dict.get(_KEY)
+        if there is not None and there["steps"] != self.steps:
+            raise errors.MismatchError(
+                f"the state_dict is of step {there['steps']} of {there['store']}, {self._path} is at"
+                f" step {self.steps}: restore the snapshot of that step"
+            )
+        super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
+        if state_dict["state"]:
+            self._load_momenta(state_dict["state"])
+
+    def _load_momenta(self, state: Mapping[int, Mapping[str, Any]]) -> None:
+        for index, entry in state.items():
+            if entry.keys() != {"exp_avg"}:
+                raise errors.MismatchError(
+                    f"parameter {index} has {sorted(entry)}, expected exp_avg alone: Lion's"
+                )
+            expected = self._bindings[index].parameter.shape
+            if entry["exp_avg"].shape != expected:
+                raise errors.MismatchError(
+                    f"exp_avg of {self._bindings[index].name} has shape"
+                    f" {tuple(entry['exp_avg'].shape)}, expected {tuple(expected)}"
+                )
+        bindings = [self._bindings[index] for index in state]
+        replace_momenta(self.store, bindings, [entry["exp_avg"] for entry in state.values()])
+
+    def momentum(self, parameter: torch.Tensor) -> torch.Tensor:
+        """A copy of a parameter's momentum (``exp_avg``), in float32."""
+        binding = next(b for b in self._bindings if b.parameter is parameter)
+        momentum = torch.empty(parameter.shape, dtype=torch.float32)
+        if binding.has_elements:
+            self.store.call("copyMomentum", binding.number, momentum.data_ptr())
+        return momentum
+
+    def close(self) -> None:
+        """Makes everything durable and closes the store; the model keeps copies of its weights.
+
+        At the end of the process it is closed by itself.
+        """
+        self._gradients.close()
+        for binding in self._bindings:
+            binding.release()
+        self.store.close()
+
+
+_HOOK = "register_post_accumulate_grad_hook"
+
+
+class _Names:
+    """The names of parameters: their own, or those in a model, or their number."""
+
+    def __init__(self, model: torch.nn.Module | None) -> None:
+        named = model.named_parameters() if model is not None else ()
+        self._names = {id(parameter): name for name, parameter in named}
+
+    def taken_from(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """A group without the names in its parameters, which are remembered."""
+        members = group["params"]
+        members = [members] if isinstance(members, torch.Tensor) else list(members)
+        parameters = []
+        for member in members:
+            name, parameter = member if isinstance(member, tuple) else (None, member)
+            number = f"parameter{len(self._names)}"
+            self._names[id(parameter)] = name or self._names.get(id(parameter), number)
+            parameters.append(parameter)
+        return {**group, "params": parameters}
+
+    def of(self, parameter: torch.Tensor) -> str:
+        return self._names[id(parameter)]
+
+
+def _hyperparameters(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: float(value) if isinstance(value, torch.Tensor) else value
+        for key, value in group.items()
+        if key not in ("params", "name")
+    }
+
+
+def _require_one_of(what: str, value: Any, choices: list[Any]) -> None:
+    if value not in choices:
+        raise errors.ArgumentError(f"{what} is {value!r}, expected one of {choices}")
+
+
+def _require_storable(name: str, parameter: torch.Tensor, memory: dict[int, str]) -> None:
+    if parameter.dtype not in TYPES:
+        raise errors.ArgumentError(
+            f"{name} is {parameter.dtype}; Lion trains float32, float16 and bfloat16"
+        )
+    if parameter.numel() > 0:
+        owner = memory.setdefault(parameter.data_ptr(), name)
+        if owner != name:
+            raise errors.ArgumentError(
+                f"{name} and {owner} share memory without being one parameter: tie them by"
+                " assigning the parameter itself"
+            )

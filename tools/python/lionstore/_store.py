@@ -1,0 +1,184 @@
+"""A store, as Python has it: tensors have the numbers of the plan that it was opened with."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from dataclasses import dataclass
+from typing import Sequence
+
+import torch
+
+from ._java import Java, java
+
+ROUNDINGS = {"nearest": 0, "stochastic": 1}
+PLANES = {None: 0, torch.bfloat16: 1, torch.float32: 2}
+TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+_STORES_ROUNDING = -1
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor to be trained: its name, shape, and whether steps change it."""
+
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is trained: named groups of tensors, and what is kept of their gradients."""
+
+    groups: Sequence[tuple[str, Sequence[Tensor]]]
+    rounding: str
+    seed: int
+    gradient_plane: torch.dtype | None
+
+
+class _Plan:
+    """A layout where Java has it, for the time of a ``with``."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._java = java()
+        self.handle = self._java.call(
+            "newPlan", ROUNDINGS[layout.rounding], layout.seed, PLANES[layout.gradient_plane]
+        )
+        for name, tensors in layout.groups:
+            self._java.call("addGroup", self.handle, name)
+            for tensor in tensors:
+                shape = (ctypes.c_int64 * len(tensor.shape))(*tensor.shape)
+                self._java.call(
+                    "addTensor",
+                    self.handle,
+                    tensor.name,
+                    ctypes.addressof(shape),
+                    len(shape),
+                    tensor.trainable,
+                )
+
+    def __enter__(self) -> int:
+        return self.handle
+
+    def __exit__(self, *_: object) -> None:
+        self._java.call("dropPlan", self.handle)
+
+
+class StepArguments:
+    """What a step is called with (dev.lionstore.python.StepArguments has the table)."""
+
+    _HEAD = 6
+
+    def __init__(self, groups: int) -> None:
+        self._values = (ctypes.c_double * (self._HEAD + 4 * groups))()
+        self._values[1] = self._values[2] = 1
+        self._values[3] = _STORES_ROUNDING
+        self.address = ctypes.addressof(self._values)
+
+    def set_clip_norm(self, norm: float | None) -> None:
+        self._values[0] = 0 if norm is None else norm
+
+    def set_loss_scale(self, scale: float) -> None:
+        self._values[1] = scale
+
+    def set_rounding(self, rounding: str | None) -> None:
+        self._values[3] = _STORES_ROUNDING if rounding is None else ROUNDINGS[rounding]
+
+    def set_group(self, index: int, values: tuple[float, float, float, float]) -> None:
+        start = self._HEAD + 4 * index
+        self._values[start : start + 4] = values
+
+    @property
+    def norm(self) -> float:
+        """The global norm that the step found, before clipping."""
+        return self._values[4]
+
+    @property
+    def clip_coefficient(self) -> float:
+        return self._values[5]
+
+
+class Store:
+    """A store open for stepping; it is closed when neither it nor any memory of it is used."""
+
+    def __init__(self, layout: Layout, path: str, backend: str, threads: int) -> None:
+        self._java = java()
+        with _Plan(layout) as plan:
+            self.handle = self._java.call("open", plan, path, backend, threads)
+        self._close = weakref.finalize(self, _close, self._java, self.handle, os.getpid())
+
+    @staticmethod
+    def exists(path: str) -> bool:
+        return java().call("isStore", path) == 1
+
+    @staticmethod
+    def create(layout: Layout, path: str, masters: Sequence[torch.Tensor]) -> None:
+        """Makes a store at step 0 from contiguous tensors in memory, one for each of the layout."""
+        calls = java()
+        with _Plan(layout) as plan:
+            building = calls.call("build", plan, path)
+        try:
+            for number, values in enumerate(masters):
+                calls.call(
+                    "setInitial", building, number, TYPES[values.dtype], values.data_ptr()
+                )
+        except BaseException:
+            calls.call("abandonBuild", building)
+            raise
+        calls.call("finishBuild", building)
+
+    def close(self) -> None:
+        """Makes everything durable; the memory of its weights is gone afterwards."""
+        self._close()
+
+    @property
+    def steps(self) -> int:
+        return self.call("steps")
+
+    @property
+    def kernel(self) -> str:
+        return self._java.call_for_text("kernel", self.handle)
+
+    @property
+    def position(self) -> bytes:
+        return self._java.call_for_bytes("position", self.handle)
+
+    def hash(self) -> str:
+        return self._java.call_for_text("hash", self.handle)
+
+    def weights(self, number: int, shape: torch.Size) -> torch.Tensor:
+        """A tensor's bfloat16 weights: the store's own memory, which lives as long as they do."""
+        count = shape.numel()
+        if count == 0:
+            return torch.empty(shape, dtype=torch.bfloat16)
+        memory = (ctypes.c_uint16 * count).from_address(self.call("weights", number))
+        memory.store = self
+        return torch.frombuffer(memory, dtype=torch.bfloat16).view(shape)
+
+    def call(self, name: str, *arguments: int | str | bytes) -> int:
+        """Calls a function on this store."""
+        return self._java.call(name, self.handle, *arguments)
+
+    def call_with_lists(self, name: str, *lists: Sequence[int]) -> None:
+        """Calls a function with a count and lists of that many integers."""
+        arrays = [(ctypes.c_int64 * len(values))(*values) for values in lists]
+        self.call(name, len(lists[0]), *map(ctypes.addressof, arrays))
+
+    def call_with_position(self, name: str, arguments: StepArguments, position: bytes) -> int:
+        """Calls a function that steps."""
+        return self.call(name, arguments.address, position)
+
+    def snapshot(self, folder: str) -> str:
+        return self._java.call_for_text("snapshot", self.handle, folder)
+
+
+def restore(snapshot: str, store: str) -> None:
+    """Makes a store from a snapshot."""
+    java().call("restore", snapshot, store)
+
+
+def _close(calls: Java, handle: int, process: int) -> None:
+    # A forked child ends with the objects of its parent, whose store it is.
+    if os.getpid() == process:
+        calls.call("close", handle)
