@@ -24,6 +24,7 @@ class Binding:
         self.group = group
         self.name = name
         self.parameter = parameter
+        self.is_trained = parameter.requires_grad
         self._store = store
         self._device, self._dtype = parameter.device, parameter.dtype
         self.is_alias = parameter.dtype is torch.bfloat16 and parameter.device.type == "cpu"

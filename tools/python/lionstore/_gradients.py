@@ -101,7 +101,7 @@ class _Hooked(Gradients):
 
         def hook(parameter: torch.Tensor) -> None:
             taker = taker_of()
-            if taker is None or taker._is_accumulating:
+            if taker is None or taker._is_accumulating or parameter.grad is None:
                 return
             gradient, parameter.grad = parameter.grad, None
             binding = taker._bindings[index]

@@ -79,6 +79,11 @@ class Lion(torch.optim.Optimizer):
         _require_one_of("rounding", rounding, [None, *ROUNDINGS])
         _require_one_of("gradients", gradients, [None, *_WAYS])
         _require_one_of("gradient_dtype", gradient_dtype, [None, torch.float32, torch.bfloat16])
+        if gradients == "stream" and clip_norm is not None:
+            raise errors.ArgumentError(
+                "stream mode cannot clip: the norm is of all gradients, and none is kept until the"
+                ' last is there; choose gradients="plane"'
+            )
         self._path = os.path.abspath(os.fspath(store))
         self._rounding = rounding
         self._names = _Names(model)
@@ -225,6 +230,11 @@ class Lion(torch.optim.Optimizer):
         return self.arguments.norm
 
     @property
+    def clip_coefficient(self) -> float:
+        """What the last step multiplied gradients with, 1 if it did not clip."""
+        return self.arguments.clip_coefficient
+
+    @property
     def kernel(self) -> str:
         """What computes the steps, and why."""
         return self.store.kernel
@@ -300,23 +310,24 @@ class Lion(torch.optim.Optimizer):
             self._load_momenta(state_dict["state"])
 
     def _load_momenta(self, state: Mapping[int, Mapping[str, Any]]) -> None:
-        for index, entry in state.items():
+        bindings = [self._bindings[index] for index in state]
+        for binding, entry in zip(bindings, state.values()):
             if entry.keys() != {"exp_avg"}:
                 raise errors.MismatchError(
-                    f"parameter {index} has {sorted(entry)}, expected exp_avg alone: Lion's"
+                    f"the state of {binding.name} is {sorted(entry)}, expected exp_avg alone: Lion's"
                 )
-            expected = self._bindings[index].parameter.shape
-            if entry["exp_avg"].shape != expected:
+            found, expected = entry["exp_avg"].shape, binding.parameter.shape
+            if found != expected:
                 raise errors.MismatchError(
-                    f"exp_avg of {self._bindings[index].name} has shape"
-                    f" {tuple(entry['exp_avg'].shape)}, expected {tuple(expected)}"
+                    f"exp_avg of {binding.name} has shape {[*found]}, expected {[*expected]}"
                 )
-        bindings = [self._bindings[index] for index in state]
+            if not binding.is_trained:
+                raise errors.MismatchError(f"{binding.name} is frozen: it has no momentum")
         replace_momenta(self.store, bindings, [entry["exp_avg"] for entry in state.values()])
 
     def momentum(self, parameter: torch.Tensor) -> torch.Tensor:
-        """A copy of a parameter's momentum (``exp_avg``), in float32."""
-        binding = next(b for b in self._bindings if b.parameter is parameter)
+        """A copy of a trained parameter's momentum (``exp_avg``), in float32."""
+        binding = next(b for b in self._bindings if b.parameter is parameter and b.is_trained)
         momentum = torch.empty(parameter.shape, dtype=torch.float32)
         if binding.has_elements:
             self.store.call("copyMomentum", binding.number, momentum.data_ptr())
