@@ -13,6 +13,7 @@ from . import errors
 
 _HOME = Path(os.environ.get("LIONSTORE_JAVA", Path(__file__).with_name("java")))
 _VERSION = 1
+_ARGUMENTS = 6
 _JNI_VERSION = 0x000A0000
 # Positions in JNI's function table (Java Native Interface Specification, chapter 4).
 _FIND_CLASS, _EXCEPTION_OCCURRED, _EXCEPTION_DESCRIBE = 6, 15, 16
@@ -72,10 +73,10 @@ class Java:
     def _taken(self) -> bytes:
         take = self._functions["take"]
         room = ctypes.create_string_buffer(_FIRST_ROOM)
-        length = take(ctypes.addressof(room), len(room))
+        length = take(*_integers([ctypes.addressof(room), len(room)], []))
         if length > len(room):
             room = ctypes.create_string_buffer(length)
-            take(ctypes.addressof(room), length)
+            take(*_integers([ctypes.addressof(room), length], []))
         return room.raw[:length]
 
 
@@ -95,7 +96,7 @@ def _integers(
         else:
             buffer = next(rest)
             integers += [ctypes.addressof(buffer), len(buffer)]
-    return integers
+    return integers + [0] * (_ARGUMENTS - len(integers))
 
 
 def _functions(table: int) -> dict[str, Function]:
@@ -104,12 +105,12 @@ def _functions(table: int) -> dict[str, Function]:
         raise errors.RuntimeMissingError(
             f"the Java half speaks version {version}, this package {_VERSION}: install one wheel"
         )
-    entries = (ctypes.c_int64 * (3 * count)).from_address(table + 16)
-    functions = {}
-    for name, arity, address in zip(entries[0::3], entries[1::3], entries[2::3]):
-        kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * arity)
-        functions[ctypes.string_at(name).decode()] = kind(address)
-    return functions
+    entries = (ctypes.c_int64 * (2 * count)).from_address(table + 16)
+    kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * _ARGUMENTS)
+    return {
+        ctypes.string_at(name).decode(): kind(address)
+        for name, address in zip(entries[0::2], entries[1::2])
+    }
 
 
 def _options() -> list[str]:

@@ -13,14 +13,16 @@ import java.lang.invoke.MethodType;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 
 /**
  * What a process that has this JVM in it calls: every public function of {@link Functions} as a C
- * function {@code int64_t name(int64_t, …)}. A result below zero is an error's number ({@link
- * Failure}); what it says, and every result that is text or bytes, waits for the calling thread
- * until it {@code take}s it. Any thread may call.
+ * function of {@value #ARGUMENTS} {@code int64_t}, of which it uses those that it has, and an
+ * {@code int64_t} result. A result below zero is an error's number ({@link Failure}); what it says,
+ * and every result that is text or bytes, waits for the calling thread until it {@code take}s it.
+ * Any thread may call.
  *
  * <p>The table, little-endian:
  *
@@ -29,14 +31,16 @@ import java.util.List;
  *  int64  functions
  *  for each function:
  *  int64  address of its name, UTF-8, zero-terminated
- *  int64  how many arguments it takes
  *  int64  its address
  * </pre>
  */
 public final class Abi {
   private static final long VERSION = 1;
   private static final int HEAD_WORDS = 2;
-  private static final int ENTRY_WORDS = 3;
+  private static final int ENTRY_WORDS = 2;
+
+  /** All take as many: the JDK makes the code for a signature once, in 20 ms. */
+  private static final int ARGUMENTS = 6;
 
   private Abi() {}
 
@@ -61,8 +65,7 @@ public final class Abi {
       long entry = HEAD_WORDS + (long) ENTRY_WORDS * f;
       MemorySegment name = Arena.global().allocateFrom(function.getName());
       table.setAtIndex(JAVA_LONG, entry, name.address());
-      table.setAtIndex(JAVA_LONG, entry + 1, function.getParameterCount());
-      table.setAtIndex(JAVA_LONG, entry + 2, stub(function).address());
+      table.setAtIndex(JAVA_LONG, entry + 1, stub(function).address());
     }
     return table.address();
   }
@@ -79,10 +82,16 @@ public final class Abi {
             lookup.unreflect(function),
             Throwable.class,
             MethodHandles.dropArguments(failed, 1, function.getParameterTypes()));
-    ValueLayout[] arguments = new ValueLayout[function.getParameterCount()];
+    int missing = ARGUMENTS - function.getParameterCount();
+    MethodHandle padded =
+        MethodHandles.dropArguments(
+            guarded,
+            function.getParameterCount(),
+            Collections.nCopies(missing, (Class<?>) long.class));
+    ValueLayout[] arguments = new ValueLayout[ARGUMENTS];
     Arrays.fill(arguments, JAVA_LONG);
     return Linker.nativeLinker()
-        .upcallStub(guarded, FunctionDescriptor.of(JAVA_LONG, arguments), Arena.global());
+        .upcallStub(padded, FunctionDescriptor.of(JAVA_LONG, arguments), Arena.global());
   }
 
   /**
