@@ -14,6 +14,7 @@ import torch
 from . import errors
 from ._binding import Binding, gradient_on_host, write_weights
 from ._store import TYPES, StepArguments, Store
+from ._stored_gradient import StoredGradient, read_double
 
 _MOST_WAITING = 8
 """How many gradients wait for the worker before a backward pass waits: they take memory."""
@@ -89,28 +90,64 @@ class _Hooked(Gradients):
         self._is_accumulating = False
         self._lock = threading.Lock()
         self._taken: dict[int, Binding] = {}
+        trained = [b for b in bindings if b.is_trained and b.has_elements]
+        myself = weakref.proxy(self)
+        self._stored = {
+            b.number: StoredGradient.of(b.number, b.name, b.parameter, myself) for b in trained
+        }
         self._hooks = [
-            b.parameter.register_post_accumulate_grad_hook(self._hook(index))
-            for index, b in enumerate(bindings)
-            if b.parameter.requires_grad and b.has_elements
+            b.parameter.register_post_accumulate_grad_hook(self._hook(b.number)) for b in trained
         ]
 
-    def _hook(self, index: int) -> Callable[[torch.Tensor], None]:
+    def _hook(self, number: int) -> Callable[[torch.Tensor], None]:
         # The parameter must not keep the optimizer, nor its store.
         taker_of = weakref.ref(self)
 
         def hook(parameter: torch.Tensor) -> None:
             taker = taker_of()
-            if taker is None or taker._is_accumulating or parameter.grad is None:
-                return
-            gradient, parameter.grad = parameter.grad, None
-            binding = taker._bindings[index]
-            taker._take(binding, taker._on_host(binding, gradient))
+            if taker is not None and parameter.grad is not None:
+                taker._take_from(parameter, taker._bindings[number])
 
         return hook
 
+    def _take_from(self, parameter: torch.Tensor, binding: Binding) -> None:
+        stored = self._stored[binding.number]
+        if self._is_accumulating and parameter.grad is not stored:
+            return
+        gradient, parameter.grad = parameter.grad, None
+        if gradient is stored:
+            gradient = stored.take_added()
+        self._take(binding, self._on_host(binding, gradient))
+        parameter.grad = stored
+
     def _take(self, binding: Binding, gradient: torch.Tensor) -> None:
         raise NotImplementedError
+
+    def norm_of(self, number: int) -> float:
+        """The norm of a gradient that was taken, before it is scaled."""
+        self.require_kept(number)
+        return read_double(
+            lambda address: self._optimizer.store.call("copyNorm", number, address)
+        )
+
+    def require_kept(self, number: int) -> None:
+        """Checks that a gradient was taken and is there.
+
+        :raises StateError: if it is not
+        """
+        if number not in self._taken:
+            raise errors.StateError(
+                f"{self._bindings[number].name} has no gradient: the step has been taken"
+            )
+
+    def _taken_now(self) -> list[Binding]:
+        """What was taken for this step; the next one begins."""
+        taken, self._taken = list(self._taken.values()), {}
+        for binding in taken:
+            self._stored[binding.number].reset()
+            if binding.parameter.grad is self._stored[binding.number]:
+                binding.parameter.grad = None
+        return taken
 
     @contextmanager
     def accumulating(self) -> Iterator[None]:
@@ -142,15 +179,29 @@ class IntoPlane(_Hooked):
         if not self._taken:
             return None
         optimizer = self._optimizer
-        taken, self._taken = list(self._taken.values()), {}
-        steps = optimizer.store.call_with_position(
-            "step", optimizer.arguments, optimizer.request()
-        )
+        factor = self._factor()
+        taken = self._taken_now()
+        position = optimizer.request()
+        optimizer.arguments.set_loss_scale(1 / factor)
+        steps = optimizer.store.call_with_position("step", optimizer.arguments, position)
         write_weights(optimizer.store, taken)
         return steps
 
+    def _factor(self) -> float:
+        """What gradients were multiplied with after they were taken.
+
+        :raises StateError: if it is not the same for all
+        """
+        factors = {self._stored[number].factor for number in self._taken}
+        if len(factors) > 1:
+            raise errors.StateError(
+                f"gradients were scaled by different factors ({sorted(factors)}), which only one"
+                ' step each can be: clip all of them at once, or use gradients="step"'
+            )
+        return factors.pop()
+
     def discard(self) -> None:
-        self._taken = {}
+        self._taken_now()
         self._optimizer.store.call("discard")
 
 
@@ -200,10 +251,16 @@ class Streamed(_Hooked):
                 raise failure
         arguments = self._optimizer.arguments
         steps = self._optimizer.store.call("finishStreaming", arguments.address)
-        self._taken = {}
+        self._taken_now()
         if failures:
             raise failures[0]
         return steps
+
+    def require_kept(self, number: int) -> None:
+        raise errors.StateError(
+            f"{self._bindings[number].name} has been stepped already: stream mode can neither clip"
+            ' nor scale gradients; choose gradients="plane"'
+        )
 
     def discard(self) -> None:
         if self._taken:

@@ -22,7 +22,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 import lionstore
 from lionstore import Lion
-from reference import Network, batches, bits, differing, loss_of, network
+from lionstore._stored_gradient import StoredGradient
+from reference import batches, bits, differing, loss_of, network
 
 WAYS = ["step", "plane", "stream"]
 
@@ -236,19 +237,55 @@ class OptimizerTest(unittest.TestCase):
         torch.testing.assert_close([*models[0].parameters()], [*models[1].parameters()])
 
     def test_a_gradient_scaler_skips_and_unscales(self) -> None:
-        model, plain = network(torch.float32), network(torch.float32)
-        optimizer, expected = self.lion(model, "scaled"), self.lion(plain, "plain")
-        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
-        self.train(expected, plain, 3)
-        for batch in batches(3):
-            optimizer.zero_grad()
-            scaler.scale(loss_of(model, batch)).backward()
-            scaler.step(optimizer)
-            scaler.update()
-        self.assertEqual(differing(model.parameters(), plain.parameters()), 0)
-        scaler.scale(loss_of(model, batches(1)[0]) * float("inf")).backward()
-        scaler.step(optimizer)
-        self.assertEqual(optimizer.steps, 3)
+        plain = network(torch.float32)
+        self.train(self.lion(plain, "plain"), plain, 3)
+        for way in ["step", "plane"]:
+            with self.subTest(gradients=way):
+                model = network(torch.float32)
+                optimizer = self.lion(model, way, gradients=way)
+                scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+                for batch in batches(3):
+                    optimizer.zero_grad()
+                    scaler.scale(loss_of(model, batch)).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+                self.assertEqual(differing(model.parameters(), plain.parameters()), 0)
+                optimizer.zero_grad()
+                scaler.scale(loss_of(model, batches(1)[0]) * float("inf")).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                self.assertEqual((optimizer.steps, scaler.get_scale()), (3, 2.0**9))
+
+    def test_gradients_that_leave_take_no_memory_and_stay_countable(self) -> None:
+        model = network(torch.float32)
+        optimizer = self.lion(model, gradients="plane")
+        loss_of(model, batches(1)[0]).backward()
+        gradient = model.wide.weight.grad
+        self.assertIsInstance(gradient, StoredGradient)
+        self.assertEqual(gradient.data_ptr(), 0)
+        self.assertGreater(float(torch.linalg.vector_norm(gradient)), 0)
+        with self.assertRaisesRegex(lionstore.StateError, r"wide\.weight has left \.grad"):
+            gradient.abs()
+        with self.assertRaisesRegex(lionstore.StateError, "2-norm, not inf"):
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0, norm_type=float("inf"))
+        optimizer.step()
+        self.assertIsNone(model.wide.weight.grad)
+
+    def test_a_part_alone_cannot_be_clipped_once_gradients_have_left(self) -> None:
+        model = network(torch.float32)
+        optimizer = self.lion(model, gradients="plane")
+        loss_of(model, batches(1)[0]).backward()
+        nn.utils.clip_grad_norm_(model.wide.parameters(), 1e-3)
+        with self.assertRaisesRegex(lionstore.StateError, "clip all of them at once"):
+            optimizer.step()
+
+    def test_clipping_in_stream_mode_is_an_error(self) -> None:
+        model = network(torch.float32)
+        optimizer = self.lion(model, gradients="stream")
+        loss_of(model, batches(1)[0]).backward()
+        with self.assertRaisesRegex(lionstore.StateError, "stream mode can neither clip"):
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
 
     def test_sparse_gradients_are_refused(self) -> None:
         embedding = nn.Embedding(5, 3, sparse=True)

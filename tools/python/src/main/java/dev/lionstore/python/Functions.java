@@ -172,6 +172,12 @@ final class Functions {
     return 0;
   }
 
+  /** Copies the norm of a gradient that has been put into a float64. */
+  public static long copyNorm(long store, long tensor, long address) {
+    store(store).copyNorm(tensor, address);
+    return 0;
+  }
+
   /** Forgets the gradients that have been put. */
   public static long discard(long store) {
     store(store).store().discardGradients();

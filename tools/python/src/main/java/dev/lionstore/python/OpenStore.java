@@ -81,6 +81,12 @@ final class OpenStore implements AutoCloseable {
     store.accumulateGradient(index(tensor), values(tensor, type, address));
   }
 
+  /** Puts a gradient's norm, before anything scales it, where Python has a double for it. */
+  void copyNorm(long tensor, long address) {
+    Native.at(address, Double.BYTES)
+        .set(ValueLayout.JAVA_DOUBLE, 0, Math.sqrt(store.sumOfSquares(index(tensor))));
+  }
+
   long step(StepArguments arguments, byte[] position) throws IOException {
     return switch (store.step(arguments.request(position))) {
       case StepResult.Applied applied -> {
