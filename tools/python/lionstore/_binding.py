@@ -42,6 +42,22 @@ class Binding:
         if self.is_alias:
             self.parameter.data = self.parameter.data.clone()
 
+    def let_go(self) -> None:
+        """Lets the store's memory go, for that of another one is about to come."""
+        if self.is_alias:
+            self.parameter.data = torch.zeros((), dtype=self._dtype).expand(self.parameter.shape)
+
+    def require_still_frozen(self) -> None:
+        """Checks that a parameter which was frozen has no gradient now.
+
+        :raises StateError: if it has
+        """
+        if not self.is_trained and self.parameter.grad is not None:
+            raise errors.StateError(
+                f"{self.name} was frozen when the store was made and has a gradient now: call"
+                " optimizer.update_layout() when requires_grad has changed"
+            )
+
     def require_in_place(self) -> None:
         """Checks that nobody has moved the parameter away.
 

@@ -49,6 +49,7 @@ class Gradients:
 
         :raises NotFiniteError: if one is not finite; nothing is changed then
         """
+        self._require_frozen()
         optimizer = self._optimizer
         given = [b for b in self._bindings if b.parameter.grad is not None and b.has_elements]
         if not given:
@@ -67,8 +68,18 @@ class Gradients:
         write_weights(optimizer.store, given)
         return steps
 
+    def _require_frozen(self) -> None:
+        for binding in self._bindings:
+            binding.require_still_frozen()
+
     def discard(self) -> None:
         """Forgets what has left ``.grad``."""
+
+    def require_nothing_taken(self) -> None:
+        """Checks that it is between two steps.
+
+        :raises StateError: if gradients have left for the next step
+        """
 
     @contextmanager
     def accumulating(self) -> Iterator[None]:
@@ -140,6 +151,10 @@ class _Hooked(Gradients):
                 f"{self._bindings[number].name} has no gradient: the step has been taken"
             )
 
+    def require_nothing_taken(self) -> None:
+        if self._taken:
+            raise errors.StateError("gradients have been taken for a step: call step() first")
+
     def _taken_now(self) -> list[Binding]:
         """What was taken for this step; the next one begins."""
         taken, self._taken = list(self._taken.values()), {}
@@ -176,6 +191,7 @@ class IntoPlane(_Hooked):
         )
 
     def step(self) -> int | None:
+        self._require_frozen()
         if not self._taken:
             return None
         optimizer = self._optimizer
@@ -241,6 +257,7 @@ class Streamed(_Hooked):
             self._worker.start()
 
     def step(self) -> int | None:
+        self._require_frozen()
         if not self._taken:
             return None
         self._todo.join()

@@ -122,6 +122,7 @@ def _options() -> list[str]:
         # Ctrl-C, SIGTERM and SIGHUP stay Python's.
         "-Xrs",
         # The heap holds no state, only what describes it.
+        "-Xms16m",
         "-Xmx512m",
         "-XX:+UseSerialGC",
         "-Xshare:auto",

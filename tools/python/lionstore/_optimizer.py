@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import weakref
+from dataclasses import replace
 from typing import Any, Callable, ContextManager, Iterable, Mapping
 
 import torch
@@ -92,25 +93,47 @@ class Lion(torch.optim.Optimizer):
         super().__init__(params, defaults)
         self.clip_norm = clip_norm
         self.skipped_steps = 0
-        self.extra: dict[str, Any] = {}
         self._tracked: list[Any] = []
-        way = _WAYS[gradients or self._default_way()]
-        plane = None if way is Streamed else gradient_dtype or self._default_plane()
-        layout = Layout(self._layout_groups(), rounding or "nearest", seed, plane)
-        self._open(layout, backend, threads or 0)
-        self._gradients = way(weakref.proxy(self), self._bindings)
+        self._way = _WAYS[gradients or self._default_way()]
+        plane = None if self._way is Streamed else gradient_dtype or self._default_plane()
+        self._layout = Layout(self._layout_groups(), rounding or "nearest", seed, plane)
+        _require_plane_fits(self._layout, self._parameters())
+        self._open(backend, threads or 0)
         self._is_open = True
 
     # --- opening
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds a group; only before the store is open, which fixes what is trained."""
-        if self._is_open:
-            raise errors.StateError(
-                "a store's tensors are fixed when it is made: hand every group to the constructor"
-                " (a parameter that has no gradient yet is left alone)"
-            )
+        """Adds a group, also while training: the store is then made anew, with what it has."""
         super().add_param_group(self._names.taken_from(param_group))
+        if self._is_open:
+            try:
+                self.update_layout()
+            except BaseException:
+                self.param_groups.pop()
+                raise
+
+    def update_layout(self) -> None:
+        """Makes the store anew for what is trained now: call it when ``requires_grad`` has changed.
+
+        It needs room for a second store meanwhile, and is done between two steps.
+        """
+        self._gradients.require_nothing_taken()
+        known = {binding.name for binding in self._bindings}
+        layout = replace(self._layout, groups=self._layout_groups())
+        _require_plane_fits(layout, self._parameters())
+        masters = {
+            number: parameter.detach().to("cpu").contiguous()
+            for number, parameter in enumerate(self._parameters())
+            if self._names.of(parameter) not in known
+        }
+        self.take_over_changes()
+        self._gradients.close()
+        for binding in self._bindings:
+            binding.let_go()
+        self.store.succeed(layout, masters)
+        self._layout = layout
+        self._attach()
 
     def _default_way(self) -> str:
         is_elsewhere = any(p.device.type != "cpu" for p in self._parameters())
@@ -135,22 +158,27 @@ class Lion(torch.optim.Optimizer):
             groups.append((str(group.get("name", f"group{index}")), tensors))
         return groups
 
-    def _open(self, layout: Layout, backend: str, threads: int) -> None:
-        parameters = self._parameters()
+    def _open(self, backend: str, threads: int) -> None:
+        self._backend, self._threads = backend, threads
         is_new = not Store.exists(self._path)
         if is_new:
-            initial = [p.detach().to("cpu").contiguous() for p in parameters]
-            Store.create(layout, self._path, initial)
-        self.store = Store(layout, self._path, backend, threads)
+            initial = [p.detach().to("cpu").contiguous() for p in self._parameters()]
+            Store.create(self._layout, self._path, dict(enumerate(initial)))
+        self._attach()
+        self._published = {} if is_new else _position.decode(self.store.position)
+        self.extra: dict[str, Any] = self._published.get("extra", {})
+
+    def _attach(self) -> None:
+        """Opens the store and gives the model its weights."""
+        self.store = Store(self._layout, self._path, self._backend, self._threads)
         self.arguments = StepArguments(len(self.param_groups))
         self._bindings = [
             Binding(self.store, number, index, self._names.of(parameter), parameter)
             for number, (index, parameter) in enumerate(self._indexed())
         ]
-        self._published = {} if is_new else _position.decode(self.store.position)
-        self.extra = self._published.get("extra", {})
         with torch.no_grad():
             write_weights(self.store, self._bindings)
+        self._gradients = self._way(weakref.proxy(self), self._bindings)
 
     def _indexed(self) -> list[tuple[int, torch.Tensor]]:
         return [(i, p) for i, group in enumerate(self.param_groups) for p in group["params"]]
@@ -381,6 +409,16 @@ def _hyperparameters(group: Mapping[str, Any]) -> dict[str, Any]:
 def _require_one_of(what: str, value: Any, choices: list[Any]) -> None:
     if value not in choices:
         raise errors.ArgumentError(f"{what} is {value!r}, expected one of {choices}")
+
+
+def _require_plane_fits(layout: Layout, parameters: Iterable[torch.Tensor]) -> None:
+    if layout.gradient_plane is torch.bfloat16:
+        for parameter in parameters:
+            if parameter.requires_grad and parameter.dtype is not torch.bfloat16:
+                raise errors.ArgumentError(
+                    f"a store that keeps bfloat16 gradients cannot train {parameter.dtype}"
+                    " parameters: make it with gradient_dtype=torch.float32"
+                )
 
 
 def _require_storable(name: str, parameter: torch.Tensor, memory: dict[int, str]) -> None:

@@ -6,10 +6,11 @@ import ctypes
 import os
 import weakref
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Mapping, Sequence
 
 import torch
 
+from . import errors
 from ._java import Java, java
 
 ROUNDINGS = {"nearest": 0, "stochastic": 1}
@@ -106,6 +107,7 @@ class Store:
         self._java = java()
         with _Plan(layout) as plan:
             self.handle = self._java.call("open", plan, path, backend, threads)
+        self._memory: list[weakref.ref[ctypes.Array[ctypes.c_uint16]]] = []
         self._close = weakref.finalize(self, _close, self._java, self.handle, os.getpid())
 
     @staticmethod
@@ -113,24 +115,38 @@ class Store:
         return java().call("isStore", path) == 1
 
     @staticmethod
-    def create(layout: Layout, path: str, masters: Sequence[torch.Tensor]) -> None:
+    def create(layout: Layout, path: str, masters: Mapping[int, torch.Tensor]) -> None:
         """Makes a store at step 0 from contiguous tensors in memory, one for each of the layout."""
-        calls = java()
         with _Plan(layout) as plan:
-            building = calls.call("build", plan, path)
-        try:
-            for number, values in enumerate(masters):
-                calls.call(
-                    "setInitial", building, number, TYPES[values.dtype], values.data_ptr()
-                )
-        except BaseException:
-            calls.call("abandonBuild", building)
-            raise
-        calls.call("finishBuild", building)
+            _build(java().call("build", plan, path), masters)
+
+    def succeed(self, layout: Layout, masters: Mapping[int, torch.Tensor]) -> None:
+        """Closes this store and puts one of another layout in its place.
+
+        Tensors of the same name keep their state; ``masters`` has the others'.
+        """
+        with _Plan(layout) as plan:
+            _build(self.call("buildSuccessor", plan), masters)
+        self._require_unused()
+        self._close.detach()
+        self.call("succeed")
 
     def close(self) -> None:
-        """Makes everything durable; the memory of its weights is gone afterwards."""
+        """Makes everything durable; the memory of its weights is gone afterwards.
+
+        :raises StateError: if a tensor still uses it
+        """
+        self._require_unused()
         self._close()
+
+    def _require_unused(self) -> None:
+        used = sum(memory() is not None for memory in self._memory)
+        if used:
+            raise errors.StateError(
+                f"the memory of {used} of the store's tensors is still used, by a loss"
+                " with its graph perhaps, or a detached view: delete those first, or leave closing"
+                " to the last of them"
+            )
 
     @property
     def steps(self) -> int:
@@ -154,6 +170,7 @@ class Store:
             return torch.empty(shape, dtype=torch.bfloat16)
         memory = (ctypes.c_uint16 * count).from_address(self.call("weights", number))
         memory.store = self
+        self._memory.append(weakref.ref(memory))
         return torch.frombuffer(memory, dtype=torch.bfloat16).view(shape)
 
     def call(self, name: str, *arguments: int | str | bytes) -> int:
@@ -171,6 +188,17 @@ class Store:
 
     def snapshot(self, folder: str) -> str:
         return self._java.call_for_text("snapshot", self.handle, folder)
+
+
+def _build(building: int, masters: Mapping[int, torch.Tensor]) -> None:
+    calls = java()
+    try:
+        for number, values in masters.items():
+            calls.call("setInitial", building, number, TYPES[values.dtype], values.data_ptr())
+    except BaseException:
+        calls.call("abandonBuild", building)
+        raise
+    calls.call("finishBuild", building)
 
 
 def restore(snapshot: str, store: str) -> None:

@@ -348,6 +348,69 @@ class OptimizerTest(unittest.TestCase):
             hashes[optimizer.hash()] = rounding
         self.assertEqual(len(hashes), 3)
 
+    # --- layouts that change
+
+    def test_a_group_added_while_training_goes_on(self) -> None:
+        for dtype, way in itertools.product([torch.float32, torch.bfloat16], WAYS):
+            with self.subTest(dtype=dtype, gradients=way):
+                model = network(dtype)
+                named = dict(model.named_parameters())
+                late = {n: named.pop(n) for n in ["wide.weight", "wide.bias"]}
+                optimizer = Lion(
+                    named.items(), f"{self.folder}/{dtype}-{way}", lr=1e-3, gradients=way
+                )
+                self.addCleanup(optimizer.close)
+                self.train(optimizer, model)
+                momentum = optimizer.momentum(model.narrow.weight)
+                weights = [p.detach().clone() for p in model.parameters()]
+                late_before = model.wide.weight.detach().clone()
+                optimizer.zero_grad()
+                model.zero_grad()
+                optimizer.add_param_group({"params": late.items(), "lr": 2e-3})
+                self.assertEqual(optimizer.steps, 3)
+                self.assertEqual(differing(weights, model.parameters()), 0)
+                self.assertEqual(
+                    differing([momentum], [optimizer.momentum(model.narrow.weight)]), 0
+                )
+                self.train(optimizer, model)
+                self.assertEqual(optimizer.steps, 6)
+                self.assertFalse(torch.equal(late_before, model.wide.weight))
+                stores = [name for name in os.listdir(self.folder) if name.endswith("ssor")]
+                self.assertEqual(stores, [])
+
+    def test_a_parameter_that_was_frozen_can_be_trained(self) -> None:
+        model = network(torch.float32)
+        optimizer = self.lion(model)
+        self.train(optimizer, model)
+        model.frozen.requires_grad_(True)
+        with self.assertRaisesRegex(lionstore.StateError, r"frozen was frozen.*update_layout\(\)"):
+            self.train(optimizer, model)
+        optimizer.update_layout()
+        before = model.frozen.detach().clone()
+        self.train(optimizer, model)
+        self.assertEqual(optimizer.steps, 6)
+        self.assertNotEqual(differing([before], [model.frozen]), 0)
+
+    def test_a_succession_that_was_killed_is_completed(self) -> None:
+        optimizer = self.lion(network(torch.float32))
+        optimizer.close()
+        os.rename(f"{self.folder}/store", f"{self.folder}/store.predecessor")
+        successor = Lion(
+            network(torch.float32).named_parameters(), f"{self.folder}/store.successor", lr=1e-3
+        )
+        successor.close()
+        self.assertEqual(self.lion(network(torch.float32)).steps, 0)
+        self.assertEqual(os.listdir(self.folder), ["store"])
+
+    def test_a_store_is_not_closed_while_its_memory_is_used(self) -> None:
+        model = network(torch.bfloat16)
+        optimizer = self.lion(model)
+        view = model.wide.weight.detach()
+        with self.assertRaisesRegex(lionstore.StateError, "still used"):
+            optimizer.close()
+        del view
+        optimizer.close()
+
     # --- stores
 
     def test_another_model_is_refused_naming_what_differs(self) -> None:

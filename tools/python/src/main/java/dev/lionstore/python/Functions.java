@@ -50,8 +50,11 @@ final class Functions {
     return 0;
   }
 
-  /** Whether a folder is a store: 1 or 0. */
-  public static long isStore(long path, long pathBytes) {
+  /**
+   * Whether a folder is a store, 1 or 0, once what a killed process was amid has been completed.
+   */
+  public static long isStore(long path, long pathBytes) throws IOException {
+    new Succession(path(path, pathBytes)).recover();
     return StoreReader.isStore(path(path, pathBytes)) ? 1 : 0;
   }
 
@@ -61,6 +64,19 @@ final class Functions {
     return Handles.add(NewStore.create(planned, path(path, pathBytes)));
   }
 
+  /** Begins a store for a plan that takes over what an open store has of it. */
+  public static long buildSuccessor(long store, long plan) throws IOException {
+    return Handles.add(NewStore.succeeding(store(store), Handles.get(Plan.class, plan)));
+  }
+
+  /** Closes a store and gives its place to its successor, which has been finished. */
+  public static long succeed(long store) throws IOException {
+    Path place = store(store).store().directory();
+    close(store);
+    new Succession(place).complete();
+    return 0;
+  }
+
   /** Sets a tensor's master in a store that is being made. */
   public static long setInitial(long building, long tensor, long type, long values)
       throws IOException {
@@ -68,7 +84,7 @@ final class Functions {
     return 0;
   }
 
-  /** Puts a store that is being made in its place, at step 0. */
+  /** Puts a store that is being made in its place. */
   public static long finishBuild(long building) throws IOException {
     try (NewStore store = Handles.remove(NewStore.class, building)) {
       store.finish();
