@@ -10,6 +10,10 @@ from . import errors
 from ._store import TYPES, Store
 
 
+# PyTorch 2.1 cannot tell autograd so.
+_increment_version = getattr(torch.autograd.graph, "increment_version", lambda tensor: None)
+
+
 class Binding:
     """A parameter and the tensor of the store that it is.
 
@@ -85,7 +89,7 @@ class Binding:
 
     def stepped(self) -> None:
         """Tells autograd that the parameter was changed in place."""
-        torch.autograd.graph.increment_version(self.parameter)
+        _increment_version(self.parameter)
         self._version = self.parameter._version
 
 

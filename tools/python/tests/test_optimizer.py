@@ -115,6 +115,15 @@ class OptimizerTest(unittest.TestCase):
             optimizer.step()
             self.assertTrue(torch.equal(parameter, weight.t() - 0.5))
 
+    def test_large_tensors_are_copied_whole(self) -> None:
+        before = torch.linspace(1, 2, 600_001)
+        parameter = nn.Parameter(before.clone())
+        optimizer = Lion([parameter], store=f"{self.folder}/store", lr=0.5)
+        self.addCleanup(optimizer.close)
+        parameter.sum().backward()
+        optimizer.step()
+        self.assertEqual(differing([before - 0.5], [parameter]), 0)
+
     def test_parameters_of_no_elements_are_left_alone(self) -> None:
         empty, one = nn.Parameter(torch.empty(0, 3)), nn.Parameter(torch.ones(1))
         for way in WAYS:
@@ -217,9 +226,9 @@ class OptimizerTest(unittest.TestCase):
                 loss.backward()
                 return loss
 
-            first = float(optimizer.step(closure))
+            first = float(optimizer.step(closure).detach())
             for _ in range(5):
-                last = float(optimizer.step(closure))
+                last = float(optimizer.step(closure).detach())
             self.assertLess(last, first)
 
     def test_torchs_clipping_works_on_grad(self) -> None:
@@ -238,7 +247,8 @@ class OptimizerTest(unittest.TestCase):
 
     def test_a_gradient_scaler_skips_and_unscales(self) -> None:
         plain = network(torch.float32)
-        self.train(self.lion(plain, "plain"), plain, 3)
+        expected = self.lion(plain, "plain")
+        self.train(expected, plain, 3)
         for way in ["step", "plane"]:
             with self.subTest(gradients=way):
                 model = network(torch.float32)
@@ -250,6 +260,9 @@ class OptimizerTest(unittest.TestCase):
                     scaler.step(optimizer)
                     scaler.update()
                 self.assertEqual(differing(model.parameters(), plain.parameters()), 0)
+                # Weights move by the sign alone: momentum shows whether gradients were unscaled.
+                found = optimizer.momentum(model.wide.weight)
+                self.assertEqual(differing([found], [expected.momentum(plain.wide.weight)]), 0)
                 optimizer.zero_grad()
                 scaler.scale(loss_of(model, batches(1)[0]) * float("inf")).backward()
                 scaler.step(optimizer)
