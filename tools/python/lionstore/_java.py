@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import shlex
 import threading
@@ -142,6 +143,9 @@ def _start() -> int:
     options = (_Option * len(texts))(*[_Option(text.encode(), None) for text in texts])
     arguments = _Arguments(_JNI_VERSION, len(texts), options, 0)
     machine, environment = ctypes.c_void_p(), ctypes.c_void_p()
+    # Enabled before, it would give SIGSEGV back to nobody when Python ends, and the runtime's own
+    # threads use that signal until the process ends.
+    faulthandler.disable()
     create = ctypes.CDLL(str(library)).JNI_CreateJavaVM
     failed = create(ctypes.byref(machine), ctypes.byref(environment), ctypes.byref(arguments))
     if failed:

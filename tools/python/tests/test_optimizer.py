@@ -600,9 +600,11 @@ class OptimizerTest(unittest.TestCase):
 
     def test_control_c_is_pythons(self) -> None:
         script = f"""
-            import sys, lionstore
+            import signal, sys, lionstore
             sys.path.insert(0, {os.path.dirname(__file__)!r})
             from reference import *
+            # A shell that runs the tests in the background has made it ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             model = network(torch.float32)
             optimizer = lionstore.Lion(model.named_parameters(), store={self.folder!r} + "/store")
             print("ready", flush=True)
@@ -613,13 +615,27 @@ class OptimizerTest(unittest.TestCase):
             except KeyboardInterrupt:
                 print("interrupted at", optimizer.steps > 0)
         """
-        process = subprocess.Popen(command(script), stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        with subprocess.Popen(command(script), stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                process.stdout.readline()
+                time.sleep(1)
+                process.send_signal(signal.SIGINT)
+                output, _ = process.communicate(timeout=60)
+            finally:
+                process.kill()
         self.assertEqual((output, process.returncode), ("interrupted at True\n", 0))
+
+    def test_the_runtime_keeps_its_signals_where_faulthandler_was_enabled(self) -> None:
+        script = f"""
+            import faulthandler, lionstore, torch
+            faulthandler.enable()
+            lionstore.Lion([torch.nn.Parameter(torch.ones(1))], store={self.folder!r} + "/store")
+            faulthandler.disable()
+            caught = next(line for line in open("/proc/self/status") if line.startswith("SigCgt"))
+            print("SIGSEGV is caught:", bool(int(caught.split()[1], 16) >> 10 & 1))
+        """
+        self.assertIn("SIGSEGV is caught: True", run(script))
 
     def test_the_store_is_closed_at_the_end_of_the_process(self) -> None:
         script = f"""
