@@ -13,7 +13,7 @@ import torch
 from . import _position, errors
 from ._binding import Binding, replace_masters, replace_momenta, write_weights
 from ._gradients import Gradients, IntoPlane, Streamed
-from ._store import ROUNDINGS, TYPES, Layout, StepArguments, Store, Tensor, restore
+from ._store import ROUNDINGS, TYPES, Layout, StepArguments, Store, Tensor, extras_of, restore
 
 _WAYS: dict[str, type[Gradients]] = {"step": Gradients, "plane": IntoPlane, "stream": Streamed}
 _KEY = "lionstore"
@@ -54,6 +54,8 @@ class Lion(torch.optim.Optimizer):
     :param backend: what computes: ``"auto"``, ``"vector"``, ``"scalar"``, ``"opencl[:device]"``
     :param threads: how many threads step; default: every core
     :param model: where parameters without a name are looked up
+    :param model_files: a folder whose files a new store takes along for its snapshots, but for
+        weights: what ``save_pretrained`` of the model, its configuration or its tokenizer wrote
     :raises MismatchError: if the store holds another model
     :raises BusyError: if somebody else is writing the store
     :raises UnusableError: if the store cannot be trusted: restore a snapshot
@@ -76,6 +78,7 @@ class Lion(torch.optim.Optimizer):
         backend: str = "auto",
         threads: int | None = None,
         model: torch.nn.Module | None = None,
+        model_files: str | os.PathLike[str] | None = None,
     ) -> None:
         _require_one_of("rounding", rounding, [None, *ROUNDINGS])
         _require_one_of("gradients", gradients, [None, *_WAYS])
@@ -85,7 +88,8 @@ class Lion(torch.optim.Optimizer):
                 "stream mode cannot clip: the norm is of all gradients, and none is kept until the"
                 ' last is there; choose gradients="plane"'
             )
-        self._path = os.path.abspath(os.fspath(store))
+        self._path = _absolute(store)
+        self._model_files = None if model_files is None else _absolute(model_files)
         self._rounding = rounding
         self._names = _Names(model)
         self._is_open = False
@@ -119,6 +123,7 @@ class Lion(torch.optim.Optimizer):
         It needs room for a second store meanwhile, and is done between two steps.
         """
         self._gradients.require_nothing_taken()
+        self.wait_for_snapshot()
         known = {binding.name for binding in self._bindings}
         layout = replace(self._layout, groups=self._layout_groups())
         _require_plane_fits(layout, self._parameters())
@@ -163,7 +168,7 @@ class Lion(torch.optim.Optimizer):
         is_new = not Store.exists(self._path)
         if is_new:
             initial = [p.detach().to("cpu").contiguous() for p in self._parameters()]
-            Store.create(self._layout, self._path, dict(enumerate(initial)))
+            Store.create(self._layout, self._path, dict(enumerate(initial)), self._model_files)
         self._attach()
         self._published = {} if is_new else _position.decode(self.store.position)
         self.extra: dict[str, Any] = self._published.get("extra", {})
@@ -304,17 +309,54 @@ class Lion(torch.optim.Optimizer):
         _position.restore_random_state(self._published["random"])
         return self.extra
 
-    def snapshot(self, folder: str | os.PathLike[str]) -> str:
+    def snapshot(
+        self,
+        folder: str | os.PathLike[str],
+        extra: Mapping[str, bytes] | None = None,
+        *,
+        wait: bool = True,
+        keep: int | None = None,
+    ) -> str | None:
         """Writes ``folder/step-…``, complete or not at all: a Hugging Face folder and a checkpoint.
 
-        :returns: its path
+        :param extra: kept with it, by name; ``Lion.restore`` gives it back
+        :param wait: whether to return when it is durable; else it is written while training goes on,
+            and ``wait_for_snapshot``, the next snapshot and ``close`` wait for it. Weights that you
+            change yourself meanwhile would be mixed into it: only steps may change them
+        :param keep: how many snapshots stay in the folder: this one is read back, then older ones go
+        :returns: its path if it was waited for
         """
-        return self.store.snapshot(os.path.abspath(os.fspath(folder)))
+        if keep is not None and keep < 1:
+            raise errors.ArgumentError(f"keep is {keep}, expected at least 1")
+        self.wait_for_snapshot()
+        self.store.begin_snapshot(_absolute(folder), extra or {}, keep or 0)
+        return self.wait_for_snapshot() if wait else None
+
+    @property
+    def is_snapshot_done(self) -> bool:
+        """Whether no snapshot is being written."""
+        return self.store.is_snapshot_done
+
+    def wait_for_snapshot(self) -> str | None:
+        """Waits for the snapshot that is being written; raises what has made it fail.
+
+        :returns: its path, None if there is none
+        """
+        path, *told = self.store.await_snapshot() or [None]
+        for sentence in told:
+            warnings.warn(sentence, stacklevel=2)
+        return path
 
     @staticmethod
-    def restore(snapshot: str | os.PathLike[str], store: str | os.PathLike[str]) -> None:
-        """Makes a store from a snapshot, verified first; then open it as ever."""
-        restore(os.path.abspath(os.fspath(snapshot)), os.path.abspath(os.fspath(store)))
+    def restore(
+        snapshot: str | os.PathLike[str], store: str | os.PathLike[str]
+    ) -> dict[str, bytes]:
+        """Makes a store from a snapshot, verified first; then open it as ever.
+
+        :returns: the ``extra`` that the snapshot was taken with
+        """
+        restore(_absolute(snapshot), _absolute(store))
+        return extras_of(_absolute(snapshot))
 
     def state_dict(self) -> dict[str, Any]:
         """The groups' values, and which store at which step has the state."""
@@ -331,7 +373,11 @@ class Lion(torch.optim.Optimizer):
         if there is not None and there["steps"] != self.steps:
             raise errors.MismatchError(
                 f"the state_dict is of step {there['steps']} of {there['store']}, {self._path} is at"
-                f" step {self.steps}: restore the snapshot of that step"
+                f" step {self.steps}; a checkpoint's weights cannot take the store back. Without"
+                " loading any (Trainer: without resume_from_checkpoint) the store goes on from its own"
+                " last step; to go back, make it anew from a snapshot with Lion.restore. bfloat16"
+                " weights that were loaded before this are in the store already: then only a snapshot"
+                " will do"
             )
         super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
         if state_dict["state"]:
@@ -362,14 +408,17 @@ class Lion(torch.optim.Optimizer):
         return momentum
 
     def close(self) -> None:
-        """Makes everything durable and closes the store; the model keeps copies of its weights.
+        """Makes everything durable, a snapshot too, and closes the store; the model keeps copies of its weights.
 
         At the end of the process it is closed by itself.
         """
-        self._gradients.close()
-        for binding in self._bindings:
-            binding.release()
-        self.store.close()
+        try:
+            self.wait_for_snapshot()
+        finally:
+            self._gradients.close()
+            for binding in self._bindings:
+                binding.release()
+            self.store.close()
 
 
 _HOOK = "register_post_accumulate_grad_hook"
@@ -404,6 +453,10 @@ def _hyperparameters(group: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in group.items()
         if key not in ("params", "name")
     }
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return os.path.abspath(os.fspath(path))
 
 
 def _require_one_of(what: str, value: Any, choices: list[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 import weakref
 from dataclasses import dataclass
 from typing import Mapping, Sequence
@@ -115,10 +116,12 @@ class Store:
         return java().call("isStore", path) == 1
 
     @staticmethod
-    def create(layout: Layout, path: str, masters: Mapping[int, torch.Tensor]) -> None:
+    def create(
+        layout: Layout, path: str, masters: Mapping[int, torch.Tensor], model_files: str | None
+    ) -> None:
         """Makes a store at step 0 from contiguous tensors in memory, one for each of the layout."""
         with _Plan(layout) as plan:
-            _build(java().call("build", plan, path), masters)
+            _build(java().call("build", plan, path), masters, model_files)
 
     def succeed(self, layout: Layout, masters: Mapping[int, torch.Tensor]) -> None:
         """Closes this store and puts one of another layout in its place.
@@ -126,7 +129,7 @@ class Store:
         Tensors of the same name keep their state; ``masters`` has the others'.
         """
         with _Plan(layout) as plan:
-            _build(self.call("buildSuccessor", plan), masters)
+            _build(self.call("buildSuccessor", plan), masters, None)
         self._require_unused()
         self._close.detach()
         self.call("succeed")
@@ -186,13 +189,33 @@ class Store:
         """Calls a function that steps."""
         return self.call(name, arguments.address, position)
 
-    def snapshot(self, folder: str) -> str:
-        return self._java.call_for_text("snapshot", self.handle, folder)
+    def begin_snapshot(self, folder: str, extra: Mapping[str, bytes], keep: int) -> None:
+        """Begins a snapshot, once the one before it has ended; keep 0: all are kept."""
+        extras = self._java.call("newExtras")
+        for name, content in extra.items():
+            self._java.call("addExtra", extras, name, content)
+        self.call("beginSnapshot", folder, extras, keep)
+
+    @property
+    def is_snapshot_done(self) -> bool:
+        return self.call("isSnapshotDone") == 1
+
+    def await_snapshot(self) -> list[str]:
+        """Waits for the snapshot that is being taken; its path and what is to be told of others."""
+        if not self._close.alive:
+            return []
+        while not self.is_snapshot_done:
+            time.sleep(0.005)  # here Ctrl-C is heard
+        return self._java.call_for_text("awaitSnapshot", self.handle).splitlines()
 
 
-def _build(building: int, masters: Mapping[int, torch.Tensor]) -> None:
+def _build(
+    building: int, masters: Mapping[int, torch.Tensor], model_files: str | None
+) -> None:
     calls = java()
     try:
+        if model_files is not None:
+            calls.call("carryFiles", building, model_files)
         for number, values in masters.items():
             calls.call("setInitial", building, number, TYPES[values.dtype], values.data_ptr())
     except BaseException:
@@ -204,6 +227,12 @@ def _build(building: int, masters: Mapping[int, torch.Tensor]) -> None:
 def restore(snapshot: str, store: str) -> None:
     """Makes a store from a snapshot."""
     java().call("restore", snapshot, store)
+
+
+def extras_of(snapshot: str) -> dict[str, bytes]:
+    """What is kept with a snapshot."""
+    names = java().call_for_text("extraNames", snapshot).splitlines()
+    return {name: java().call_for_bytes("extra", snapshot, name) for name in names}
 
 
 def _close(calls: Java, handle: int, process: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import itertools
 import os
@@ -495,6 +496,77 @@ class OptimizerTest(unittest.TestCase):
         path = optimizer.snapshot(f"{self.folder}/snapshots")
         Lion.restore(path, f"{self.folder}/restored")
         self.assertEqual(self.lion(network(torch.float32), "restored").hash(), optimizer.hash())
+
+    def test_a_background_snapshot_has_the_step_that_it_was_begun_at(self) -> None:
+        for dtype in [torch.float32, torch.bfloat16]:
+            with self.subTest(dtype=dtype):
+                model = network(dtype)
+                optimizer = self.lion(model, f"store-{dtype}")
+                self.train(optimizer, model, 2)
+                expected = optimizer.hash()
+                begun = optimizer.snapshot(f"{self.folder}/{dtype}", {"note": b"\0two"}, wait=False)
+                self.train(optimizer, model, 3)
+                path = optimizer.wait_for_snapshot()
+                self.assertIsNone(begun)
+                self.assertTrue(optimizer.is_snapshot_done)
+                self.assertIsNone(optimizer.wait_for_snapshot())
+                extra = Lion.restore(path, f"{self.folder}/restored-{dtype}")
+                self.assertEqual(extra, {"note": b"\0two"})
+                restored = self.lion(network(dtype), f"restored-{dtype}")
+                self.assertEqual((restored.steps, restored.hash()), (2, expected))
+
+    def test_closing_completes_a_background_snapshot(self) -> None:
+        model = network(torch.float32)
+        optimizer = self.lion(model)
+        optimizer.snapshot(f"{self.folder}/snapshots", wait=False)
+        optimizer.close()
+        self.assertEqual(os.listdir(f"{self.folder}/snapshots"), ["step-000000000000"])
+
+    def test_a_background_snapshot_that_fails_says_so_later_and_steps_go_on(self) -> None:
+        model = network(torch.float32)
+        optimizer = self.lion(model)
+        optimizer.snapshot(f"{self.folder}/snapshots")
+        with self.assertRaises(lionstore.ExistsError):
+            optimizer.snapshot(f"{self.folder}/snapshots", wait=False)
+        self.train(optimizer, model, 1)
+        self.assertEqual(optimizer.steps, 1)
+
+    def test_some_snapshots_are_kept(self) -> None:
+        model = network(torch.float32)
+        optimizer = self.lion(model)
+        for _ in range(4):
+            self.train(optimizer, model, 1)
+            optimizer.snapshot(f"{self.folder}/snapshots", keep=2)
+        there = sorted(n for n in os.listdir(f"{self.folder}/snapshots") if n.startswith("step"))
+        folders = [n for n in there if os.path.isdir(f"{self.folder}/snapshots/{n}")]
+        self.assertEqual(folders, ["step-000000000003", "step-000000000004"])
+        with self.assertRaisesRegex(lionstore.ArgumentError, "keep is 0"):
+            optimizer.snapshot(f"{self.folder}/snapshots", keep=0)
+
+    def test_model_files_go_into_snapshots_and_out_of_them(self) -> None:
+        files = f"{self.folder}/files"
+        os.mkdir(files)
+        for name in ["config.json", "tokenizer.json", "model.safetensors"]:
+            with open(f"{files}/{name}", "w") as file:
+                file.write(name)
+        model = network(torch.float32)
+        optimizer = self.lion(model, model_files=files)
+        next(model.parameters()).requires_grad_(False)
+        optimizer.update_layout()
+        path = optimizer.snapshot(f"{self.folder}/snapshots")
+        Lion.restore(path, f"{self.folder}/restored")
+        again = self.lion(copy.deepcopy(model), "restored").snapshot(f"{self.folder}/again")
+        for folder in [path, again]:
+            with open(f"{folder}/tokenizer.json") as file:
+                self.assertEqual(file.read(), "tokenizer.json")
+            with open(f"{folder}/config.json") as file:
+                self.assertEqual(file.read(), "config.json")
+            self.assertGreater(os.path.getsize(f"{folder}/model.safetensors"), 100)
+
+    def test_model_files_that_are_no_folder_leave_no_store(self) -> None:
+        with self.assertRaisesRegex(lionstore.MissingError, "nowhere"):
+            self.lion(network(torch.float32), model_files=f"{self.folder}/nowhere")
+        self.assertFalse(os.path.exists(f"{self.folder}/store"))
 
     # --- state
 

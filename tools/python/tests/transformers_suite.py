@@ -10,9 +10,9 @@ import unittest
 from typing import Any
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
+from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
-from lionstore import Lion
+from lionstore import Lion, MismatchError
 from reference import differing
 
 
@@ -36,24 +36,50 @@ def dataset() -> list[dict[str, torch.Tensor]]:
     return [{"input_ids": row, "labels": row} for row in rows]
 
 
+class EndAt(TrainerCallback):
+    """Ends training after a step, as if the process had."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        control.should_training_stop = state.global_step == self._step
+        return control
+
+
 class TrainerTest(unittest.TestCase):
     def setUp(self) -> None:
         torch.set_num_threads(1)
         self.folder = self.enterContext(tempfile.TemporaryDirectory())
 
-    def train(self, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, **more: Any) -> None:
+    def train(
+        self,
+        model: LlamaForCausalLM,
+        optimizer: torch.optim.Optimizer,
+        end_at: int | None = None,
+        checkpoint: str | None = None,
+        **more: Any,
+    ) -> None:
         arguments = TrainingArguments(
             output_dir=f"{self.folder}/trainer",
             max_steps=8,
+            save_steps=4,
             per_device_train_batch_size=4,
             lr_scheduler_type="cosine",
             report_to=[],
-            save_strategy="no",
+            save_strategy="steps",
             disable_tqdm=True,
             use_cpu=True,
             **more,
         )
-        Trainer(model, arguments, train_dataset=dataset(), optimizers=(optimizer, None)).train()
+        trainer = Trainer(
+            model,
+            arguments,
+            train_dataset=dataset(),
+            optimizers=(optimizer, None),
+            callbacks=[] if end_at is None else [EndAt(end_at)],
+        )
+        trainer.train(resume_from_checkpoint=checkpoint)
 
     def lion(self, model: LlamaForCausalLM, name: str, **options: Any) -> Lion:
         optimizer = Lion(
@@ -74,12 +100,37 @@ class TrainerTest(unittest.TestCase):
 
     def test_a_snapshot_is_opened_by_transformers_with_equal_bits(self) -> None:
         model = llama(torch.bfloat16)
-        optimizer = self.lion(model, "store")
+        model.config.save_pretrained(f"{self.folder}/files")
+        optimizer = self.lion(model, "store", model_files=f"{self.folder}/files")
         self.train(model, optimizer)
         path = optimizer.snapshot(f"{self.folder}/snapshots")
-        model.config.save_pretrained(path)
         opened = LlamaForCausalLM.from_pretrained(path, dtype=torch.bfloat16)
         self.assertEqual(differing(model.parameters(), opened.parameters()), 0)
+
+    def test_resume_from_checkpoint_goes_on_exactly_where_the_store_is_at_its_step(self) -> None:
+        for dtype in [torch.float32, torch.bfloat16]:
+            with self.subTest(dtype=dtype):
+                model = llama(dtype)
+                whole = self.lion(model, f"whole-{dtype}")
+                self.train(model, whole)
+                model = llama(dtype)
+                part = self.lion(model, f"part-{dtype}")
+                self.train(model, part, end_at=4)
+                snapshot = part.snapshot(f"{self.folder}/snapshots-{dtype}")
+                part.close()
+                Lion.restore(snapshot, f"{self.folder}/restored-{dtype}")
+                for name in [f"part-{dtype}", f"restored-{dtype}"]:
+                    model = llama(dtype)
+                    resumed = self.lion(model, name)
+                    self.train(model, resumed, checkpoint=f"{self.folder}/trainer/checkpoint-4")
+                    self.assertEqual((resumed.steps, resumed.hash()), (8, whole.hash()))
+
+    def test_resume_from_a_checkpoint_of_another_step_is_refused(self) -> None:
+        model = llama(torch.float32)
+        optimizer = self.lion(model, "store")
+        self.train(model, optimizer, end_at=5)
+        with self.assertRaisesRegex(MismatchError, "step 4 .* is at step 5.*resume_from_checkpoint"):
+            self.train(model, optimizer, checkpoint=f"{self.folder}/trainer/checkpoint-4")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.util.Objects;
 
 /** The errors that Python has a type for; numbers are never given to another one. */
@@ -50,6 +51,10 @@ enum Failure {
 
   Failure(long number) {
     this.number = number;
+  }
+
+  long number() {
+    return number;
   }
 
   /** A store that holds another model than the caller has. */
@@ -90,7 +95,7 @@ enum Failure {
       case NoSpaceException _ -> NO_SPACE;
       case FormatException _ -> FORMAT;
       case FileAlreadyExistsException _ -> EXISTS;
-      case NoSuchFileException _ -> MISSING;
+      case NoSuchFileException _, NotDirectoryException _ -> MISSING;
       case IOException _ -> SYSTEM;
       case DeviceException _ -> DEVICE;
       case IllegalArgumentException _ -> ARGUMENT;
@@ -112,6 +117,7 @@ enum Failure {
   private static String reason(FileSystemException failure) {
     return switch (failure) {
       case NoSuchFileException _ -> "no such file or folder";
+      case NotDirectoryException _ -> "is no folder";
       case AccessDeniedException _ -> "permission denied; change its owner or mode";
       default -> Objects.requireNonNullElse(failure.getReason(), "failed");
     };

@@ -3,16 +3,16 @@ package dev.lionstore.python;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ContentHash;
-import dev.lionstore.checkpoint.ModelExport;
 import dev.lionstore.checkpoint.Snapshot;
-import dev.lionstore.checkpoint.SnapshotPointer;
-import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
 
 /**
  * Every public method is a function of the {@link Abi}: it takes and gives 64-bit integers, among
@@ -62,6 +62,14 @@ final class Functions {
   public static long build(long plan, long path, long pathBytes) throws IOException {
     Plan planned = Handles.get(Plan.class, plan);
     return Handles.add(NewStore.create(planned, path(path, pathBytes)));
+  }
+
+  /** Puts a model folder's files that are no weights into a store that is being made. */
+  public static long carryFiles(long building, long folder, long folderBytes) throws IOException {
+    try (Carried carried = Carried.filesOf(path(folder, folderBytes))) {
+      Handles.get(NewStore.class, building).carry(carried);
+    }
+    return 0;
   }
 
   /** Begins a store for a plan that takes over what an open store has of it. */
@@ -232,20 +240,50 @@ final class Functions {
     return Results.leave(ContentHash.of(store(store).store(), _ -> {}));
   }
 
-  /** Writes a snapshot into a folder of snapshots, and leaves its path. */
-  public static long snapshot(long store, long folder, long folderBytes) throws IOException {
-    OpenStore open = store(store);
-    Path directory = open.store().directory();
-    try (Carried carried = Carried.ofStore(directory)) {
-      Path written =
-          SnapshotWriter.write(
-              open.store(),
-              carried,
-              path(folder, folderBytes),
-              ModelExport.DEFAULT_SHARD_BYTES,
-              _ -> {});
-      SnapshotPointer.write(directory, written);
-      return Results.leave(written.toString());
+  /** Begins a list of what is kept with a snapshot. */
+  public static long newExtras() {
+    return Handles.add(new Extras(new TreeMap<>()));
+  }
+
+  /** Adds bytes under a name. */
+  public static long addExtra(long extras, long name, long nameBytes, long content, long bytes) {
+    Handles.get(Extras.class, extras)
+        .bytes()
+        .put(Native.text(name, nameBytes), Native.bytes(content, bytes));
+    return 0;
+  }
+
+  /** Begins a snapshot in a folder of snapshots, of which keep stay, all if 0; drops the extras. */
+  public static long beginSnapshot(
+      long store, long folder, long folderBytes, long extras, long keep) throws IOException {
+    Map<String, byte[]> kept = Handles.remove(Extras.class, extras).bytes();
+    store(store).beginSnapshot(path(folder, folderBytes), kept, Math.toIntExact(keep));
+    return 0;
+  }
+
+  /** Whether no snapshot is being taken, 1 or 0. */
+  public static long isSnapshotDone(long store) {
+    return store(store).isSnapshotDone() ? 1 : 0;
+  }
+
+  /** Waits for the snapshot that is being taken, and leaves its path and what is to be told. */
+  public static long awaitSnapshot(long store) throws IOException {
+    return Results.leave(store(store).awaitSnapshot());
+  }
+
+  /** Leaves the names of what is kept with a snapshot, a line each. */
+  public static long extraNames(long snapshot, long snapshotBytes) throws IOException {
+    try (Snapshot open = Snapshot.open(path(snapshot, snapshotBytes))) {
+      return Results.leave(String.join("\n", open.extras().keySet()));
+    }
+  }
+
+  /** Leaves what is kept with a snapshot under a name. */
+  public static long extra(long snapshot, long snapshotBytes, long name, long nameBytes)
+      throws IOException {
+    try (Snapshot open = Snapshot.open(path(snapshot, snapshotBytes))) {
+      return Results.leave(
+          Optional.ofNullable(open.extras().get(Native.text(name, nameBytes))).orElseThrow());
     }
   }
 
@@ -257,6 +295,8 @@ final class Functions {
     }
     return 0;
   }
+
+  private record Extras(Map<String, byte[]> bytes) {}
 
   private static OpenStore store(long handle) {
     return Handles.get(OpenStore.class, handle);

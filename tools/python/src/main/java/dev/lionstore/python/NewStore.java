@@ -1,5 +1,6 @@
 package dev.lionstore.python;
 
+import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreBuilder;
@@ -34,8 +35,11 @@ final class NewStore implements AutoCloseable {
     NewStore successor = create(plan, succession.successor());
     try {
       successor.copy(store);
+      try (Carried carried = Carried.ofStore(store.directory())) {
+        successor.carry(carried);
+      }
       return successor;
-    } catch (RuntimeException | Error e) {
+    } catch (IOException | RuntimeException | Error e) {
       successor.close();
       throw e;
     }
@@ -64,6 +68,11 @@ final class NewStore implements AutoCloseable {
       }
     }
     return -1;
+  }
+
+  /** Puts files of the model beside it, for snapshots. */
+  void carry(Carried carried) throws IOException {
+    carried.writeInto(builder.directory());
   }
 
   void setMaster(long tensor, long type, long address) throws IOException {

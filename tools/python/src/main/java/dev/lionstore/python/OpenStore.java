@@ -15,6 +15,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -30,6 +31,7 @@ final class OpenStore implements AutoCloseable {
   private final int[] indexes;
   private final List<String> groupNames;
   private @Nullable StreamingStep streaming;
+  private @Nullable BackgroundSnapshot snapshot;
 
   private OpenStore(StateStore store, Plan plan) {
     this.store = store;
@@ -185,6 +187,30 @@ final class OpenStore implements AutoCloseable {
         });
   }
 
+  /**
+   * Begins a snapshot, once the one before it has ended.
+   *
+   * @param keep how many are kept in its folder; 0: all
+   */
+  void beginSnapshot(Path folder, Map<String, byte[]> extras, int keep) throws IOException {
+    awaitSnapshot();
+    snapshot = BackgroundSnapshot.begin(store, folder, extras, keep);
+  }
+
+  /** Whether no snapshot is being taken. */
+  boolean isSnapshotDone() {
+    return snapshot == null || snapshot.isDone();
+  }
+
+  /**
+   * Waits for the snapshot that is being taken; gives what is to be told of it, nothing if none.
+   */
+  String awaitSnapshot() throws IOException {
+    BackgroundSnapshot awaited = snapshot;
+    snapshot = null;
+    return awaited == null ? "" : awaited.await();
+  }
+
   private GradientValues values(long tensor, long type, long address) {
     return Native.values(type, address, count(index(tensor)));
   }
@@ -209,6 +235,8 @@ final class OpenStore implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    store.close();
+    try (store) {
+      awaitSnapshot();
+    }
   }
 }
