@@ -71,20 +71,38 @@ public final class Carried implements AutoCloseable {
    */
   static Carried of(SafetensorsModel model, Predicate<String> fileNames, Set<String> trained)
       throws IOException {
-    List<Path> files = new ArrayList<>();
-    for (Path path : model.otherFiles()) {
-      String name = String.valueOf(path.getFileName());
-      if (fileNames.test(name)) {
-        requireText(path, name);
-        files.add(path);
-      }
-    }
     List<Tensor> tensors =
         model.tensors().stream()
             .filter(entry -> !trained.contains(entry.name()))
             .map(entry -> new Tensor(entry.declaration(), model.data(entry.name())))
             .toList();
-    return new Carried(files, tensors, () -> {});
+    return new Carried(named(model.otherFiles(), fileNames), tensors, () -> {});
+  }
+
+  /**
+   * The configuration, tokenizer and other files of a model folder, for a model whose tensors come
+   * from elsewhere. Files of weights and of a snapshot, and folders, are left out; a folder without
+   * weights will do.
+   *
+   * @throws java.nio.file.NotDirectoryException if it is no folder
+   * @throws FormatException if a file's name is not text here: no manifest could name it
+   */
+  public static Carried filesOf(Path folder) throws IOException {
+    List<Path> files = SafetensorsModel.otherFiles(folder);
+    return new Carried(named(files, n -> !SnapshotFiles.isReserved(n)), List.of(), () -> {});
+  }
+
+  private static List<Path> named(List<Path> files, Predicate<String> names)
+      throws FormatException {
+    List<Path> named = new ArrayList<>();
+    for (Path path : files) {
+      String name = String.valueOf(path.getFileName());
+      if (names.test(name)) {
+        requireText(path, name);
+        named.add(path);
+      }
+    }
+    return named;
   }
 
   private static void requireText(Path path, String name) throws FormatException {
@@ -182,8 +200,13 @@ public final class Carried implements AutoCloseable {
     return byName;
   }
 
-  /** Puts everything into a store that is being made, synced. */
-  void writeInto(Path store) throws IOException {
+  /**
+   * Puts everything into a store that is being made, synced.
+   *
+   * @param store {@link dev.lionstore.store.StoreBuilder#directory()}, before the store is finished
+   * @throws java.nio.file.FileAlreadyExistsException if something is carried there already
+   */
+  public void writeInto(Path store) throws IOException {
     if (!files.isEmpty()) {
       Files.createDirectory(store.resolve(FILES));
       copyFilesInto(store.resolve(FILES));

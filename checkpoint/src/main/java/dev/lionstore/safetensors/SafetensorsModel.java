@@ -199,7 +199,12 @@ public final class SafetensorsModel implements AutoCloseable {
     return places;
   }
 
-  private static List<Path> otherFiles(Path folder) throws IOException {
+  /**
+   * The files in a folder that are no weights, in name order; the folder need have no model.
+   *
+   * @throws java.nio.file.NotDirectoryException if it is no folder
+   */
+  public static List<Path> otherFiles(Path folder) throws IOException {
     try (Stream<Path> paths = Files.list(folder)) {
       return paths
           .filter(Files::isRegularFile)

@@ -235,6 +235,22 @@ public final class StateStore implements StateView, AutoCloseable {
     gradients.accumulate(tensor, gradient);
   }
 
+  /**
+   * The sum of squares of a gradient that has been put or accumulated, before anything scales it;
+   * finite exactly if all of its values are.
+   *
+   * @param tensor its index in the layout
+   * @throws IllegalArgumentException if it has none
+   */
+  public double sumOfSquares(int tensor) {
+    requireOpen();
+    if (!gradients.tensors().get(tensor)) {
+      throw new IllegalArgumentException(
+          "tensor " + layout().tensors().get(tensor).name() + " has no gradient");
+    }
+    return gradients.sumOfSquares(tensor);
+  }
+
   /** Forgets the gradients that have been put. */
   public void discardGradients() {
     gradients.clear();

@@ -4,8 +4,6 @@ import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 
 /** A store's state at a step boundary, for those who read it. */
@@ -46,14 +44,8 @@ public interface StateView {
    * @param to room for the elements as little-endian float32; its size says how many
    */
   default void copyMaster(int tensor, long from, MemorySegment to) {
-    ValueLayout.OfShort i16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    ValueLayout.OfInt i32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    MemorySegment weights = values(Plane.WEIGHTS, tensor);
-    MemorySegment remainder = values(Plane.REMAINDER, tensor);
-    long count = to.byteSize() / Float.BYTES;
-    for (long i = 0; i < count; i++) {
-      long offset = 2 * (from + i);
-      to.set(i32, 4 * i, Master.bits(weights.get(i16, offset), remainder.get(i16, offset)));
-    }
+    MemorySegment weights = values(Plane.WEIGHTS, tensor).asSlice(2 * from);
+    MemorySegment remainder = values(Plane.REMAINDER, tensor).asSlice(2 * from);
+    Master.join(weights, remainder, to);
   }
 }

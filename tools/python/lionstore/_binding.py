@@ -1,0 +1,160 @@
+"""How a parameter of the model and a tensor of the store keep the same weights."""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+import torch
+
+from . import errors
+from ._store import TYPES, Store
+
+
+# PyTorch 2.1 cannot tell autograd so.
+_increment_version = getattr(torch.autograd.graph, "increment_version", lambda tensor: None)
+
+
+class Binding:
+    """A parameter and the tensor of the store that it is.
+
+    A parameter in bfloat16 on the CPU *is* the store's memory from now on. Any other is written
+    after each step: float32 from the exact master, the rest rounded from it.
+    """
+
+    def __init__(
+        self, store: Store, number: int, group: int, name: str, parameter: torch.Tensor
+    ) -> None:
+        self.number = number
+        self.group = group
+        self.name = name
+        self.parameter = parameter
+        self.is_trained = parameter.requires_grad
+        self._store = store
+        self._device, self._dtype = parameter.device, parameter.dtype
+        self.is_alias = parameter.dtype is torch.bfloat16 and parameter.device.type == "cpu"
+        if self.is_alias:
+            parameter.data = store.weights(number, parameter.shape)
+            self._address = parameter.data_ptr()
+        self._version = parameter._version
+
+    @property
+    def has_elements(self) -> bool:
+        return self.parameter.numel() > 0
+
+    def release(self) -> None:
+        """Gives the parameter memory of its own: the store's is about to go."""
+        if self.is_alias:
+            self.parameter.data = self.parameter.data.clone()
+
+    def let_go(self) -> None:
+        """Lets the store's memory go, for that of another one is about to come."""
+        if self.is_alias:
+            self.parameter.data = torch.zeros((), dtype=self._dtype).expand(self.parameter.shape)
+
+    def require_still_frozen(self) -> None:
+        """Checks that a parameter which was frozen has no gradient now.
+
+        :raises StateError: if it has
+        """
+        if not self.is_trained and self.parameter.grad is not None:
+            raise errors.StateError(
+                f"{self.name} was frozen when the store was made and has a gradient now: call"
+                " optimizer.update_layout() when requires_grad has changed"
+            )
+
+    def require_in_place(self) -> None:
+        """Checks that nobody has moved the parameter away.
+
+        :raises StateError: if it was moved to another device, dtype or memory
+        """
+        parameter = self.parameter
+        if parameter.device != self._device or parameter.dtype is not self._dtype:
+            raise errors.StateError(
+                f"{self.name} was {self._dtype} on {self._device} when the optimizer was made and is"
+                f" {parameter.dtype} on {parameter.device} now: move the model first"
+            )
+        if self.is_alias and self.has_elements and parameter.data_ptr() != self._address:
+            raise errors.StateError(
+                f"{self.name} is no longer in the store's memory: something has replaced its .data;"
+                " copy values into it instead (with torch.no_grad(): parameter.copy_(values))"
+            )
+
+    @property
+    def was_changed(self) -> bool:
+        """Whether anything but the optimizer has written the parameter since its last step.
+
+        A change in the store's own memory is where it belongs already.
+        """
+        return not self.is_alias and self.parameter._version != self._version
+
+    def stepped(self) -> None:
+        """Tells autograd that the parameter was changed in place."""
+        _increment_version(self.parameter)
+        self._version = self.parameter._version
+
+
+def write_weights(store: Store, bindings: Sequence[Binding]) -> None:
+    """Writes what the store has into parameters that are not its own memory."""
+    exact = [b for b in bindings if _is_exact(b) and b.has_elements]
+    store.call_with_lists(
+        "copyMasters", [b.number for b in exact], [b.parameter.data_ptr() for b in exact]
+    )
+    for binding in bindings:
+        if not (binding.is_alias or _is_exact(binding)) and binding.has_elements:
+            _write_remote(store, binding)
+        binding.stepped()
+
+
+def _is_exact(binding: Binding) -> bool:
+    parameter = binding.parameter
+    return (
+        parameter.dtype is torch.float32
+        and parameter.device.type == "cpu"
+        and parameter.is_contiguous()
+    )
+
+
+def _write_remote(store: Store, binding: Binding) -> None:
+    parameter = binding.parameter
+    if parameter.dtype is torch.bfloat16:
+        values = store.weights(binding.number, parameter.shape)
+    else:
+        values = torch.empty(parameter.shape, dtype=torch.float32)
+        store.call_with_lists("copyMasters", [binding.number], [values.data_ptr()])
+    parameter.detach().copy_(values)
+
+
+def replace_masters(store: Store, bindings: Sequence[Binding]) -> None:
+    """Takes over values that something else has written into parameters."""
+    _replace(store, "setMasters", bindings, lambda binding: binding.parameter.detach())
+    write_weights(store, bindings)
+
+
+def replace_momenta(
+    store: Store, bindings: Sequence[Binding], values: Sequence[torch.Tensor]
+) -> None:
+    """Sets momenta, rounded to bfloat16."""
+    by_number = {b.number: value for b, value in zip(bindings, values)}
+    _replace(store, "setMomenta", bindings, lambda binding: by_number[binding.number])
+
+
+def _replace(
+    store: Store,
+    function: str,
+    bindings: Sequence[Binding],
+    values_of: Callable[[Binding], torch.Tensor],
+) -> None:
+    some = [b for b in bindings if b.has_elements]
+    values = [values_of(b).to("cpu", torch.float32).contiguous() for b in some]
+    if some:
+        store.call_with_lists(function, [b.number for b in some], [v.data_ptr() for v in values])
+
+
+def gradient_on_host(gradient: torch.Tensor, *, maximize: bool) -> torch.Tensor:
+    """A gradient as the store takes it: dense, contiguous, on the CPU."""
+    if gradient.layout is not torch.strided:
+        raise errors.ArgumentError(f"Lion takes dense gradients, not {gradient.layout} ones")
+    host = gradient.detach().to("cpu").contiguous()
+    if host.dtype not in TYPES:
+        raise errors.ArgumentError(f"Lion takes float32, float16 and bfloat16, not {host.dtype}")
+    return host.neg() if maximize else host

@@ -1,0 +1,241 @@
+"""A store, as Python has it: tensors have the numbers of the plan that it was opened with."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+import weakref
+from dataclasses import dataclass
+from typing import Mapping, Sequence
+
+import torch
+
+from . import errors
+from ._java import Java, java
+
+ROUNDINGS = {"nearest": 0, "stochastic": 1}
+PLANES = {None: 0, torch.bfloat16: 1, torch.float32: 2}
+TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+_STORES_ROUNDING = -1
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor to be trained: its name, shape, and whether steps change it."""
+
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is trained: named groups of tensors, and what is kept of their gradients."""
+
+    groups: Sequence[tuple[str, Sequence[Tensor]]]
+    rounding: str
+    seed: int
+    gradient_plane: torch.dtype | None
+
+
+class _Plan:
+    """A layout where Java has it, for the time of a ``with``."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._java = java()
+        self.handle = self._java.call(
+            "newPlan", ROUNDINGS[layout.rounding], layout.seed, PLANES[layout.gradient_plane]
+        )
+        for name, tensors in layout.groups:
+            self._java.call("addGroup", self.handle, name)
+            for tensor in tensors:
+                shape = (ctypes.c_int64 * len(tensor.shape))(*tensor.shape)
+                self._java.call(
+                    "addTensor",
+                    self.handle,
+                    tensor.name,
+                    ctypes.addressof(shape),
+                    len(shape),
+                    tensor.trainable,
+                )
+
+    def __enter__(self) -> int:
+        return self.handle
+
+    def __exit__(self, *_: object) -> None:
+        self._java.call("dropPlan", self.handle)
+
+
+class StepArguments:
+    """What a step is called with (dev.lionstore.python.StepArguments has the table)."""
+
+    _HEAD = 6
+
+    def __init__(self, groups: int) -> None:
+        self._values = (ctypes.c_double * (self._HEAD + 4 * groups))()
+        self._values[1] = self._values[2] = 1
+        self._values[3] = _STORES_ROUNDING
+        self.address = ctypes.addressof(self._values)
+
+    def set_clip_norm(self, norm: float | None) -> None:
+        self._values[0] = 0 if norm is None else norm
+
+    def set_loss_scale(self, scale: float) -> None:
+        self._values[1] = scale
+
+    def set_rounding(self, rounding: str | None) -> None:
+        self._values[3] = _STORES_ROUNDING if rounding is None else ROUNDINGS[rounding]
+
+    def set_group(self, index: int, values: tuple[float, float, float, float]) -> None:
+        start = self._HEAD + 4 * index
+        self._values[start : start + 4] = values
+
+    @property
+    def norm(self) -> float:
+        """The global norm that the step found, before clipping."""
+        return self._values[4]
+
+    @property
+    def clip_coefficient(self) -> float:
+        return self._values[5]
+
+
+class Store:
+    """A store open for stepping; it is closed when neither it nor any memory of it is used."""
+
+    def __init__(self, layout: Layout, path: str, backend: str, threads: int) -> None:
+        self._java = java()
+        with _Plan(layout) as plan:
+            self.handle = self._java.call("open", plan, path, backend, threads)
+        self._memory: list[weakref.ref[ctypes.Array[ctypes.c_uint16]]] = []
+        self._close = weakref.finalize(self, _close, self._java, self.handle, os.getpid())
+
+    @staticmethod
+    def exists(path: str) -> bool:
+        return java().call("isStore", path) == 1
+
+    @staticmethod
+    def create(
+        layout: Layout, path: str, masters: Mapping[int, torch.Tensor], model_files: str | None
+    ) -> None:
+        """Makes a store at step 0 from contiguous tensors in memory, one for each of the layout."""
+        with _Plan(layout) as plan:
+            _build(java().call("build", plan, path), masters, model_files)
+
+    def succeed(self, layout: Layout, masters: Mapping[int, torch.Tensor]) -> None:
+        """Closes this store and puts one of another layout in its place.
+
+        Tensors of the same name keep their state; ``masters`` has the others'.
+        """
+        with _Plan(layout) as plan:
+            _build(self.call("buildSuccessor", plan), masters, None)
+        self._require_unused()
+        self._close.detach()
+        self.call("succeed")
+
+    def close(self) -> None:
+        """Makes everything durable; the memory of its weights is gone afterwards.
+
+        :raises StateError: if a tensor still uses it
+        """
+        self._require_unused()
+        self._close()
+
+    def _require_unused(self) -> None:
+        used = sum(memory() is not None for memory in self._memory)
+        if used:
+            raise errors.StateError(
+                f"the memory of {used} of the store's tensors is still used, by a loss"
+                " with its graph perhaps, or a detached view: delete those first, or leave closing"
+                " to the last of them"
+            )
+
+    @property
+    def steps(self) -> int:
+        return self.call("steps")
+
+    @property
+    def kernel(self) -> str:
+        return self._java.call_for_text("kernel", self.handle)
+
+    @property
+    def position(self) -> bytes:
+        return self._java.call_for_bytes("position", self.handle)
+
+    def hash(self) -> str:
+        return self._java.call_for_text("hash", self.handle)
+
+    def weights(self, number: int, shape: torch.Size) -> torch.Tensor:
+        """A tensor's bfloat16 weights: the store's own memory, which lives as long as they do."""
+        count = shape.numel()
+        if count == 0:
+            return torch.empty(shape, dtype=torch.bfloat16)
+        memory = (ctypes.c_uint16 * count).from_address(self.call("weights", number))
+        memory.store = self
+        self._memory.append(weakref.ref(memory))
+        return torch.frombuffer(memory, dtype=torch.bfloat16).view(shape)
+
+    def call(self, name: str, *arguments: int | str | bytes) -> int:
+        """Calls a function on this store."""
+        return self._java.call(name, self.handle, *arguments)
+
+    def call_with_lists(self, name: str, *lists: Sequence[int]) -> None:
+        """Calls a function with a count and lists of that many integers."""
+        arrays = [(ctypes.c_int64 * len(values))(*values) for values in lists]
+        self.call(name, len(lists[0]), *map(ctypes.addressof, arrays))
+
+    def call_with_position(self, name: str, arguments: StepArguments, position: bytes) -> int:
+        """Calls a function that steps."""
+        return self.call(name, arguments.address, position)
+
+    def begin_snapshot(self, folder: str, extra: Mapping[str, bytes], keep: int) -> None:
+        """Begins a snapshot, once the one before it has ended; keep 0: all are kept."""
+        extras = self._java.call("newExtras")
+        for name, content in extra.items():
+            self._java.call("addExtra", extras, name, content)
+        self.call("beginSnapshot", folder, extras, keep)
+
+    @property
+    def is_snapshot_done(self) -> bool:
+        return self.call("isSnapshotDone") == 1
+
+    def await_snapshot(self) -> list[str]:
+        """Waits for the snapshot that is being taken; its path and what is to be told of others."""
+        if not self._close.alive:
+            return []
+        while not self.is_snapshot_done:
+            time.sleep(0.005)  # here Ctrl-C is heard
+        return self._java.call_for_text("awaitSnapshot", self.handle).splitlines()
+
+
+def _build(
+    building: int, masters: Mapping[int, torch.Tensor], model_files: str | None
+) -> None:
+    calls = java()
+    try:
+        if model_files is not None:
+            calls.call("carryFiles", building, model_files)
+        for number, values in masters.items():
+            calls.call("setInitial", building, number, TYPES[values.dtype], values.data_ptr())
+    except BaseException:
+        calls.call("abandonBuild", building)
+        raise
+    calls.call("finishBuild", building)
+
+
+def restore(snapshot: str, store: str) -> None:
+    """Makes a store from a snapshot."""
+    java().call("restore", snapshot, store)
+
+
+def extras_of(snapshot: str) -> dict[str, bytes]:
+    """What is kept with a snapshot."""
+    names = java().call_for_text("extraNames", snapshot).splitlines()
+    return {name: java().call_for_bytes("extra", snapshot, name) for name in names}
+
+
+def _close(calls: Java, handle: int, process: int) -> None:
+    # A forked child ends with the objects of its parent, whose store it is.
+    if os.getpid() == process:
+        calls.call("close", handle)

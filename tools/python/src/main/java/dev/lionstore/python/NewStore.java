@@ -1,0 +1,92 @@
+package dev.lionstore.python;
+
+import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreLayout;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+
+/** A store that is being made from a model in memory; tensors have the plan's numbers. */
+final class NewStore implements AutoCloseable {
+  private final StoreBuilder builder;
+  private final int[] indexes;
+  private final Path directory;
+  private long step;
+  private byte[] position = new byte[0];
+
+  private NewStore(StoreBuilder builder, int[] indexes, Path directory) {
+    this.builder = builder;
+    this.indexes = indexes;
+    this.directory = directory;
+  }
+
+  static NewStore create(Plan plan, Path directory) throws IOException {
+    StoreBuilder builder = StoreBuilder.create(directory, plan.layout());
+    return new NewStore(builder, plan.indexesIn(builder.layout()), directory);
+  }
+
+  /** Begins the successor of an open store, with its state as far as the plan has it. */
+  static NewStore succeeding(OpenStore old, Plan plan) throws IOException {
+    StateStore store = old.store();
+    Succession succession = new Succession(store.directory());
+    NewStore successor = create(plan, succession.successor());
+    try {
+      successor.copy(store);
+      try (Carried carried = Carried.ofStore(store.directory())) {
+        successor.carry(carried);
+      }
+      return successor;
+    } catch (IOException | RuntimeException | Error e) {
+      successor.close();
+      throw e;
+    }
+  }
+
+  private void copy(StateStore store) {
+    StoreLayout to = builder.layout();
+    for (int t = 0; t < to.tensors().size(); t++) {
+      int from = indexOf(store.layout(), to.tensors().get(t).name());
+      if (from >= 0) {
+        for (Plane plane : to.planesOf(to.tensors().get(t))) {
+          // A tensor that was frozen has no momentum: it begins at zero.
+          MemorySegment values = store.values(plane, from);
+          MemorySegment.copy(values, 0, builder.values(plane, t), 0, values.byteSize());
+        }
+      }
+    }
+    step = store.step();
+    position = store.position();
+  }
+
+  private static int indexOf(StoreLayout layout, String name) {
+    for (int t = 0; t < layout.tensors().size(); t++) {
+      if (layout.tensors().get(t).name().equals(name)) {
+        return t;
+      }
+    }
+    return -1;
+  }
+
+  /** Puts files of the model beside it, for snapshots. */
+  void carry(Carried carried) throws IOException {
+    carried.writeInto(builder.directory());
+  }
+
+  void setMaster(long tensor, long type, long address) throws IOException {
+    int index = indexes[Math.toIntExact(tensor)];
+    long count = builder.layout().tensors().get(index).count();
+    builder.setMaster(index, Native.values(type, address, count), directory);
+  }
+
+  void finish() throws IOException {
+    builder.finish(step, position);
+  }
+
+  @Override
+  public void close() throws IOException {
+    builder.close();
+  }
+}

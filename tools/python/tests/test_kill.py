@@ -1,0 +1,71 @@
+"""A run that is killed at random times ends with the hash of one that was not."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples/fine_tune.py"
+STEPS = 80
+KILLS = int(os.environ.get("LIONSTORE_KILLS", "4"))
+
+
+class KillTest(unittest.TestCase):
+    def test_killed_runs_end_with_the_same_hash(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            expected, seconds = self.whole_run(f"{folder}/whole")
+            for way in ["step", "plane"]:
+                with self.subTest(gradients=way):
+                    self.assertEqual(self.killed_run(f"{folder}/{way}", way, seconds), expected)
+
+    def whole_run(self, store: str) -> tuple[str, float]:
+        """Gives the hash, and how long the steps took."""
+        with start(store, "step") as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            begun = time.monotonic()
+            output, _ = process.communicate(timeout=300)
+            return hash_of(output), time.monotonic() - begun
+
+    def killed_run(self, store: str, way: str, seconds: float) -> str:
+        seed = random.randrange(1 << 30)
+        print(f"kills with seed {seed}", file=sys.stderr)
+        dice = random.Random(seed)
+        steps = []
+        for _ in range(KILLS):
+            with start(store, way) as process:
+                assert process.stdout is not None
+                steps.append(process.stdout.readline().split(";")[0])
+                time.sleep(dice.random() * 2 * seconds / KILLS)
+                process.kill()
+                process.communicate(timeout=60)
+        with start(store, way) as process:
+            output, _ = process.communicate(timeout=300)
+        print(", ".join([*steps, output.split(";")[0]]), file=sys.stderr)
+        return hash_of(output)
+
+
+def start(store: str, way: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, EXAMPLE, EXAMPLE, "--store", store, "--steps", str(STEPS)]
+        + ["--gradients", way],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def hash_of(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.startswith("hash ")]
+    assert lines, f"the run did not end: {output}"
+    return lines[-1]
+
+
+if __name__ == "__main__":
+    unittest.main()
