@@ -23,6 +23,9 @@ import joptsimple.OptionException;
  * waits while one is taken.
  */
 public final class SnapshotBenchmark {
+  /** The first one waits for the compiler, for seconds where others use the cores. */
+  private static final int WARM_UP_STEPS = 3;
+
   private final SnapshotBenchmarkOptions options;
   private final Path disk;
   private final DiskRoof roof;
@@ -80,6 +83,9 @@ public final class SnapshotBenchmark {
       hash = ContentHash.of(training.store(), _ -> {});
       snapshot = SnapshotWriter.path(disk, training.store().step());
       writing = writing(training, snapshot);
+      for (int step = 0; step < WARM_UP_STEPS; step++) {
+        training.step();
+      }
       for (TrainingStore.Passes passes : passes()) {
         for (long memory : options.memoryBytes()) {
           delays.add(
