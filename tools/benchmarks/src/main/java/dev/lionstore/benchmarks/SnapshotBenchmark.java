@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -80,6 +81,8 @@ public final class SnapshotBenchmark {
       hash = ContentHash.of(training.store(), _ -> {});
       snapshot = SnapshotWriter.path(disk, training.store().step());
       writing = writing(training, snapshot);
+      // The first step waits for the compiler, for seconds where others use the cores.
+      Warming.up(Duration.ZERO, List.of(Subject.of("step", training::step)));
       for (TrainingStore.Passes passes : passes()) {
         for (long memory : options.memoryBytes()) {
           delays.add(
