@@ -41,7 +41,7 @@ class SnapshotBenchmarkTest {
 
   @Test
   void measuresDiskSnapshotsAndTrainingAndLeavesNothing() throws IOException, InterruptedException {
-    Ended ended = run("--json", "--iteration-seconds", "0.1,0", "--memory", "16M,state");
+    Ended ended = run("--json", "--iteration-seconds", "0.1,0", "--memory", "24M,state");
     assertEquals("", ended.err());
     assertEquals(0, ended.exitCode(), ended.out());
     JsonNode found = new JsonMapper().readTree(ended.out());
@@ -71,7 +71,7 @@ class SnapshotBenchmarkTest {
 
   @Test
   void printsATableForTheDocument() throws InterruptedException {
-    Ended ended = run("--iteration-seconds", "0", "--memory", "16M");
+    Ended ended = run("--iteration-seconds", "0", "--memory", "24M");
     assertEquals(0, ended.exitCode(), ended.err());
     assertTrue(ended.out().contains("Restored: the same hash"), ended.out());
     assertTrue(ended.out().contains("| verify "), ended.out());
