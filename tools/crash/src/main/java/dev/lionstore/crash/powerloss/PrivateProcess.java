@@ -2,7 +2,10 @@ package dev.lionstore.crash.powerloss;
 
 import dev.lionstore.crash.Command;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * A JVM that is the first process of namespaces of its own: nobody else sees what it mounts, and
@@ -10,15 +13,12 @@ import java.util.List;
  * mounted.
  */
 final class PrivateProcess {
-  private static final List<String> UNSHARE =
-      List.of("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc");
-
   private PrivateProcess() {}
 
   /** Runs a main class to its end, which is at the latest that of this JVM; its exit code. */
   static int run(Class<?> main, List<String> arguments) throws IOException, InterruptedException {
     String[] command =
-        Command.java(UNSHARE, List.of("-Xlog:disable"), main, arguments.toArray(String[]::new));
+        Command.java(unshare(), List.of("-Xlog:disable"), main, arguments.toArray(String[]::new));
     Process process = new ProcessBuilder(command).inheritIO().start();
     Thread hook = new Thread(process::destroyForcibly);
     Runtime.getRuntime().addShutdownHook(hook);
@@ -27,6 +27,23 @@ final class PrivateProcess {
     } finally {
       process.destroyForcibly();
       Runtime.getRuntime().removeShutdownHook(hook);
+    }
+  }
+
+  /** In a chroot whose root is no mount of its own, propagation cannot be changed. */
+  private static List<String> unshare() throws IOException {
+    try (Stream<String> mounts = Files.lines(Path.of("/proc/self/mountinfo"))) {
+      boolean isMount = mounts.anyMatch(line -> line.split(" ", 6)[4].equals("/"));
+      String propagation = isMount ? "private" : "unchanged";
+      return List.of(
+          "unshare",
+          "--mount",
+          "--propagation",
+          propagation,
+          "--pid",
+          "--fork",
+          "--kill-child",
+          "--mount-proc");
     }
   }
 }
