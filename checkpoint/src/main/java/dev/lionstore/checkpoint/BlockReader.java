@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
  * checksum before anybody gets it.
  */
 final class BlockReader {
-  private static final int READERS = 6;
+  /** As many as a snapshot's writers, for the same reason. */
+  private static final int READERS = SnapshotTask.MOST_WRITERS;
 
   private final Path snapshot;
   private final Manifest manifest;

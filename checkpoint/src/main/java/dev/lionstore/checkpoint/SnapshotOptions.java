@@ -14,8 +14,8 @@ import java.util.regex.Pattern;
  *     {@code -}, opaque bytes; they are checked as all files are, and are no part of the store
  */
 public record SnapshotOptions(long maxShardBytes, long memoryBytes, Map<String, byte[]> extras) {
-  /** The least memory that a snapshot can be taken with. */
-  public static final long LEAST_MEMORY_BYTES = (SnapshotTask.WRITERS + 1L) * BlockFile.BLOCK_BYTES;
+  /** The least memory that a snapshot can be taken with: a block to write and one for a step. */
+  public static final long LEAST_MEMORY_BYTES = 3L * BlockFile.BLOCK_BYTES;
 
   /** The memory unless asked otherwise: 64 MiB. */
   public static final long DEFAULT_MEMORY_BYTES = 64L << 20;

@@ -24,8 +24,11 @@ import java.util.function.LongConsumer;
  * synced, the manifest written, and the folder put in its place.
  */
 final class SnapshotTask implements AutoCloseable {
-  /** Threads that write: enough for a disk that answers none before it has several requests. */
-  static final int WRITERS = 5;
+  /**
+   * Threads that write, if the memory allows. On few cores most of them wait for the disk while one
+   * or two copy: so many keep several requests before it at any time.
+   */
+  static final int MOST_WRITERS = 12;
 
   private final StateView state;
   private final Carried carried;
@@ -37,6 +40,7 @@ final class SnapshotTask implements AutoCloseable {
   private final BlockCopy copy;
   private final NewFolder folder;
   private final int[] sums;
+  private final int writers;
 
   /**
    * Begins: what is refused is refused here.
@@ -59,8 +63,10 @@ final class SnapshotTask implements AutoCloseable {
     this.image = new SnapshotImage(state, carried, options.maxShardBytes());
     this.sums = new int[image.blockCount()];
     this.folder = NewFolder.create(target);
-    long affordable = options.memoryBytes() / BlockFile.BLOCK_BYTES;
-    this.copy = new BlockCopy(image, affordable - WRITERS, this::newBuffer);
+    // One block's worth is for threads and tables, a quarter of the others for what steps save.
+    long affordable = options.memoryBytes() / BlockFile.BLOCK_BYTES - 1;
+    this.writers = Math.clamp(affordable * 3 / 4, 1, MOST_WRITERS);
+    this.copy = new BlockCopy(image, affordable - writers, this::newBuffer);
     try {
       FreeSpace.require("a snapshot", target, folder.path(), bytes());
     } catch (IOException | RuntimeException | Error e) {
@@ -114,16 +120,16 @@ final class SnapshotTask implements AutoCloseable {
   }
 
   private void writeBlocks(List<DirectFile> files) throws IOException {
-    List<Thread> writers = new ArrayList<>();
-    for (int w = 0; w < WRITERS; w++) {
+    List<Thread> threads = new ArrayList<>();
+    for (int w = 0; w < writers; w++) {
       MemorySegment own = newBuffer();
-      writers.add(
+      threads.add(
           Thread.ofPlatform()
               .daemon()
               .name("lionstore-snapshot-" + w)
               .start(() -> writeBlocks(files, own)));
     }
-    for (Thread writer : writers) {
+    for (Thread writer : threads) {
       join(writer);
     }
     switch (copy.failure()) {

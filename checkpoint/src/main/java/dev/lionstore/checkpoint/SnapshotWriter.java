@@ -32,8 +32,7 @@ public final class SnapshotWriter {
       LongConsumer progress)
       throws IOException {
     removeLeftovers(directory);
-    SnapshotOptions alone = options.withMemoryBytes(SnapshotOptions.LEAST_MEMORY_BYTES);
-    try (SnapshotTask task = new SnapshotTask(view, carried, directory, alone, progress)) {
+    try (SnapshotTask task = new SnapshotTask(view, carried, directory, options, progress)) {
       return task.run();
     }
   }

@@ -31,14 +31,16 @@ import java.util.stream.IntStream;
 final class DiskRoof implements AutoCloseable {
   private static final int BLOCK_BYTES = 4 << 20;
 
-  /** As many as a snapshot's. */
   private static final int MOST_THREADS = 3;
+
+  /** As many as a snapshot's. */
+  private static final int COPYING_THREADS = 12;
 
   private final Arena arena = Arena.ofShared();
   private final List<MemorySegment> buffers = new ArrayList<>();
   private final ExecutorService pool =
       Executors.newFixedThreadPool(
-          MOST_THREADS, Thread.ofPlatform().daemon().name("disk-roof-", 0).factory());
+          COPYING_THREADS, Thread.ofPlatform().daemon().name("disk-roof-", 0).factory());
 
   /** A block of a file. */
   private record Block(FileChannel file, long offset, int bytes) {}
@@ -48,7 +50,7 @@ final class DiskRoof implements AutoCloseable {
   }
 
   DiskRoof() {
-    for (int t = 0; t < MOST_THREADS; t++) {
+    for (int t = 0; t < COPYING_THREADS; t++) {
       MemorySegment buffer = LargePages.allocate(arena, BLOCK_BYTES);
       Samples.fillGradient(ElementType.BF16, buffer, t);
       buffers.add(buffer);
@@ -68,6 +70,41 @@ final class DiskRoof implements AutoCloseable {
   /** Reads of files that are not in the page cache, one after the other, by one thread and more. */
   List<Subject> reads(List<Path> files) {
     return candidates("read", () -> {}, threads -> read(files, threads));
+  }
+
+  /**
+   * Reads as above, each block written at once into a new file through the page cache: what
+   * restoring is without checks, a mapping and a sync. Much of it is the system's work for new
+   * pages.
+   */
+  Subject copies(List<Path> files, Path target) {
+    return new Subject(
+        "read and written to a new file, unchecked",
+        () -> Files.deleteIfExists(target),
+        () -> copy(files, target));
+  }
+
+  private void copy(List<Path> files, Path target) throws IOException, InterruptedException {
+    try (FileChannel to =
+        FileChannel.open(target, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      long base = 0;
+      for (Path file : files) {
+        long begin = base;
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, direct())) {
+          run(
+              blocks(channel, channel.size()),
+              COPYING_THREADS,
+              (block, buffer, at) -> {
+                int size = block.file().read(buffer, at);
+                if (size > 0) {
+                  to.write(buffer.slice(buffer.position() - size, size), begin + at);
+                }
+                return size;
+              });
+          base += channel.size();
+        }
+      }
+    }
   }
 
   private interface Pass {

@@ -139,9 +139,13 @@ public final class SnapshotBenchmark {
     int candidates = subjects.size();
     try (Snapshot open = Snapshot.open(snapshot)) {
       subjects.add(Subject.of("verify", () -> open.verify(_ -> {})));
+      Path copy = restored.resolveSibling("copy");
+      subjects.add(roof.copies(tensorFiles(snapshot), copy));
       subjects.add(restore("restore, checked and synced", open, restored));
       subjects.add(restore("restore to the same disk", open, disk.resolve("restored")));
-      return SnapshotFigures.Shares.of(Turns.measure(subjects, options.pairs()), candidates);
+      Turns turns = Turns.measure(subjects, options.pairs());
+      Files.delete(copy);
+      return SnapshotFigures.Shares.of(turns, candidates);
     }
   }
 

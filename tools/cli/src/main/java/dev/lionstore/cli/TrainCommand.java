@@ -74,7 +74,7 @@ final class TrainCommand implements Callable<Integer> {
       paramLabel = "SIZE",
       converter = Converters.OfBytes.class,
       description =
-          "The most memory for a snapshot that is written while the run goes on, at least 24MiB; with"
+          "The most memory for a snapshot that is written while the run goes on, at least 12MiB; with"
               + " more, steps wait less for the disk (default: 64MiB).")
   private long snapshotMemory = SnapshotOptions.DEFAULT_MEMORY_BYTES;
 
