@@ -177,6 +177,7 @@ public final class Snapshot implements StateView, AutoCloseable {
    */
   static void checkChunks(Path folder, LongConsumer progress) throws IOException {
     Manifest manifest = ManifestFile.read(folder);
+    SnapshotFiles.requireThere(folder, manifest);
     List<SafetensorsFile> readable = new ArrayList<>();
     try {
       for (Manifest.FileSums file : manifest.files()) {

@@ -76,7 +76,7 @@ class ImportDamageTest {
         Stream.of("model", "config.json", "manifest.json")
             .flatMap(prefix -> filesOf(prefix).stream())
             .toList();
-    assertTrue(read.size() >= 6, read::toString);
+    assertTrue(read.size() >= 5, read::toString);
     for (Path file : read) {
       assertRefusedWhenDamaged(file, "import", snapshot, target);
     }
