@@ -8,13 +8,14 @@ import java.util.List;
 public final class DamagedSnapshotException extends FormatException {
   private static final long serialVersionUID = 1L;
 
+  private final String folder;
   private final String[] damages;
 
   /**
-   * A chunk that is wrong.
+   * A file or chunk that is wrong.
    *
    * @param file its file
-   * @param what its bytes and the tensors in them, what was found and expected
+   * @param what what was found and expected; of a chunk, its bytes and the tensors in them too
    */
   record Damage(Path file, String what) {}
 
@@ -25,6 +26,7 @@ public final class DamagedSnapshotException extends FormatException {
    */
   DamagedSnapshotException(List<Damage> damages) {
     super(damages.getFirst().file(), damages.getFirst().what() + others(damages.size() - 1));
+    this.folder = damages.getFirst().file().resolveSibling("").toString();
     this.damages =
         damages.stream().map(damage -> damage.file() + ": " + damage.what()).toArray(String[]::new);
   }
@@ -32,11 +34,16 @@ public final class DamagedSnapshotException extends FormatException {
   private static String others(int count) {
     return count == 0
         ? ""
-        : "; " + count + " more of its chunks " + (count == 1 ? "is" : "are") + " wrong";
+        : "; " + count + " more of its chunks or files " + (count == 1 ? "is" : "are") + " wrong";
   }
 
   /** A line for each chunk that is wrong, in the order of the files' names and of the bytes. */
   public List<String> damages() {
     return List.of(damages);
+  }
+
+  /** The snapshot's folder. */
+  public Path snapshot() {
+    return Path.of(folder);
   }
 }

@@ -179,6 +179,27 @@ record Manifest(
     return rule.equals(other.rule) && tensors.equals(other.tensors);
   }
 
+  /** The same without the files of other names. */
+  Manifest ofFiles(Predicate<String> names) {
+    return new Manifest(
+        format,
+        version,
+        rule,
+        step,
+        rounding,
+        seed,
+        gradientPlane,
+        groups,
+        tensors,
+        chunkBytes,
+        files.stream().filter(file -> names.test(file.name())).toList());
+  }
+
+  /** What all files but this one take, in bytes. */
+  long fileBytes() {
+    return files.stream().mapToLong(FileSums::bytes).sum();
+  }
+
   /** A file's sums, if the snapshot has it. */
   Optional<FileSums> sums(String name) {
     return files.stream().filter(file -> file.name().equals(name)).findFirst();

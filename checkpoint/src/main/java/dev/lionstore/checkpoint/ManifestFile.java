@@ -113,7 +113,33 @@ final class ManifestFile {
     }
   }
 
+  /**
+   * Reads a snapshot's manifest.
+   *
+   * @throws FormatException if it is damaged, or of another step than the one that the folder is
+   *     named after: a copy or a link under the name of another step is no snapshot of that step
+   */
   static Manifest read(Path snapshot) throws IOException {
+    Manifest manifest = readUnderAnyName(snapshot);
+    requireStep(snapshot.toAbsolutePath().normalize(), manifest);
+    requireStep(snapshot.toRealPath(), manifest);
+    return manifest;
+  }
+
+  private static void requireStep(Path snapshot, Manifest manifest) throws FormatException {
+    long named = SnapshotFiles.step(snapshot).orElse(manifest.step());
+    if (named != manifest.step()) {
+      throw new FormatException(
+          snapshot.resolve(Manifest.NAME),
+          "step",
+          manifest.step(),
+          named
+              + " as the folder's name says; rename it to "
+              + SnapshotFiles.folderName(manifest.step()));
+    }
+  }
+
+  private static Manifest readUnderAnyName(Path snapshot) throws IOException {
     Path file = snapshot.resolve(Manifest.NAME);
     if (Files.isDirectory(snapshot) && !Files.exists(file)) {
       throw new FormatException(snapshot, "not a snapshot: it has no " + Manifest.NAME);

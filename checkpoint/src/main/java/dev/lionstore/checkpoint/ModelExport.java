@@ -52,6 +52,7 @@ public final class ModelExport {
       long maxShardBytes,
       LongConsumer progress)
       throws IOException {
+    Places.requireOutside(target);
     try (NewFolder folder = NewFolder.create(target)) {
       FreeSpace.require("an export", target, folder.path(), modelBytes(view, carried, form));
       writeModel(view, carried, folder.path(), form, maxShardBytes, progress);

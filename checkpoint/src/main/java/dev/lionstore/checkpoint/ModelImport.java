@@ -15,6 +15,7 @@ import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongConsumer;
 import java.util.regex.Pattern;
@@ -39,12 +40,14 @@ public final class ModelImport {
   }
 
   /**
-   * Imports a model.
+   * Imports a model. What a snapshot's manifest has checksums of, be it model or momentum, is
+   * checked before anything is made.
    *
    * @param model a safetensors file, an index, or a folder
    * @param momentum the model's; what it lacks starts at zero
    * @param store where the store will be: nothing or an empty folder
    * @param progress told the bytes of the model and its momentum read since the last call
+   * @throws DamagedSnapshotException if what is read of a snapshot is not what was written
    * @throws FormatException if the model breaks a rule, has no tensor to train, or has a value that
    *     a master cannot hold; if momentum is of no tensor of the model or does not fit it
    * @throws IllegalArgumentException if a pattern matches nothing, or everything is frozen: it was
@@ -53,16 +56,18 @@ public final class ModelImport {
   public static ImportResult run(
       Path model, Momentum momentum, Path store, ImportOptions options, LongConsumer progress)
       throws IOException {
+    Places.requireOutside(store);
     try (SafetensorsModel source = SafetensorsModel.open(model)) {
       List<TensorEntry> trained =
           source.tensors().stream()
               .filter(entry -> Carried.TRAINED_TYPES.contains(entry.type()))
               .toList();
+      Carried carried = checked(source, model, names(trained), progress);
+      momentum.check(progress);
       requireSense(model, trained, options);
       requireRoomForNames(model, trained);
       StoreLayout layout = layout(trained, options);
       MomentumPlan plan = momentum.plan(layout);
-      Carried carried = Carried.of(source, name -> !SnapshotFiles.isReserved(name), names(trained));
       long rounded;
       try (StoreBuilder builder =
           StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
@@ -73,6 +78,21 @@ public final class ModelImport {
       }
       return new ImportResult(layout, plan.sources().size(), plan.absent(), plan.frozen(), rounded);
     }
+  }
+
+  /** What a model carries; all of it, and the model itself, is checked if it is a snapshot's. */
+  private static Carried checked(
+      SafetensorsModel source, Path model, Set<String> trained, LongConsumer progress)
+      throws IOException {
+    Optional<SnapshotSums> sums = SnapshotSums.of(model);
+    if (sums.isEmpty()) {
+      return Carried.of(source, name -> !SnapshotFiles.isReserved(name), trained);
+    }
+    Carried carried =
+        Carried.of(
+            source, name -> !SnapshotFiles.isReserved(name) && sums.get().lists(name), trained);
+    sums.get().check(source, carried.files(), progress);
+    return carried;
   }
 
   private static void fill(

@@ -10,8 +10,10 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.LongConsumer;
+import java.util.function.Predicate;
 
 /**
  * Momentum from elsewhere, for an import: {@code exp_avg} tensors (F32, F16, BF16) under the
@@ -21,15 +23,17 @@ import java.util.function.LongConsumer;
 public final class Momentum implements AutoCloseable {
   private final Path path;
   private final Optional<SafetensorsModel> source;
+  private final Optional<SnapshotSums> sums;
 
-  private Momentum(Path path, Optional<SafetensorsModel> source) {
+  private Momentum(Path path, Optional<SafetensorsModel> source, Optional<SnapshotSums> sums) {
     this.path = path;
     this.source = source;
+    this.sums = sums;
   }
 
   /** None: every value starts at zero. */
   public static Momentum zero() {
-    return new Momentum(Path.of(""), Optional.empty());
+    return new Momentum(Path.of(""), Optional.empty(), Optional.empty());
   }
 
   /**
@@ -42,21 +46,44 @@ public final class Momentum implements AutoCloseable {
    */
   public static Momentum open(Path path) throws IOException {
     if (Files.isDirectory(path) && !SafetensorsModel.isIn(path, SnapshotFiles.OPTIMIZER)) {
-      throw new FormatException(
-          path,
-          "holds no optimizer.safetensors or optimizer.safetensors.index.json; name the file itself"
-              + " if it is called otherwise");
+      throw new FormatException(path, missing(path));
     }
-    return new Momentum(path, Optional.of(SafetensorsModel.open(path, SnapshotFiles.OPTIMIZER)));
+    Optional<SnapshotSums> sums = SnapshotSums.of(path);
+    SafetensorsModel source = SafetensorsModel.open(path, SnapshotFiles.OPTIMIZER);
+    return new Momentum(path, Optional.of(source), sums);
   }
 
-  /** The bytes of all momentum in it. */
+  private static String missing(Path folder) throws IOException {
+    List<Path> snapshots = Snapshot.list(folder);
+    return snapshots.isEmpty()
+        ? "holds no momentum, which would be in optimizer.safetensors or"
+            + " optimizer.safetensors.index.json; name the file that has it, or leave it out to start"
+            + " at zero"
+        : "is a folder of snapshots; name one of them, for instance " + snapshots.getLast();
+  }
+
+  /** How many bytes an import reads of it, about: those of a snapshot are checked first. */
   public long bytes() {
+    return bytes(MomentumNaming::isMomentum) + (sums.isPresent() ? bytes(_ -> true) : 0);
+  }
+
+  private long bytes(Predicate<String> names) {
     return source.stream()
         .flatMap(model -> model.tensors().stream())
-        .filter(entry -> MomentumNaming.isMomentum(entry.name()))
+        .filter(entry -> names.test(entry.name()))
         .mapToLong(TensorEntry::bytes)
         .sum();
+  }
+
+  /**
+   * Checks every byte if it is a snapshot's.
+   *
+   * @throws DamagedSnapshotException if some are not what was written
+   */
+  void check(LongConsumer progress) throws IOException {
+    if (source.isPresent() && sums.isPresent()) {
+      sums.get().check(source.get(), List.of(), progress);
+    }
   }
 
   /** Which tensors get which part of it. */

@@ -44,6 +44,7 @@ record MomentumPlan(Map<String, TensorEntry> sources, List<String> absent, List<
     layout.tensors().forEach(tensor -> known.put(tensor.name(), tensor));
     List<TensorEntry> entries =
         source.tensors().stream().filter(entry -> !isRemainder(entry, known)).toList();
+    requireMomentum(path, entries);
     MomentumNaming naming =
         MomentumNaming.of(entries.stream().map(TensorEntry::name).toList(), known.keySet());
     Map<String, TensorEntry> sources = new HashMap<>();
@@ -65,6 +66,28 @@ record MomentumPlan(Map<String, TensorEntry> sources, List<String> absent, List<
     }
     return new MomentumPlan(
         sources, trainable.stream().filter(name -> !sources.containsKey(name)).toList(), frozen);
+  }
+
+  /**
+   * A mere model is told from a file in which one name is wrong: nothing of it is to be removed.
+   */
+  private static void requireMomentum(Path path, List<TensorEntry> entries) throws FormatException {
+    boolean isModel =
+        entries.stream()
+            .map(TensorEntry::name)
+            .noneMatch(name ->
+                MomentumNaming.isMomentum(name)
+                    || name.endsWith(SECOND_MOMENT)
+                    || NUMBERED.matcher(name).matches());
+    if (isModel && !entries.isEmpty()) {
+      throw new FormatException(
+          path,
+          "holds no momentum, whose names end in .exp_avg; the first of its "
+              + entries.size()
+              + " tensors is "
+              + Text.quoted(entries.getFirst().name())
+              + "; name the file that has it, or leave it out to start at zero");
+    }
   }
 
   private static TensorSpec tensorOf(

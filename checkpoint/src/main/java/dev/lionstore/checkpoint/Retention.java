@@ -19,6 +19,8 @@ import java.util.stream.Stream;
  *       verified one.
  *   <li>Only what is to the last file a snapshot of the same model is removed. What is damaged,
  *       unknown or holds files of somebody's own is left alone, said, and not counted.
+ *   <li>Of several that are kept, two were read back whole if two ever were: if none of the older
+ *       ones that are kept was, the newest that was is kept besides.
  *   <li>A snapshot is there with all its files or not at all, at any kill or power loss.
  * </ol>
  */
@@ -61,8 +63,19 @@ public final class Retention {
         refusal(snapshot, manifest).ifPresentOrElse(leftAlone::add, () -> removable.add(snapshot));
       }
     }
+    List<Path> surplus =
+        new ArrayList<>(removable.subList(0, Math.max(0, removable.size() - (count - 1))));
+    List<Path> kept = removable.subList(surplus.size(), removable.size());
+    spared(kept, surplus)
+        .ifPresent(snapshot -> {
+          surplus.remove(snapshot);
+          leftAlone.add(
+              snapshot
+                  + ": is kept besides, as the newest older one that is known to be good; lionstore"
+                  + " snapshots --verify finds out about the others");
+        });
     List<Path> removed = new ArrayList<>();
-    for (Path snapshot : removable.subList(0, Math.max(0, removable.size() - (count - 1)))) {
+    for (Path snapshot : surplus) {
       remove(snapshot).ifPresentOrElse(leftAlone::add, () -> removed.add(snapshot));
     }
     if (!later.isEmpty()) {
@@ -72,6 +85,18 @@ public final class Retention {
               + String.join(", ", later.stream().map(path -> path.getFileName() + "").toList()));
     }
     return new Outcome(removed, leftAlone);
+  }
+
+  /** A good snapshot that goes would leave none to fall back to but some that nobody has read. */
+  private static Optional<Path> spared(List<Path> kept, List<Path> surplus) {
+    boolean isNeeded = !kept.isEmpty() && kept.stream().noneMatch(Retention::isKnownToBeGood);
+    return isNeeded
+        ? surplus.reversed().stream().filter(Retention::isKnownToBeGood).findFirst()
+        : Optional.empty();
+  }
+
+  private static boolean isKnownToBeGood(Path snapshot) {
+    return VerificationNote.read(snapshot).isPresent();
   }
 
   /** Checks how many are to be kept, before anything is done. */
@@ -111,12 +136,9 @@ public final class Retention {
       throw new FormatException(snapshot, "is a symbolic link");
     }
     Manifest manifest = ManifestFile.read(snapshot);
-    long step = SnapshotFiles.step(snapshot).orElseThrow();
-    if (manifest.step() != step) {
-      throw new FormatException(snapshot.resolve(Manifest.NAME), "step", manifest.step(), step);
-    }
     if (!manifest.isOfModelOf(newest)) {
-      throw new FormatException(snapshot, "is of another model");
+      throw new FormatException(
+          snapshot, "is of another model, or has its tensors in other groups");
     }
     Snapshot.open(snapshot).close(); // all of its files, in their sizes, with their headers
     try (Stream<Path> entries = Files.list(snapshot)) {

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
@@ -46,8 +47,8 @@ public final class Snapshot implements StateView, AutoCloseable {
     this.layout = manifest.layout(folder);
     this.model = model;
     this.optimizer = optimizer;
-    requireListed(model, SafetensorsModel.MODEL);
-    requireListed(optimizer, SnapshotFiles.OPTIMIZER);
+    requireListed(model);
+    requireListed(optimizer);
     this.position = readPosition();
     for (TensorSpec tensor : layout.tensors()) {
       for (Plane plane : layout.planesOf(tensor)) {
@@ -104,13 +105,9 @@ public final class Snapshot implements StateView, AutoCloseable {
     }
   }
 
-  private void requireListed(SafetensorsModel part, String baseName) throws FormatException {
-    for (SafetensorsFile file : part.files()) {
-      SnapshotFiles.requireListed(file.path(), manifest);
-    }
-    Path single = folder.resolve(baseName + ".safetensors");
-    if (part.files().stream().noneMatch(file -> file.path().equals(single))) {
-      SnapshotFiles.requireListed(folder.resolve(baseName + ".safetensors.index.json"), manifest);
+  private void requireListed(SafetensorsModel part) throws FormatException {
+    for (Path file : part.paths()) {
+      SnapshotFiles.requireListed(file, manifest);
     }
   }
 
@@ -172,6 +169,33 @@ public final class Snapshot implements StateView, AutoCloseable {
     reader(progress).read((_, _, _) -> {});
   }
 
+  /**
+   * Checks every byte of a snapshot that cannot be opened, say for a header that cannot be read:
+   * the manifest knows where chunks lie. Tensors are named where a header tells of them.
+   *
+   * @throws DamagedSnapshotException as {@link #verify}; not if it is in no chunk
+   */
+  static void checkChunks(Path folder, LongConsumer progress) throws IOException {
+    Manifest manifest = ManifestFile.read(folder);
+    SnapshotFiles.requireThere(folder, manifest);
+    List<SafetensorsFile> readable = new ArrayList<>();
+    try {
+      for (Manifest.FileSums file : manifest.files()) {
+        try {
+          if (SafetensorsModel.isTensorFile(file.name())) {
+            readable.add(SafetensorsFile.open(folder.resolve(file.name())));
+          }
+        } catch (FormatException e) {
+          // Its chunks are named by their bytes alone.
+        }
+      }
+      FileContents contents = new FileContents(readable);
+      new BlockReader(folder, manifest, contents, progress).read((_, _, _) -> {});
+    } finally {
+      readable.forEach(SafetensorsFile::close);
+    }
+  }
+
   private BlockReader reader(LongConsumer progress) {
     return new BlockReader(folder, manifest, new FileContents(tensorFiles()), progress);
   }
@@ -223,7 +247,7 @@ public final class Snapshot implements StateView, AutoCloseable {
 
   /** What all of its files take, in bytes. */
   public long fileBytes() {
-    return manifest.files().stream().mapToLong(Manifest.FileSums::bytes).sum();
+    return manifest.fileBytes();
   }
 
   /** What the model carries beside its trained tensors; it lives as long as this. */
@@ -250,6 +274,7 @@ public final class Snapshot implements StateView, AutoCloseable {
    */
   public void restore(Path store, int chunkElements, Predicate<String> names, LongConsumer progress)
       throws IOException {
+    Places.requireOutside(store);
     StoreLayout wanted = layout.matching(names);
     RestoredPlanes planes = new RestoredPlanes(model.files(), optimizer.files(), wanted);
     int capacity = Math.max(StoreBuilder.DEFAULT_POSITION_CAPACITY, position.length);

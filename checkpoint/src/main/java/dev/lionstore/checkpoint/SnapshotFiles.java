@@ -1,6 +1,7 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.checkpoint.DamagedSnapshotException.Damage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -153,15 +154,18 @@ final class SnapshotFiles {
 
   /** Checks that every file is there in its size. */
   static void requireThere(Path snapshot, Manifest manifest) throws IOException {
+    List<Damage> damages = new ArrayList<>();
     for (Manifest.FileSums expected : manifest.files()) {
       Path file = snapshot.resolve(expected.name());
       if (!Files.isRegularFile(file)) {
-        throw new FormatException(file, "missing from the snapshot");
+        damages.add(new Damage(file, "missing from the snapshot"));
+      } else if (Files.size(file) != expected.bytes()) {
+        String sizes = Files.size(file) + " bytes, expected " + expected.bytes() + " bytes";
+        damages.add(new Damage(file, "size is " + sizes));
       }
-      long size = Files.size(file);
-      if (size != expected.bytes()) {
-        throw new FormatException(file, "size", size + " bytes", expected.bytes() + " bytes");
-      }
+    }
+    if (!damages.isEmpty()) {
+      throw new DamagedSnapshotException(damages);
     }
   }
 
@@ -169,10 +173,10 @@ final class SnapshotFiles {
    * Checks that a file that is read is one whose checksums are known: one that somebody has put
    * there would take the place of what was saved.
    */
-  static void requireListed(Path file, Manifest manifest) throws FormatException {
+  static void requireListed(Path file, Manifest manifest) throws DamagedSnapshotException {
     if (manifest.sums(String.valueOf(file.getFileName())).isEmpty()) {
-      throw new FormatException(
-          file, "is no file of this snapshot: " + Manifest.NAME + " lacks it");
+      String what = "is no file of this snapshot: " + Manifest.NAME + " lacks it";
+      throw new DamagedSnapshotException(List.of(new Damage(file, what)));
     }
   }
 }

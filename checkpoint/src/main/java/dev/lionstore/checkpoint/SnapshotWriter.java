@@ -22,7 +22,8 @@ public final class SnapshotWriter {
    * @param progress told the bytes written since the last call, one call at a time
    * @return the snapshot's folder
    * @throws java.nio.file.FileAlreadyExistsException if there is one of this step
-   * @throws java.nio.file.FileSystemException if it cannot fit on the disk
+   * @throws java.nio.file.FileSystemException if it cannot fit on the disk, the folder has
+   *     snapshots of other tensors, or lies in a store or snapshot
    */
   public static Path write(
       StateView view,
@@ -31,7 +32,7 @@ public final class SnapshotWriter {
       SnapshotOptions options,
       LongConsumer progress)
       throws IOException {
-    removeLeftovers(directory);
+    prepare(view, directory);
     try (SnapshotTask task = new SnapshotTask(view, carried, directory, options, progress)) {
       return task.run();
     }
@@ -52,13 +53,14 @@ public final class SnapshotWriter {
    * @param progress told the bytes written since the last call, one call at a time, by threads of
    *     the snapshot
    * @throws java.nio.file.FileAlreadyExistsException if there is one of this step
-   * @throws java.nio.file.FileSystemException if it cannot fit on the disk
+   * @throws java.nio.file.FileSystemException if it cannot fit on the disk, the folder has
+   *     snapshots of other tensors, or lies in a store or snapshot
    * @throws IllegalStateException if another snapshot is being taken
    */
   public static SnapshotJob begin(
       StateStore store, Path directory, SnapshotOptions options, LongConsumer progress)
       throws IOException {
-    removeLeftovers(directory);
+    prepare(store, directory);
     store.refresh(); // a device may keep the state
     Carried carried = Carried.ofStore(store.directory());
     SnapshotTask task = null;
@@ -72,6 +74,12 @@ public final class SnapshotWriter {
         throw e;
       }
     }
+  }
+
+  private static void prepare(StateView view, Path directory) throws IOException {
+    Places.requireFolderOutside(directory);
+    SnapshotFolder.requireTensors(directory, view.layout());
+    removeLeftovers(directory);
   }
 
   /** A killed process resumes at its last step and may never come to the one it left again. */

@@ -22,9 +22,33 @@ public final class Verified {
    * @throws FormatException naming what is damaged
    */
   public static Verified check(Path snapshot, LongConsumer progress) throws IOException {
-    try (Snapshot open = Snapshot.open(snapshot)) {
+    try (Snapshot open = open(snapshot, progress)) {
       return check(open, progress);
     }
+  }
+
+  /** What keeps a snapshot from being opened, such as a header, hides no other damage. */
+  private static Snapshot open(Path snapshot, LongConsumer progress) throws IOException {
+    try {
+      return Snapshot.open(snapshot);
+    } catch (FormatException e) {
+      try {
+        Snapshot.checkChunks(snapshot, progress);
+      } catch (DamagedSnapshotException damages) {
+        VerificationNote.remove(snapshot);
+        throw damages;
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * How many bytes are checked, the manifest aside.
+   *
+   * @throws FormatException if the manifest is damaged
+   */
+  public static long bytes(Path snapshot) throws IOException {
+    return ManifestFile.read(snapshot).fileBytes();
   }
 
   /** As {@link #check(Path, LongConsumer)}, of a snapshot that is open. */

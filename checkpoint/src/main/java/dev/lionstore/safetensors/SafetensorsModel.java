@@ -42,11 +42,16 @@ public final class SafetensorsModel implements AutoCloseable {
 
   private final List<SafetensorsFile> files;
   private final Map<String, Place> places;
+  private final Optional<Path> index;
   private final List<Path> otherFiles;
 
   private SafetensorsModel(
-      List<SafetensorsFile> files, Map<String, Place> places, List<Path> otherFiles) {
+      List<SafetensorsFile> files,
+      Map<String, Place> places,
+      Optional<Path> index,
+      List<Path> otherFiles) {
     this.files = List.copyOf(files);
+    this.index = index;
     this.places = places;
     this.otherFiles = List.copyOf(otherFiles);
   }
@@ -89,6 +94,11 @@ public final class SafetensorsModel implements AutoCloseable {
         path, "model", "missing", single.getFileName() + " or " + index.getFileName());
   }
 
+  /** Whether a file is called like one with tensors. */
+  public static boolean isTensorFile(String name) {
+    return name.endsWith(SafetensorsFormat.SUFFIX);
+  }
+
   /** Whether a folder has a model of that base name, whole or not. */
   public static boolean isIn(Path folder, String baseName) {
     return Files.exists(folder.resolve(baseName + SafetensorsFormat.SUFFIX))
@@ -125,6 +135,11 @@ public final class SafetensorsModel implements AutoCloseable {
     return files;
   }
 
+  /** The paths of all files that were read: the index, if there is one, and those of tensors. */
+  public List<Path> paths() {
+    return Stream.concat(index.stream(), files.stream().map(SafetensorsFile::path)).toList();
+  }
+
   /**
    * The regular files beside the weights (configuration, tokenizer) by name, so that they can be
    * carried along; no folders, no weights in whatever format. Empty if a single file was opened by
@@ -144,7 +159,7 @@ public final class SafetensorsModel implements AutoCloseable {
     SafetensorsFile file = SafetensorsFile.open(path);
     Map<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
     file.entries().forEach(entry -> places.put(entry.name(), new Place(file, entry)));
-    return new SafetensorsModel(List.of(file), places, otherFiles);
+    return new SafetensorsModel(List.of(file), places, Optional.empty(), otherFiles);
   }
 
   private static SafetensorsModel openIndex(Path index) throws IOException {
@@ -155,7 +170,8 @@ public final class SafetensorsModel implements AutoCloseable {
         files.add(openShard(index, shard));
       }
       Map<String, Place> places = places(index, shards, files);
-      return new SafetensorsModel(files, places, otherFiles(index.resolveSibling("")));
+      return new SafetensorsModel(
+          files, places, Optional.of(index), otherFiles(index.resolveSibling("")));
     } catch (IOException | RuntimeException | Error e) {
       files.forEach(SafetensorsFile::close);
       throw e;

@@ -97,7 +97,12 @@ class MomentumRefusalTest {
   @Test
   void weightsAreNotTakenForMomentum() throws IOException {
     assertRefused(
+        ": holds no momentum, whose names end in .exp_avg; the first of its 1 tensors is"
+            + " 'layers.0.up.weight'; name the file that has it, or leave it out to start at zero",
+        good("layers.0.up.weight"));
+    assertRefused(
         ": tensor 'layers.0.up.weight' is not named NAME.exp_avg, as momentum is here; remove it",
+        good("layers.10.up.weight.exp_avg"),
         good("layers.0.up.weight"));
     assertRefused(
         ": tensor 'layers.0.up.weight' is not named state.NAME.exp_avg, as momentum is here; remove"
@@ -107,8 +112,9 @@ class MomentumRefusalTest {
     FormatException e = assertThrows(FormatException.class, () -> Momentum.open(model).close());
     assertEquals(
         model
-            + ": holds no optimizer.safetensors or optimizer.safetensors.index.json; name the file"
-            + " itself if it is called otherwise",
+            + ": holds no momentum, which would be in optimizer.safetensors or"
+            + " optimizer.safetensors.index.json; name the file that has it, or leave it out to start"
+            + " at zero",
         e.getMessage());
     Files.delete(file);
   }

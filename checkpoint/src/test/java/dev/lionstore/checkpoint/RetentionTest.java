@@ -82,6 +82,26 @@ class RetentionTest {
   }
 
   @Test
+  void theNewestOlderOneThatIsKnownToBeGoodIsKeptIfNoneOfTheOthersIs() throws IOException {
+    Verified.check(at(1), bytes -> {});
+    Verified.check(at(2), bytes -> {});
+    damage(at(4).resolve("optimizer.safetensors"));
+    Retention.Outcome outcome = keep(5, 3);
+    assertEquals(List.of(at(1)), outcome.removed());
+    assertEquals(
+        List.of(
+            at(2)
+                + ": is kept besides, as the newest older one that is known to be good; lionstore"
+                + " snapshots --verify finds out about the others"),
+        outcome.leftAlone());
+    assertSteps(2, 3, 4, 5);
+    Verified.check(at(3), bytes -> {});
+    assertEquals(new Retention.Outcome(List.of(at(2)), List.of()), keep(5, 3));
+    assertEquals(List.of(at(3), at(4)), keep(5, 1).removed());
+    assertSteps(5);
+  }
+
+  @Test
   void nothingIsRemovedWhenTheNewestIsDamaged() throws IOException {
     VerificationNote.write(at(5));
     damage(at(5).resolve("optimizer.safetensors"));
@@ -173,7 +193,10 @@ class RetentionTest {
   void aRenamedSnapshotIsLeft() throws IOException {
     Path renamed = Files.move(at(2), at(0));
     assertEquals(
-        List.of(renamed.resolve(Manifest.NAME) + ": step is 2, expected 0" + LEFT),
+        List.of(
+            renamed.resolve(Manifest.NAME)
+                + ": step is 2, expected 0 as the folder's name says; rename it to step-000000000002"
+                + LEFT),
         keep(5, 1).leftAlone());
     assertSteps(0, 5);
   }
@@ -183,9 +206,11 @@ class RetentionTest {
     Path model = Models.folder(folder, "other", List.of(Models.floats("w", "F32", List.of(7L), 1)));
     Path other = folder.resolve("other store");
     ModelImport.run(model, other, Models.options(), bytes -> {});
-    Path theirs = Models.snapshot(other, snapshots, 1L << 40);
-    assertEquals(at(0), theirs);
-    assertEquals(List.of(at(0) + ": is of another model" + LEFT), keep(5, 1).leftAlone());
+    Path elsewhere = Models.snapshot(other, folder.resolve("others"), 1L << 40);
+    Path theirs = Files.move(elsewhere, at(0));
+    assertEquals(
+        List.of(at(0) + ": is of another model, or has its tensors in other groups" + LEFT),
+        keep(5, 1).leftAlone());
     assertSteps(0, 5);
     assertEquals(List.of(), Retention.keep(Verified.check(theirs, bytes -> {}), 1).removed());
   }
@@ -225,10 +250,11 @@ class RetentionTest {
   @Test
   void theNoteOfARemovedSnapshotGoesWithIt() throws IOException {
     Verified.check(at(1), bytes -> {});
+    Verified.check(at(2), bytes -> {});
     assertTrue(Models.names(snapshots).contains(".step-000000000001.verified"));
     keep(5, 4);
     assertEquals(
-        List.of(".step-000000000005.verified"),
+        List.of(".step-000000000002.verified", ".step-000000000005.verified"),
         Models.names(snapshots).stream().filter(name -> name.endsWith("verified")).toList());
   }
 }

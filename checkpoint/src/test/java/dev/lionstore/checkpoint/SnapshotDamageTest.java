@@ -59,6 +59,37 @@ class SnapshotDamageTest {
         String.valueOf(swapped.getMessage()).contains("(tensor 'b') is "), swapped::toString);
   }
 
+  /** What a header's tensors would be called is not known then, where chunks lie is. */
+  @Test
+  void shouldNameOtherDamagesBesideThatOfAHeader() throws IOException {
+    long values = SnapshotFiles.CHUNK_BYTES + 7;
+    Path model =
+        Models.folder(folder, "large", List.of(Models.floats("b", "BF16", List.of(values), 2)));
+    Path store = folder.resolve("large store");
+    ModelImport.run(model, store, Models.options(), bytes -> {});
+    Path snapshot = Models.snapshot(store, folder.resolve("large snapshots"), 1L << 40);
+    Path file = snapshot.resolve("model.safetensors");
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[8] ^= 1;
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(file, bytes);
+    Path optimizer = snapshot.resolve("optimizer.safetensors");
+    bytes = Files.readAllBytes(optimizer);
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(optimizer, bytes);
+    DamagedSnapshotException e =
+        assertThrows(
+            DamagedSnapshotException.class, () -> Verified.check(snapshot, progress -> {}));
+    List<String> damages = e.damages();
+    assertEquals(3, damages.size(), damages::toString);
+    assertTrue(damages.get(0).startsWith(file + ": CRC-32C of bytes 0 to 4194303 is "));
+    assertTrue(damages.get(1).startsWith(file + ": CRC-32C of bytes 8388608 to "));
+    assertTrue(
+        damages.get(2).contains(" (tensors 'b.exp_avg', 'b.remainder') is ")
+            || damages.get(2).contains(" (tensor 'b."),
+        damages::toString);
+  }
+
   private static void assertNamed(Path snapshot, Path file, int index, String words)
       throws IOException {
     byte[] bytes = Files.readAllBytes(file);

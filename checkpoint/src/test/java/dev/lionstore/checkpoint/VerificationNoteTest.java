@@ -39,8 +39,19 @@ class VerificationNoteTest {
     String crc = manifest.substring(manifest.length() - "01234567\"\n}\n".length()).substring(0, 8);
     Instant time = VerificationNote.read(snapshot).orElseThrow();
     assertFalse(time.isBefore(before) || time.isAfter(Instant.now()), time::toString);
+    FileTime changed = FileTime.fromMillis(0);
+    for (String name : inside) {
+      FileTime own = (FileTime) Files.getAttribute(snapshot.resolve(name), "unix:ctime");
+      changed = own.compareTo(changed) > 0 ? own : changed;
+    }
     assertEquals(
-        "lionstore verification 1\nmanifest " + crc + "\ntime " + time + "\n",
+        "lionstore verification 1\nmanifest "
+            + crc
+            + "\nchanged "
+            + changed.toInstant()
+            + "\ntime "
+            + time
+            + "\n",
         Files.readString(note));
     assertEquals(inside, Models.names(snapshot));
     assertEquals(
@@ -58,6 +69,48 @@ class VerificationNoteTest {
     VerificationNote.remove(snapshot);
     assertEquals(List.of("step-000000000001"), Models.names(folder.resolve("snapshots")));
     VerificationNote.remove(snapshot);
+  }
+
+  @Test
+  void saysNothingOfACopyWhateverThatKeeps() throws Exception {
+    Verified.check(snapshot, bytes -> {});
+    Path copy = folder.resolve("copy");
+    Process cp =
+        new ProcessBuilder("cp", "-a", folder.resolve("snapshots").toString(), copy.toString())
+            .start();
+    assertEquals(0, cp.waitFor());
+    assertEquals(Files.readString(note), Files.readString(copy.resolve(note.getFileName())));
+    Path copied = copy.resolve(snapshot.getFileName());
+    assertEquals(SnapshotFolder.taken(snapshot), SnapshotFolder.taken(copied));
+    assertEquals(Optional.empty(), VerificationNote.read(copied));
+    assertTrue(VerificationNote.read(snapshot).isPresent());
+    Verified.check(copied, bytes -> {});
+    assertTrue(VerificationNote.read(copied).isPresent());
+  }
+
+  @Test
+  void saysNothingOfFilesThatWereWrittenSince() throws IOException {
+    Verified.check(snapshot, bytes -> {});
+    Path file = snapshot.resolve("optimizer.safetensors");
+    FileTime modified = Files.getLastModifiedTime(file);
+    Files.write(file, Files.readAllBytes(file));
+    Files.setLastModifiedTime(file, modified);
+    assertEquals(Optional.empty(), VerificationNote.read(snapshot));
+  }
+
+  @Test
+  void goesWhenAnotherIsWrittenAndItsSnapshotIsGone() throws IOException {
+    Path others = folder.resolve("snapshots");
+    Path stray = others.resolve(".step-000000000009.verified");
+    Files.writeString(stray, "lionstore verification 1\nwhatever\n");
+    Path mine = Files.writeString(others.resolve(".step-000000000008.verified"), "mine");
+    Path odd = others.resolve(".notes.verified");
+    Files.writeString(odd, "lionstore verification 1\n");
+    VerificationNote.read(snapshot);
+    assertTrue(Files.exists(stray), "reading changes nothing");
+    Verified.check(snapshot, bytes -> {});
+    assertFalse(Files.exists(stray));
+    assertTrue(Files.exists(mine) && Files.exists(odd) && Files.exists(note));
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.lionstore.cli;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.DeviceOptions;
+import java.math.BigInteger;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -88,6 +89,19 @@ final class Converters {
     @Override
     public Long convert(String text) {
       return whole(text, Long.MIN_VALUE, Long.MAX_VALUE);
+    }
+  }
+
+  /** How many: a whole number from 1. One that is larger than there can be of anything will do. */
+  static final class OfCount implements ITypeConverter<Integer> {
+    private static final Pattern COUNT = Pattern.compile("0*[1-9][0-9]*");
+
+    @Override
+    public Integer convert(String text) {
+      if (!COUNT.matcher(text).matches()) {
+        throw new TypeConversionException("'" + text + "' is no whole number from 1");
+      }
+      return new BigInteger(text).min(BigInteger.valueOf(Integer.MAX_VALUE)).intValueExact();
     }
   }
 

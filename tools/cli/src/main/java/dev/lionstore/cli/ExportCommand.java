@@ -1,6 +1,7 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.checkpoint.ModelExport;
+import dev.lionstore.checkpoint.Places;
 import dev.lionstore.mapping.NewFolder;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -42,6 +43,7 @@ final class ExportCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     ModelExport.Form form = master ? ModelExport.Form.MASTER : ModelExport.Form.WEIGHTS;
+    Places.requireOutside(target);
     NewFolder.requireAbsentOrEmpty(target); // before a snapshot is verified in vain
     int bytesPerParameter = master ? 4 : 2;
     match.withState(

@@ -3,11 +3,14 @@ package dev.lionstore.cli;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
+import dev.lionstore.checkpoint.DamagedSnapshotException;
 import dev.lionstore.checkpoint.ImportOptions;
 import dev.lionstore.checkpoint.ImportResult;
 import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.checkpoint.Momentum;
+import dev.lionstore.checkpoint.Places;
 import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.SnapshotSums;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StoreBuilder;
@@ -168,14 +171,27 @@ final class ImportCommand implements Callable<Integer> {
   }
 
   private ImportResult run(ImportOptions options) throws IOException {
+    Places.requireOutside(store);
     long modelBytes = modelBytes();
-    Path source = momentum;
-    try (Momentum opened = source == null ? Momentum.zero() : Momentum.open(source)) {
+    try (Momentum opened = openMomentum()) {
       return Terminal.show(
           "import",
           modelBytes + opened.bytes(),
           progress -> ModelImport.run(model, opened, store, options, progress));
+    } catch (DamagedSnapshotException e) {
+      throw e.withAdvice(SnapshotSource.advice(e.snapshot()));
     }
+  }
+
+  private Momentum openMomentum() throws IOException {
+    Path source = momentum;
+    if (source == null) {
+      return Momentum.zero();
+    }
+    Optional<Path> snapshot = SnapshotSums.snapshotOf(source);
+    return snapshot.isEmpty()
+        ? Momentum.open(source)
+        : SnapshotSource.attempt(snapshot.get(), () -> Momentum.open(source));
   }
 
   private void sayWhatMomentumBecame(ImportResult made) throws IOException {
@@ -239,8 +255,13 @@ final class ImportCommand implements Callable<Integer> {
   }
 
   private long modelBytes() throws IOException {
+    Optional<Path> snapshot = SnapshotSums.snapshotOf(model);
+    if (snapshot.isPresent()) {
+      SnapshotSource.attempt(snapshot.get(), () -> SnapshotSums.of(model));
+    }
     try (SafetensorsModel opened = Source.model(model)) {
-      return opened.tensors().stream().mapToLong(TensorEntry::bytes).sum();
+      long bytes = opened.tensors().stream().mapToLong(TensorEntry::bytes).sum();
+      return snapshot.isPresent() ? 2 * bytes : bytes; // checked, then read
     }
   }
 }

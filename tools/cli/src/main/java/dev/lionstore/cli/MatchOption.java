@@ -1,11 +1,9 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.TensorSpec;
-import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.Subset;
 import dev.lionstore.store.StateView;
 import java.io.IOException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -74,26 +72,5 @@ final class MatchOption {
     line.append(frozen.isEmpty() ? "" : " (frozen " + Words.names(frozen) + ")");
     line.append(leftOut.isEmpty() ? "" : "; left out " + Words.names(leftOut));
     command.commandLine().getErr().println(line);
-  }
-
-  /**
-   * Keeps snapshots of some tensors apart from others: the newest in a folder is taken for the
-   * state.
-   */
-  void requireOwnFolder(Path snapshots, StateView view) throws IOException {
-    List<Path> there = isGiven() ? Snapshot.list(snapshots) : List.of();
-    if (there.isEmpty()) {
-      return;
-    }
-    try (Snapshot newest = SnapshotSource.open(there.getLast())) {
-      if (!newest.layout().tensors().equals(view.layout().tensors())) {
-        throw new FileSystemException(
-            snapshots.toString(),
-            null,
-            "has snapshots of other tensors, such as "
-                + there.getLast().getFileName()
-                + "; choose another folder for these");
-      }
-    }
   }
 }

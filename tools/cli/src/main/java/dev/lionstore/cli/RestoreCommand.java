@@ -1,7 +1,9 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.checkpoint.Places;
 import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.checkpoint.Subset;
 import dev.lionstore.checkpoint.VerificationNote;
 import dev.lionstore.store.StoreBuilder;
@@ -59,6 +61,7 @@ final class RestoreCommand implements Callable<Integer> {
     Usage.require(
         spec,
         () -> StoreBuilder.requireBounds(chunkElements, StoreBuilder.DEFAULT_POSITION_CAPACITY));
+    Places.requireOutside(store); // before a failure is laid to a snapshot
     if (step == null && !Snapshot.isSnapshot(path)) {
       restoreNewestGood();
     } else {
@@ -70,6 +73,7 @@ final class RestoreCommand implements Callable<Integer> {
 
   private void restoreNewestGood() throws IOException {
     List<Path> snapshots = SnapshotSource.all(path);
+    SnapshotFolder.requireSameTensors(path);
     for (Path folder : snapshots.reversed()) {
       try {
         restore(folder);

@@ -3,8 +3,10 @@ package dev.lionstore.cli;
 import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ModelExport;
+import dev.lionstore.checkpoint.Places;
 import dev.lionstore.checkpoint.Retention;
 import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.checkpoint.Verified;
 import dev.lionstore.store.StateView;
@@ -12,6 +14,7 @@ import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -53,6 +56,7 @@ final class SnapshotCommand implements Callable<Integer> {
   @Option(
       names = "--keep",
       paramLabel = "N",
+      converter = Converters.OfCount.class,
       description =
           "Read the snapshot back, then keep it and the N - 1 before it and remove older ones of"
               + " the model from DIR (default: remove none).")
@@ -60,9 +64,7 @@ final class SnapshotCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if (keep != null) {
-      Usage.requirePositive(spec, "--keep", keep);
-    }
+    Places.requireFolderOutside(directory);
     boolean isNew = !Files.exists(directory);
     try {
       return take();
@@ -88,15 +90,11 @@ final class SnapshotCommand implements Callable<Integer> {
             spec,
             store,
             (view, carried) -> {
-              match.requireOwnFolder(directory, view);
+              SnapshotFolder.requireTensors(directory, view.layout());
               Path place = SnapshotWriter.path(directory, view.step());
               return Snapshot.isSnapshot(place)
                   ? requireSame(place, view, carried)
-                  : Terminal.show(
-                      "snapshot",
-                      SnapshotWriter.progressBytes(view),
-                      progress ->
-                          SnapshotWriter.write(view, carried, directory, maxShardBytes, progress));
+                  : write(place, view, carried);
             });
     Optional<Verified> verified = keep == null ? Optional.empty() : Optional.of(readBack(snapshot));
     if (StoreReader.isStore(store) && !match.isGiven()) { // a part does not replace the store
@@ -107,6 +105,20 @@ final class SnapshotCommand implements Callable<Integer> {
     }
     spec.commandLine().getOut().println(snapshot);
     return 0;
+  }
+
+  private Path write(Path place, StateView view, Carried carried) throws IOException {
+    try {
+      return Terminal.show(
+          "snapshot",
+          SnapshotWriter.progressBytes(view),
+          progress -> SnapshotWriter.write(view, carried, directory, maxShardBytes, progress));
+    } catch (FileSystemException e) {
+      if (!Snapshot.isSnapshot(place)) {
+        throw e;
+      }
+      return requireSame(place, view, carried); // somebody has taken it meanwhile
+    }
   }
 
   private static Verified readBack(Path snapshot) throws IOException {

@@ -3,11 +3,13 @@ package dev.lionstore.cli;
 import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.DamagedSnapshotException;
 import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.checkpoint.Verified;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,10 +27,27 @@ final class SnapshotSource {
   /** The snapshots in a folder of snapshots, oldest first, at least one. */
   static List<Path> all(Path folder) throws IOException {
     List<Path> inside = Snapshot.list(folder);
+    if (inside.isEmpty() && Files.isDirectory(folder)) {
+      requireNoUnfinished(folder);
+    }
     if (inside.isEmpty()) {
       throw noSnapshots(folder);
     }
     return inside;
+  }
+
+  private static void requireNoUnfinished(Path folder) throws IOException {
+    int unfinished = SnapshotFolder.unfinished(folder).size();
+    if (unfinished > 0) {
+      throw new FileSystemException(
+          folder.toString(),
+          null,
+          "holds no whole snapshot, only "
+              + unfinished
+              + " that "
+              + (unfinished == 1 ? "is" : "are")
+              + " not finished; lionstore snapshots says more");
+    }
   }
 
   /** The refusal of a path that is not there or is nothing of the kind. */
@@ -78,10 +97,8 @@ final class SnapshotSource {
 
   /** Checks every byte of a snapshot and notes beside it that it was good. */
   static Verified verifyAndNote(Path folder) throws IOException {
-    try (Snapshot snapshot = Snapshot.open(folder)) {
-      return Terminal.show(
-          "verify", snapshot.fileBytes(), progress -> Verified.check(snapshot, progress));
-    }
+    return Terminal.show(
+        "verify", Verified.bytes(folder), progress -> Verified.check(folder, progress));
   }
 
   /** Does something with a snapshot; damage is named with the snapshot to use instead. */

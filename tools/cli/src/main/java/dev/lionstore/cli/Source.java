@@ -4,6 +4,7 @@ import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotPointer;
+import dev.lionstore.checkpoint.SnapshotSums;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.store.Condition;
@@ -57,6 +58,7 @@ final class Source {
         return work.run(snapshot, carried);
       }
     }
+    requireNoFolderOfSnapshots(path);
     throw notOne(path, "is not a store or a snapshot; lionstore import makes a store of a model");
   }
 
@@ -144,23 +146,31 @@ final class Source {
     if (!Files.exists(path)) {
       throw noSuch(path);
     }
-    List<Path> snapshots = Snapshot.list(path);
-    if (!snapshots.isEmpty()) {
-      throw new FileSystemException(
-          path.toString(),
-          null,
-          "is a folder of snapshots; name one of them, for instance " + snapshots.getLast());
-    }
+    requireNoFolderOfSnapshots(path);
     if (Files.isDirectory(path) && !SafetensorsModel.isIn(path, SafetensorsModel.MODEL)) {
       throw notOne(
           path,
           "holds no model.safetensors or model.safetensors.index.json; name the file itself if it"
               + " is called otherwise");
     }
+    Optional<Path> snapshot = SnapshotSums.snapshotOf(path);
+    if (snapshot.isPresent()) {
+      return SnapshotSource.attempt(snapshot.get(), () -> SafetensorsModel.open(path));
+    }
     try {
       return SafetensorsModel.open(path);
     } catch (FormatException e) {
       throw e.withAdvice("if it should be safetensors, copy or save it again");
+    }
+  }
+
+  private static void requireNoFolderOfSnapshots(Path path) throws IOException {
+    List<Path> snapshots = Snapshot.list(path);
+    if (!snapshots.isEmpty()) {
+      throw new FileSystemException(
+          path.toString(),
+          null,
+          "is a folder of snapshots; name one of them, for instance " + snapshots.getLast());
     }
   }
 

@@ -80,6 +80,7 @@ final class TrainCommand implements Callable<Integer> {
 
   @Option(
       names = "--keep",
+      converter = Converters.OfCount.class,
       paramLabel = "N",
       description =
           "Read each snapshot back, then keep it and the N - 1 before it (default: keep all).")

@@ -63,17 +63,73 @@ class MatchTest {
     Path whole = folder.resolve("whole");
     Cli.result("snapshot", example.store(), whole);
     List<String> tree = Example.tree(folder);
-    for (Path there : List.of(snapshots, whole)) {
-      assertEquals(
-          there
-              + ": has snapshots of other tensors, such as step-000000000001; choose another folder"
-              + " for these",
-          Cli.refusal("snapshot", example.store(), there, "--match", "b"));
-    }
+    String others = ": holds snapshots of other tensors: step-000000000001 ";
+    String choose = "; choose another folder";
     assertEquals(
-        made + ": exists already and holds another state; choose another place",
+        snapshots + others + "lacks 'b', also has 'w'" + choose,
+        Cli.refusal("snapshot", example.store(), snapshots, "--match", "b"));
+    assertEquals(
+        whole + others + "also has 'f', 'w'" + choose,
+        Cli.refusal("snapshot", example.store(), whole, "--match", "b"));
+    assertEquals(
+        snapshots + others + "lacks 'b', 'f'" + choose,
         Cli.refusal("snapshot", example.store(), snapshots));
     assertEquals(tree, Example.tree(folder));
+  }
+
+  @Test
+  void aStoreMadeOfAPartIsKeptApartFromTheWhole() throws IOException {
+    Path whole = folder.resolve("whole");
+    Cli.result("snapshot", example.store(), whole);
+    Path part = folder.resolve("part");
+    Cli.result("restore", whole, part, "--match", "w");
+    Path gradients =
+        Safetensors.write(folder.resolve("g.safetensors"), Example.w(1, 2, 3, 4, 5, 6));
+    Cli.result("step", part, "--gradients", gradients, "--lr", "0.01");
+    assertEquals(
+        whole
+            + ": holds snapshots of other tensors: step-000000000001 also has 'b', 'f'; choose"
+            + " another folder",
+        Cli.refusal("snapshot", part, whole));
+    Path made = Path.of(Cli.result("snapshot", part, snapshots));
+    Files.move(made, whole.resolve(made.getFileName()));
+    Path back = folder.resolve("back");
+    assertEquals(
+        whole
+            + ": holds snapshots of different tensors: compared with step-000000000002,"
+            + " step-000000000001 also has 'b', 'f'; name the snapshot that you mean",
+        Cli.refusal("restore", whole, back));
+    assertFalse(Files.exists(back));
+    Cli.result("restore", whole, back, "--step", 1);
+  }
+
+  @Test
+  void otherGroupsAndAnotherRoundingAreNoOtherTensorsButAnotherRoleIs() throws IOException {
+    Cli.result("snapshot", example.store(), snapshots);
+    Object[] words = {
+      "import",
+      example.model(),
+      folder.resolve("grouped"),
+      "--freeze",
+      "f",
+      "--rounding",
+      "stochastic",
+      "--group",
+      "norms",
+      "--match",
+      "b",
+      "--weight-decay",
+      "0.5"
+    };
+    Cli.result(words);
+    Cli.result("snapshot", folder.resolve("grouped"), snapshots);
+    Cli.result("restore", snapshots, folder.resolve("back"));
+    Cli.result("import", example.model(), folder.resolve("thawed"));
+    assertEquals(
+        snapshots
+            + ": holds snapshots of other tensors: step-000000000001 has 'f' as frozen [1], not"
+            + " trained [1]; choose another folder",
+        Cli.refusal("snapshot", folder.resolve("thawed"), snapshots));
   }
 
   @Test

@@ -72,7 +72,9 @@ class SnapshotsTest {
   void verifiesAllAndSaysWhatIsDamagedInWhich() throws IOException {
     Cli.result("verify", snapshots.at(1), snapshots.at(2), snapshots.at(3));
     Path file = Snapshots.damage(snapshots.at(2).resolve("optimizer.safetensors"));
-    assertState("  verified 20", table().get(2));
+    assertState("  not verified", table().get(2)); // it was written to since
+    Path note = snapshots.directory().resolve(".step-000000000002.verified");
+    assertTrue(Files.exists(note));
     Cli.Run run = Cli.run("snapshots", snapshots.directory(), "--verify");
     assertEquals(1, run.exitCode(), run::toString);
     List<String> table = run.out().lines().toList();
@@ -84,7 +86,7 @@ class SnapshotsTest {
     assertTrue(
         run.err().strip().endsWith("; the snapshot before it is " + snapshots.at(1)), run::err);
     // The note of better days is gone.
-    assertState("  not verified", table().get(2));
+    assertFalse(Files.exists(note));
     Path other = Snapshots.damage(snapshots.at(2).resolve("model.safetensors"));
     run = Cli.run("snapshots", snapshots.directory(), "--verify");
     assertTrue(run.out().lines().toList().get(2).endsWith(", and 1 more"), run::out);
@@ -140,6 +142,54 @@ class SnapshotsTest {
     Files.createDirectory(snapshots.directory().resolve(".step-000000000001.verified"));
     assertEquals(snapshots.at(1) + ": step 1, good", Cli.result("verify", snapshots.at(1)));
     assertState("  not verified", table().get(1));
+  }
+
+  @Test
+  void theNoteOfASnapshotRemovedByHandGoesWhenTheNextIsVerified() throws Exception {
+    Cli.result("verify", snapshots.at(2));
+    Path note = snapshots.directory().resolve(".step-000000000002.verified");
+    Process rm = new ProcessBuilder("rm", "-r", snapshots.at(2).toString()).start();
+    assertEquals(0, rm.waitFor());
+    table();
+    assertTrue(Files.exists(note), "listing changes nothing");
+    Cli.result("verify", snapshots.at(3));
+    assertFalse(Files.exists(note));
+  }
+
+  @Test
+  void oneUnderTheNameOfAnotherStepIsDamaged() throws IOException {
+    Files.move(snapshots.at(2), snapshots.at(7));
+    Files.createSymbolicLink(snapshots.at(8), snapshots.at(3));
+    List<String> table = table();
+    assertState("  damaged: manifest.json: step is 2, expected 7 as the", table.get(3));
+    assertState("  damaged: manifest.json: step is 3, expected 8 as the", table.get(4));
+    for (int step : new int[] {7, 8}) {
+      String line = Cli.refusal("verify", snapshots.at(step));
+      assertTrue(line.contains(", expected " + step + " as the folder's name says"), line);
+      Path back = folder.resolve("back");
+      line = Cli.refusal("restore", snapshots.directory(), back, "--step", step);
+      assertTrue(line.contains(", expected " + step + " as the folder's name says"), line);
+    }
+    Cli.Run run = Cli.run("restore", snapshots.directory(), folder.resolve("newest"));
+    assertEquals(0, run.exitCode(), run::toString);
+    assertTrue(run.out().startsWith("restored step 3 of " + snapshots.at(3)), run::out);
+    assertEquals(2, run.err().lines().count(), run::err);
+  }
+
+  @Test
+  void aFolderWithNothingButALeftoverIsOneOfSnapshots() throws IOException {
+    Path other = Files.createDirectories(folder.resolve("other/.step-000000000008.partial-7-8"));
+    Path there = other.resolveSibling("");
+    String only =
+        ": holds no whole snapshot, only 1 that is not finished; lionstore snapshots says";
+    for (Object[] command :
+        List.of(
+            new Object[] {"verify", there},
+            new Object[] {"restore", there, folder.resolve("back")},
+            new Object[] {"restore", there, folder.resolve("back"), "--step", 8})) {
+      assertEquals(there + only + " more", Cli.refusal(command));
+    }
+    assertTrue(Cli.result("snapshots", there).endsWith("; the next snapshot removes it"));
   }
 
   @Test

@@ -332,11 +332,24 @@ class WrongInputTest {
   void aFolderOfSnapshotsIsNoModel() throws IOException {
     Path snapshots = folder.resolve("snapshots");
     String snapshot = Cli.result("snapshot", example.store(), snapshots);
-    for (String command : List.of("inspect", "hash")) {
+    Path target = folder.resolve("new");
+    for (Object[] command :
+        List.of(
+            new Object[] {"inspect", snapshots},
+            new Object[] {"hash", snapshots},
+            new Object[] {"export", snapshots, target},
+            new Object[] {"snapshot", snapshots, target},
+            new Object[] {"import", snapshots, target},
+            new Object[] {"import", example.model(), target, "--momentum", snapshots})) {
       assertEquals(
           snapshots + ": is a folder of snapshots; name one of them, for instance " + snapshot,
-          untouchedBy(command, snapshots));
+          untouchedBy(command));
     }
+    assertEquals(
+        example.model()
+            + ": holds no momentum, whose names end in .exp_avg; the first of its 3 tensors is 'b';"
+            + " name the file that has it, or leave it out to start at zero",
+        untouchedBy("import", example.model(), target, "--momentum", example.model()));
   }
 
   @Test

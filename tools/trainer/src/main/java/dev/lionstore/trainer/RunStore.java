@@ -5,6 +5,7 @@ import dev.lionstore.FormatException;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.store.StateStore;
@@ -111,9 +112,11 @@ final class RunStore {
   /**
    * The newest snapshot whose every byte is good; empty if there is none at all.
    *
-   * @throws IOException if there are some, but none is good: to begin anew is the user's decision
+   * @throws IOException if there are some, but none is good: to begin anew is the user's decision;
+   *     or if they are not of the same tensors
    */
   private Optional<Path> newestGood() throws IOException {
+    SnapshotFolder.requireSameTensors(folder.snapshots());
     for (Path candidate : Snapshot.list(folder.snapshots()).reversed()) {
       try (Snapshot snapshot = Snapshot.open(candidate)) {
         requireSameRun(snapshot);
