@@ -40,7 +40,7 @@ public record ScalarKernel(UpdateRule rule) implements Kernel, Kernel.Stepper {
       read(tensor.planes(), i, state);
       int random16 =
           tensor.rounding() == Rounding.STOCHASTIC
-              ? StochasticBits.random16(tensor.noiseKey(), i)
+              ? StochasticBits.random16(tensor.noiseKey(), tensor.origin() + i)
               : 0;
       step.apply(tensor.gradient().get(i), state, random16);
       write(tensor.planes(), i, state);

@@ -15,6 +15,7 @@ public final class TensorStep {
   private UpdateRule.Coefficients coefficients;
   private Rounding rounding;
   private long noiseKey;
+  private final long origin;
 
   /**
    * The first step of a tensor.
@@ -34,11 +35,39 @@ public final class TensorStep {
       UpdateRule.Coefficients coefficients,
       Rounding rounding,
       long noiseKey) {
+    this(planes, gradient, coefficients, rounding, noiseKey, 0);
+  }
+
+  private TensorStep(
+      List<MemorySegment> planes,
+      GradientValues gradient,
+      UpdateRule.Coefficients coefficients,
+      Rounding rounding,
+      long noiseKey,
+      long origin) {
     this.planes = List.copyOf(planes);
     this.gradient = gradient;
     this.coefficients = coefficients;
     this.rounding = rounding;
     this.noiseKey = noiseKey;
+    this.origin = origin;
+  }
+
+  /**
+   * The step of a part of the tensor that lies elsewhere, for the CPU's kernels.
+   *
+   * @param partPlanes that part of the planes, padded as the whole is
+   * @param partGradient that part of the gradient
+   * @param from the index in the tensor of its first element, a multiple of {@link
+   *     Kernel#ALIGNMENT}
+   */
+  public TensorStep part(List<MemorySegment> partPlanes, GradientValues partGradient, long from) {
+    return new TensorStep(partPlanes, partGradient, coefficients, rounding, noiseKey, from);
+  }
+
+  /** The index in the tensor of the first element of the planes and the gradient. */
+  public long origin() {
+    return origin;
   }
 
   /** Prepares the next step of the same tensor; the parameters are those of the constructor. */

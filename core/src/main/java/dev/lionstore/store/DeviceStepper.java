@@ -6,12 +6,8 @@ import dev.lionstore.kernel.Undo;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/**
- * Steps consecutive chunks of a tensor with a device. Each chunk in hand has a slot of its own in
- * the progress, as if a worker of its own stepped it; so a killed device is recovered from as
- * killed workers are.
- */
-final class DeviceStepper implements AutoCloseable {
+/** Steps chunks with a device. */
+final class DeviceStepper implements RunStepper {
   private final StoreFiles files;
   private final int firstSlot;
   private final int slots;
@@ -35,24 +31,18 @@ final class DeviceStepper implements AutoCloseable {
         IntStream.range(firstSlot, firstSlot + slots).mapToObj(files.progress()::undo).toList();
   }
 
-  /** How many chunks it takes at once. */
-  int chunksAtOnce() {
+  @Override
+  public int chunksAtOnce() {
     return slots;
   }
 
-  /** Whether it can step so that a kill can be recovered from; else the CPU must. */
-  boolean canSave() {
+  @Override
+  public boolean canSave() {
     return unit == Kernel.Unit.SAVED_CHUNK || files.hasChunkUndo(firstSlot + slots - 1);
   }
 
-  /**
-   * Steps chunks so that they can be finished after a kill.
-   *
-   * @param chunk the first one
-   * @param from the index in the tensor of its first element
-   * @param to the index after that of the last chunk's last element
-   */
-  void apply(TensorStep tensor, int chunk, long from, long to, long nextStep) {
+  @Override
+  public void apply(TensorStep tensor, int chunk, long from, long to, long nextStep) {
     int count = Math.toIntExact(to - from);
     int chunkElements = files.geometry().chunkElements();
     int chunks = Math.ceilDiv(count, chunkElements);
@@ -90,11 +80,8 @@ final class DeviceStepper implements AutoCloseable {
     }
   }
 
-  /**
-   * Steps chunks without a way back. The progress tells which ones a killed writer had begun; the
-   * parameters are those of {@link #apply}.
-   */
-  void applyUnkept(TensorStep tensor, int chunk, long from, long to, long nextStep) {
+  @Override
+  public void applyUnkept(TensorStep tensor, int chunk, long from, long to, long nextStep) {
     int count = Math.toIntExact(to - from);
     takeInHand(chunk, Math.ceilDiv(count, files.geometry().chunkElements()), from, nextStep);
     stepper.apply(tensor, from, count);

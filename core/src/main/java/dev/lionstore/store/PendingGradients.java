@@ -5,6 +5,10 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.mapping.LargePages;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -26,6 +30,9 @@ final class PendingGradients {
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final int LOW_HALF = 0xFFFF;
 
+  /** What a disk is asked to write at once. */
+  private static final long PIECE_ELEMENTS = 1L << 21;
+
   private final StoreLayout layout;
   private final List<Optional<GradientValues>> kept = new ArrayList<>();
   private final GradientValues[] values;
@@ -33,10 +40,13 @@ final class PendingGradients {
   private final BitSet present;
   private final Kernel kernel;
   private final Deque<Kernel.Stepper> idleSteppers = new ConcurrentLinkedDeque<>();
+  private final Optional<DirectPlanes> direct;
+  private final Deque<MemorySegment> idleBuffers = new ConcurrentLinkedDeque<>();
 
   PendingGradients(StoreFiles files, Kernel kernel) {
     this.layout = files.layout().layout();
     this.kernel = kernel;
+    this.direct = files.direct();
     int tensors = layout.tensors().size();
     this.values = new GradientValues[tensors];
     this.sumsOfSquares = new double[tensors];
@@ -65,7 +75,9 @@ final class PendingGradients {
   void put(int tensor, GradientValues gradient) {
     requireFits(tensor, gradient);
     forget(tensor); // if copying fails, neither the old nor the new one is whole
-    set(tensor, kept.get(tensor).map(plane -> copy(tensor, gradient, plane)).orElse(gradient));
+    // What is kept is equal, but may have to be read from a disk.
+    double sum = sumOfSquares(gradient);
+    set(tensor, kept.get(tensor).map(plane -> copy(tensor, gradient, plane)).orElse(gradient), sum);
   }
 
   /** Adds to a tensor's gradient in float32, or takes it if it is the first. */
@@ -83,9 +95,9 @@ final class PendingGradients {
       for (long i = 0; i < sum.count(); i++) {
         sum.data().set(F32, 4 * i, sum.get(i) + gradient.get(i));
       }
-      set(tensor, sum);
+      set(tensor, sum, sumOfSquares(sum));
     } else {
-      set(tensor, copy(tensor, gradient, sum));
+      set(tensor, copy(tensor, gradient, sum), sumOfSquares(gradient));
     }
   }
 
@@ -116,8 +128,7 @@ final class PendingGradients {
     }
   }
 
-  private void set(int tensor, GradientValues gradient) {
-    double sum = sumOfSquares(gradient);
+  private void set(int tensor, GradientValues gradient, double sum) {
     synchronized (present) {
       values[tensor] = gradient;
       sumsOfSquares[tensor] = sum;
@@ -145,7 +156,9 @@ final class PendingGradients {
   }
 
   private GradientValues copy(int tensor, GradientValues from, GradientValues to) {
-    if (from.type() == to.type()) {
+    if (from.type() == to.type() && direct.isPresent()) {
+      write(direct.get(), tensor, from);
+    } else if (from.type() == to.type()) {
       MemorySegment.copy(from.data(), 0, to.data(), 0, to.data().byteSize());
     } else if (to.type() == ElementType.F32) {
       for (long i = 0; i < to.count(); i++) {
@@ -155,6 +168,30 @@ final class PendingGradients {
       narrow(tensor, from, to);
     }
     return to;
+  }
+
+  /** Writes past the page cache, which would read what is replaced. */
+  private void write(DirectPlanes planes, int tensor, GradientValues from) {
+    int plane = planes.count() - 1;
+    int bytes = from.type().bytes();
+    MemorySegment idle = idleBuffers.poll();
+    MemorySegment buffer = idle == null ? newBuffer(planes, plane) : idle;
+    try {
+      for (long at = 0; at < from.count(); at += PIECE_ELEMENTS) {
+        long count = Math.min(PIECE_ELEMENTS, from.count() - at);
+        MemorySegment place = planes.place(buffer, plane, tensor, at, count);
+        MemorySegment.copy(from.data(), at * bytes, place, 0, count * bytes);
+        planes.write(place, plane, tensor, at);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    idleBuffers.push(buffer);
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // freed with the gradients
+  private static MemorySegment newBuffer(DirectPlanes planes, int plane) {
+    return LargePages.allocate(Arena.ofAuto(), planes.bufferBytes(plane, PIECE_ELEMENTS));
   }
 
   /** Narrows to bfloat16 what bfloat16 holds exactly; NaN stays NaN so that the step is refused. */

@@ -73,7 +73,11 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   private StateStore(
-      StoreLock lock, StoreFiles files, Kernels.Selection selected, int threads, StoreParts parts)
+      StoreLock lock,
+      StoreFiles files,
+      Kernels.Selection selected,
+      StoreOptions options,
+      StoreParts parts)
       throws IOException {
     this.directory = files.directory();
     this.lock = lock;
@@ -92,9 +96,14 @@ public final class StateStore implements StateView, AutoCloseable {
               + " store was open; copy one that is closed, or a snapshot");
     }
     this.kernel = parts.kernel(selected.kernel());
-    this.crew = new WorkerCrew(threads);
+    String access = options.access().open(files, kernel);
+    this.crew =
+        new WorkerCrew(
+            files.direct().isPresent()
+                ? Math.max(options.threads(), DirectStepper.LEAST_WORKERS)
+                : options.threads());
     try {
-      this.selection = selected.with(kernel.attach(files.memory()));
+      this.selection = selected.with(kernel.attach(files.memory())).with(access);
       this.gradients = new PendingGradients(files, kernel);
       this.applier = new StepApplier(files, kernel, crew, header.newest());
     } catch (RuntimeException | Error e) {
@@ -163,7 +172,7 @@ public final class StateStore implements StateView, AutoCloseable {
       StoreParts parts)
       throws IOException {
     try {
-      StateStore store = new StateStore(lock, files, kernel, options.threads(), parts);
+      StateStore store = new StateStore(lock, files, kernel, options, parts);
       store.begin();
       return store;
     } catch (IOException | RuntimeException | Error e) {
@@ -191,7 +200,7 @@ public final class StateStore implements StateView, AutoCloseable {
         header.write(Header.Phase.IDLE);
       }
       files.progress().clear(ProgressFile.WORKERS);
-      if (kernel.unit() == Kernel.Unit.CHUNK && files.gradient().isPresent()) {
+      if (applier.savesChunks() && files.gradient().isPresent()) {
         files.allowChunkUndo(applier.slots());
       }
       forceHeader();

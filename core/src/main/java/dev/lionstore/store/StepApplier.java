@@ -28,7 +28,7 @@ final class StepApplier implements AutoCloseable {
   private final Kernel kernel;
   private final WorkerCrew crew;
   private final List<ChunkStepper> steppers = new ArrayList<>();
-  private final List<DeviceStepper> devices = new ArrayList<>();
+  private final List<RunStepper> runs = new ArrayList<>();
   private final @Nullable TensorStep[] tensorSteps;
   private final long[] nameKeys;
   private final int[] groups;
@@ -61,11 +61,16 @@ final class StepApplier implements AutoCloseable {
     for (int worker = 0; worker < crew.workers(); worker++) {
       steppers.add(new ChunkStepper(files, kernel, worker));
     }
-    if (kernel.unit() != Kernel.Unit.SLICE) {
+    if (files.direct().isPresent()) {
+      int slots = DirectStepper.chunksAtOnce(crew.workers(), geometry.chunkElements());
+      for (int worker = 0; worker < crew.workers(); worker++) {
+        runs.add(new DirectStepper(files, files.direct().get(), kernel, worker * slots, slots));
+      }
+    } else if (kernel.unit() != Kernel.Unit.SLICE) {
       int most = ProgressFile.WORKERS / crew.workers();
       int slots = Math.clamp(kernel.chunksAtOnce(geometry.chunkElements()), 1, most);
       for (int worker = 0; worker < crew.workers(); worker++) {
-        devices.add(new DeviceStepper(files, kernel, worker * slots, slots));
+        runs.add(new DeviceStepper(files, kernel, worker * slots, slots));
       }
     }
   }
@@ -83,11 +88,14 @@ final class StepApplier implements AutoCloseable {
     }
   }
 
+  /** Whether chunks in hand are saved whole, and where there must be room for them. */
+  boolean savesChunks() {
+    return files.direct().isPresent() || kernel.unit() == Kernel.Unit.CHUNK;
+  }
+
   /** How many chunks are in hand at once. */
   int slots() {
-    return devices.isEmpty()
-        ? crew.workers()
-        : devices.stream().mapToInt(DeviceStepper::chunksAtOnce).sum();
+    return runs.isEmpty() ? crew.workers() : runs.stream().mapToInt(RunStepper::chunksAtOnce).sum();
   }
 
   /**
@@ -138,14 +146,13 @@ final class StepApplier implements AutoCloseable {
     kernel.prepare((long) (to - from) * geometry.chunkElements());
     nextChunk.set(from);
     endChunk = to;
-    crew.run(isDeviceReady() ? applyRuns : applyChunks);
+    crew.run(areRunsReady() ? applyRuns : applyChunks);
   }
 
-  /** A device needs room for what it changes, unless there is no way back anyway. */
-  private boolean isDeviceReady() {
-    return !devices.isEmpty()
-        && (header.phase() != Header.Phase.APPLYING
-            || devices.stream().allMatch(DeviceStepper::canSave));
+  /** They need room for what it changes, unless there is no way back anyway. */
+  private boolean areRunsReady() {
+    return !runs.isEmpty()
+        && (header.phase() != Header.Phase.APPLYING || runs.stream().allMatch(RunStepper::canSave));
   }
 
   /** Finishes the chunks that killed workers had in hand, then what they had not begun. */
@@ -213,7 +220,7 @@ final class StepApplier implements AutoCloseable {
   }
 
   private void applyRuns(int worker) {
-    DeviceStepper stepper = devices.get(worker);
+    RunStepper stepper = runs.get(worker);
     int most = stepper.chunksAtOnce();
     int end = endChunk;
     for (int c = nextChunk.getAndAdd(most); c < end; c = nextChunk.getAndAdd(most)) {
@@ -240,7 +247,7 @@ final class StepApplier implements AutoCloseable {
     return next;
   }
 
-  private void applyRun(DeviceStepper stepper, int chunk, int end) {
+  private void applyRun(RunStepper stepper, int chunk, int end) {
     int t = tensorOfChunk[chunk];
     long from = geometry.from(chunk, t);
     long to = geometry.to(end - 1, t);
@@ -255,10 +262,10 @@ final class StepApplier implements AutoCloseable {
     }
   }
 
-  /** Ends what the devices' steppers hold. */
+  /** Ends what the steppers of runs hold. */
   @Override
   public void close() {
-    devices.forEach(DeviceStepper::close);
+    runs.forEach(RunStepper::close);
   }
 
   private TensorStep tensorStep(int tensor) {

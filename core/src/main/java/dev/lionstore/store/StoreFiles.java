@@ -27,6 +27,7 @@ final class StoreFiles implements AutoCloseable {
   private final Optional<PlaneFile> gradient;
   private final StoreParts parts;
   private Optional<ChunkUndoFile> chunkUndo;
+  private Optional<DirectPlanes> direct = Optional.empty();
 
   @SuppressWarnings("this-escape") // closes what it has opened if the rest cannot be
   private StoreFiles(
@@ -227,7 +228,23 @@ final class StoreFiles implements AutoCloseable {
     return all;
   }
 
-  /** Where devices save chunks, if one has stepped this store. */
+  /** The planes past the page cache, if they are stepped so. */
+  Optional<DirectPlanes> direct() {
+    return direct;
+  }
+
+  /** Opens the planes past the page cache; only before the first step. */
+  boolean openDirect() throws IOException {
+    direct = DirectPlanes.open(this, parts);
+    return direct.isPresent();
+  }
+
+  /** What the planes take, in bytes. */
+  long planeBytes() {
+    return eachPlane().stream().mapToLong(plane -> plane.file().memory().byteSize()).sum();
+  }
+
+  /** Where chunks are saved whole, if a step has needed that. */
   Optional<ChunkUndoFile> chunkUndo() {
     return chunkUndo;
   }
@@ -313,6 +330,8 @@ final class StoreFiles implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
+    direct.ifPresent(DirectPlanes::close);
+    direct = Optional.empty();
     IOException failure = null;
     for (MappedFile file : mapped) {
       try {

@@ -10,8 +10,9 @@ import dev.lionstore.kernel.Kernels;
  * @param backend which kernel steps, or {@link Kernels#AUTO}; a backend's device after a colon
  * @param threads how many threads step, 1 to {@value #MAX_THREADS}
  * @param device how a device is used, if one steps
+ * @param access how the CPU reaches the planes
  */
-public record StoreOptions(String backend, int threads, DeviceOptions device) {
+public record StoreOptions(String backend, int threads, DeviceOptions device, PlaneAccess access) {
   /** The most threads that can step. */
   public static final int MAX_THREADS = ProgressFile.WORKERS;
 
@@ -23,9 +24,9 @@ public record StoreOptions(String backend, int threads, DeviceOptions device) {
     }
   }
 
-  /** With {@link DeviceOptions#defaults()}. */
+  /** With {@link DeviceOptions#defaults()} and {@link PlaneAccess#AUTO}. */
   public StoreOptions(String backend, int threads) {
-    this(backend, threads, DeviceOptions.defaults());
+    this(backend, threads, DeviceOptions.defaults(), PlaneAccess.AUTO);
   }
 
   /** The best kernel on every core. */
@@ -36,16 +37,21 @@ public record StoreOptions(String backend, int threads, DeviceOptions device) {
 
   /** The same with another kernel. */
   public StoreOptions withBackend(String newBackend) {
-    return new StoreOptions(newBackend, threads, device);
+    return new StoreOptions(newBackend, threads, device, access);
   }
 
   /** The same with another number of threads. */
   public StoreOptions withThreads(int newThreads) {
-    return new StoreOptions(backend, newThreads, device);
+    return new StoreOptions(backend, newThreads, device, access);
   }
 
   /** The same with another use of devices. */
   public StoreOptions withDevice(DeviceOptions newDevice) {
-    return new StoreOptions(backend, threads, newDevice);
+    return new StoreOptions(backend, threads, newDevice, access);
+  }
+
+  /** The same with another access to the planes. */
+  public StoreOptions withAccess(PlaneAccess newAccess) {
+    return new StoreOptions(backend, threads, device, newAccess);
   }
 }

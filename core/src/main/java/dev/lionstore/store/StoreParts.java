@@ -1,8 +1,10 @@
 package dev.lionstore.store;
 
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.mapping.DirectAccess;
 import dev.lionstore.mapping.MappedFile;
 import dev.lionstore.rule.Plane;
+import java.util.List;
 
 /**
  * Makes the parts that change a store's files. The crash harness puts parts of its own in their
@@ -27,6 +29,10 @@ class StoreParts {
 
   ChunkUndoFile chunkUndo(MappedFile file, LayoutFile layout) {
     return new ChunkUndoFile(file, layout);
+  }
+
+  DirectPlanes directPlanes(List<DirectAccess> files, List<PlaneFile> planes, Geometry geometry) {
+    return new DirectPlanes(files, planes, geometry);
   }
 
   Kernel kernel(Kernel selected) {

@@ -107,7 +107,7 @@ final class VectorLion implements Kernel.Stepper {
     }
     boolean stochastic = tensor.rounding() == Rounding.STOCHASTIC;
     if (stochastic) {
-      long counter = StochasticBits.counter(from);
+      long counter = StochasticBits.counter(tensor.origin() + from);
       long key = StochasticBits.keyForCounter(tensor.noiseKey(), counter);
       randomBits(random16, padded / 2, (int) counter, (int) key, (int) (key >>> 32));
     }

@@ -2,6 +2,7 @@ package dev.lionstore.cli;
 
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.Kernels;
+import dev.lionstore.store.PlaneAccess;
 import dev.lionstore.store.StoreOptions;
 import java.util.Locale;
 import java.util.Set;
@@ -46,6 +47,16 @@ final class BackendOptions {
       description = "How many threads step (default: all cores).")
   private int threads = StoreOptions.defaults().threads();
 
+  @Option(
+      names = "--access",
+      paramLabel = "WAY",
+      converter = Converters.OfPlaneAccess.class,
+      description =
+          "How the CPU reaches the state: auto (default), mapped (in place), or direct (past the"
+              + " page cache: auto's choice for a store on a disk that is larger than half of the"
+              + " memory).")
+  private PlaneAccess access = PlaneAccess.AUTO;
+
   /**
    * The options that a store is opened with.
    *
@@ -62,6 +73,6 @@ final class BackendOptions {
             memory,
             deviceBytes,
             insist ? DeviceOptions.Conformance.WAIVED : DeviceOptions.Conformance.REQUIRED);
-    return new StoreOptions(backend, threads, device);
+    return new StoreOptions(backend, threads, device, access);
   }
 }

@@ -3,6 +3,7 @@ package dev.lionstore.cli;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.DeviceOptions;
+import dev.lionstore.store.PlaneAccess;
 import java.math.BigInteger;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -26,6 +27,14 @@ final class Converters {
     @Override
     public Rounding convert(String text) {
       return constant(Rounding.class, text);
+    }
+  }
+
+  /** {@code auto}, {@code mapped} or {@code direct}. */
+  static final class OfPlaneAccess implements ITypeConverter<PlaneAccess> {
+    @Override
+    public PlaneAccess convert(String text) {
+      return constant(PlaneAccess.class, text);
     }
   }
 

@@ -18,7 +18,7 @@ import picocli.CommandLine.Spec;
     description =
         "Prints the content hash of a store, a snapshot (its checksums checked first) or a model in"
             + " safetensors.")
-final class HashCommand implements Callable<Integer> {
+final class HashCommand implements Callable<Integer>, Main.OnlyReads {
   @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "PATH", description = "The store, snapshot, file or folder.")

@@ -34,7 +34,7 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description =
         "Shows what a store, a snapshot or a model in safetensors holds; changes nothing.")
-final class InspectCommand implements Callable<Integer> {
+final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
   @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "PATH", description = "The store, snapshot, file or folder.")

@@ -32,7 +32,7 @@ import picocli.CommandLine.Spec;
     description =
         "Lists the snapshots in a folder, oldest first: step, time taken, bytes, and when every byte"
             + " was last verified; then what is being written, being removed or left over.")
-final class SnapshotsCommand implements Callable<Integer> {
+final class SnapshotsCommand implements Callable<Integer>, Main.OnlyReads {
   @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "DIR", description = "The folder of snapshots.")

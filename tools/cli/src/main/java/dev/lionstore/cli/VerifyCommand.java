@@ -20,7 +20,7 @@ import picocli.CommandLine.Spec;
         "Checks every byte of snapshots against their checksums, says everything that is damaged, a"
             + " line each, and notes beside a good one when that was; goes on after a bad one and"
             + " fails in the end. For all in a folder: lionstore snapshots DIR --verify.")
-final class VerifyCommand implements Callable<Integer> {
+final class VerifyCommand implements Callable<Integer>, Main.OnlyReads {
   @Spec private CommandSpec spec;
 
   @Parameters(

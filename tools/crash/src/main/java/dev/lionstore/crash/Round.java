@@ -92,7 +92,11 @@ final class Round implements AutoCloseable {
           case CLOSED -> fault == Fault.NONE ? CrashWorker.UNPROBED : Long.MAX_VALUE;
         };
     ProbedStores.Unit unit =
-        random.nextInt(3) == 0 ? ProbedStores.Unit.CHUNK : ProbedStores.Unit.SLICE;
+        switch (random.nextInt(6)) {
+          case 0, 1 -> ProbedStores.Unit.CHUNK;
+          case 2 -> ProbedStores.directOrElse(ProbedStores.Unit.SLICE, store);
+          default -> ProbedStores.Unit.SLICE;
+        };
     CrashWorker.Life life =
         new CrashWorker.Life(store, scenario, threads, steps, point, unit, fault);
     Process process =

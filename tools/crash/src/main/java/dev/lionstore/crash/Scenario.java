@@ -36,13 +36,21 @@ import java.util.SplittableRandom;
  * @param gradientPlane of the store
  * @param rounding of the store
  * @param chunkElements of the store
+ * @param rows of the largest tensor, which has 141 columns
  */
 public record Scenario(
-    long seed, GradientPlane gradientPlane, Rounding rounding, int chunkElements) {
+    long seed, GradientPlane gradientPlane, Rounding rounding, int chunkElements, long rows) {
+  private static final long FEW_ROWS = 9;
+
   private static final int POSITION_CAPACITY = 8192;
   private static final int INITIAL = -1;
   private static final ValueLayout.OfFloat F32 =
       ValueLayout.JAVA_FLOAT.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  /** One whose tensors have less than a page. */
+  public Scenario(long seed, GradientPlane gradientPlane, Rounding rounding, int chunkElements) {
+    this(seed, gradientPlane, rounding, chunkElements, FEW_ROWS);
+  }
 
   /** One that keeps gradients, chosen by its seed. */
   public static Scenario of(long seed) {
@@ -63,7 +71,7 @@ public record Scenario(
         List.of(
             new ParameterGroup("norms", 0.5, OptionalDouble.of(0)), ParameterGroup.ofDefaults()),
         List.of(
-            tensor("embedding", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 9L, 141L),
+            tensor("embedding", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, rows, 141L),
             tensor("bias", "norms", TensorSpec.Role.TRAINABLE, 37L),
             tensor("empty", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE, 0L, 5L),
             tensor("frozen", ParameterGroup.DEFAULT_NAME, TensorSpec.Role.FROZEN, 100L),

@@ -17,6 +17,11 @@ public final class Scratch implements AutoCloseable {
     this(Files.isWritable(MEMORY) ? MEMORY : Path.of(System.getProperty("java.io.tmpdir")));
   }
 
+  /** Makes it on the disk that the program runs from. */
+  static Scratch onDisk() throws IOException {
+    return new Scratch(Files.createDirectories(Path.of("target")));
+  }
+
   /** Makes it in a folder. */
   public Scratch(Path parent) throws IOException {
     this.folder = Files.createTempDirectory(parent, "lionstore-crash-");

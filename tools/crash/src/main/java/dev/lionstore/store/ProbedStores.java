@@ -1,10 +1,12 @@
 package dev.lionstore.store;
 
 import dev.lionstore.kernel.DeviceOptions;
+import dev.lionstore.mapping.DirectAccess;
 import dev.lionstore.mapping.MappedFile;
 import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 
 /** Opens stores whose every protocol point is reported, with or without a planted fault. */
 public final class ProbedStores {
@@ -16,6 +18,8 @@ public final class ProbedStores {
     SLICE,
     /** What behaves as a device, chunk by chunk. */
     CHUNK,
+    /** A kernel of the CPU past the page cache. */
+    DIRECT,
     /** The CPU as an OpenCL device (PoCL), on the mapped planes. */
     IN_PLACE,
     /** The same with copies of pieces. */
@@ -25,6 +29,7 @@ public final class ProbedStores {
     public StoreOptions options(StoreOptions base) {
       return switch (this) {
         case SLICE, CHUNK -> base;
+        case DIRECT -> base.withAccess(PlaneAccess.DIRECT);
         case IN_PLACE -> opencl(base, DeviceOptions.Memory.IN_PLACE);
         case STREAMING -> opencl(base, DeviceOptions.Memory.STREAMING);
       };
@@ -32,6 +37,13 @@ public final class ProbedStores {
 
     private static StoreOptions opencl(StoreOptions base, DeviceOptions.Memory memory) {
       return base.withBackend("opencl:pthread").withDevice(base.device().withMemory(memory));
+    }
+  }
+
+  /** {@link Unit#DIRECT} where a store's disk has direct I/O. */
+  public static Unit directOrElse(Unit other, Path store) throws IOException {
+    try (DirectAccess file = DirectAccess.open(store.resolve(HeaderFile.NAME)).orElse(null)) {
+      return file == null ? other : Unit.DIRECT;
     }
   }
 
@@ -88,9 +100,14 @@ public final class ProbedStores {
     }
 
     @Override
+    DirectPlanes directPlanes(List<DirectAccess> files, List<PlaneFile> planes, Geometry geometry) {
+      return new ProbedDirectPlanes(files, planes, geometry, points);
+    }
+
+    @Override
     dev.lionstore.kernel.Kernel kernel(dev.lionstore.kernel.Kernel selected) {
       return switch (unit) {
-        case SLICE -> new ProbedKernel(selected, points);
+        case SLICE, DIRECT -> new ProbedKernel(selected, points);
         case CHUNK -> new DeviceLikeKernel(selected, points);
         case IN_PLACE, STREAMING -> new ProbedDevice(selected, points);
       };

@@ -20,6 +20,7 @@ class EveryPointTest {
 
   private static final ProbedStores.Unit SLICE = ProbedStores.Unit.SLICE;
   private static final ProbedStores.Unit CHUNK = ProbedStores.Unit.CHUNK;
+  private static final ProbedStores.Unit DIRECT = ProbedStores.Unit.DIRECT;
 
   private static final Set<String> DEVICE_POINTS =
       Set.of(
@@ -28,6 +29,16 @@ class EveryPointTest {
           "chunk: restored",
           "device: piece written back",
           "device: unmapped",
+          "undo: marked");
+
+  private static final Set<String> DIRECT_POINTS =
+      Set.of(
+          "chunk: before it is restored",
+          "chunk: before it is saved",
+          "chunk: restored",
+          "direct: before it is written",
+          "direct: half written",
+          "direct: written",
           "undo: marked");
 
   private static final Set<String> POINTS =
@@ -91,6 +102,19 @@ class EveryPointTest {
       points.run(STRIDE);
       assertTrue(points.kills().keySet().containsAll(DEVICE_POINTS), points.kills()::toString);
       assertTrue(points.kills().containsKey("unit: half changed"), points.kills()::toString);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"12, F32, NEAREST, 1", "13, BF16, STOCHASTIC, 3"})
+  void aWriterPastThePageCacheKilledAtAnyPointAndTheOneThatRecoversLoseNothing(
+      long seed, GradientPlane plane, Rounding rounding, int threads) throws IOException {
+    Scenario scenario = new Scenario(seed, plane, rounding, 512, 90);
+    try (Scratch scratch = Scratch.onDisk();
+        EveryPoint points =
+            new EveryPoint(scenario, scratch.folder(), threads, DIRECT, Fault.NONE)) {
+      points.run(STRIDE);
+      assertTrue(points.kills().keySet().containsAll(DIRECT_POINTS), points.kills()::toString);
     }
   }
 

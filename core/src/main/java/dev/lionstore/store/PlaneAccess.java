@@ -1,0 +1,84 @@
+package dev.lionstore.store;
+
+import com.sun.management.OperatingSystemMXBean;
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.ResidentKernel;
+import dev.lionstore.mapping.Posix;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.util.Locale;
+import java.util.Set;
+
+/** How the CPU's kernels reach the planes; all ways compute the same bits. */
+public enum PlaneAccess {
+  /** In place, unless the planes take more than half of the memory and lie on a disk. */
+  AUTO,
+  /** In place, in the mapped files: the fastest way for what memory can hold. */
+  MAPPED,
+  /**
+   * By direct I/O through buffers: as fast as the disk for what memory cannot hold, and nothing
+   * else is evicted. A step saves chunks whole, in the store's file {@code undo}.
+   */
+  DIRECT;
+
+  /** Below this nobody asks how large the memory is. */
+  private static final long SMALL_BYTES = 1L << 30;
+
+  private static final Set<String> MEMORY_FILE_SYSTEMS = Set.of("tmpfs", "ramfs", "hugetlbfs");
+
+  /**
+   * Opens the planes in this way.
+   *
+   * @return what it is, in a few words for the user; empty for the ordinary way
+   * @throws IllegalArgumentException if it was asked for and cannot be had
+   */
+  String open(StoreFiles files, Kernel kernel) throws IOException {
+    boolean cpu = kernel.unit() == Kernel.Unit.SLICE && !(kernel instanceof ResidentKernel);
+    switch (this) {
+      case MAPPED -> {}
+      case DIRECT -> {
+        if (!cpu) {
+          throw new IllegalArgumentException(
+              "direct access to the planes is for the CPU's kernels; the backend is "
+                  + kernel.backend());
+        }
+        if (!files.openDirect()) {
+          throw new IllegalArgumentException(
+              "the disk of "
+                  + files.directory()
+                  + " has no direct I/O ("
+                  + Posix.fileSystem(files.directory())
+                  + "); use mapped access");
+        }
+      }
+      case AUTO -> {
+        if (cpu && isLarge(files) && onDisk(files)) {
+          files.openDirect();
+        }
+      }
+    }
+    return files.direct().isPresent()
+        ? "past the page cache: planes of %.1f GB, memory of %.1f GB"
+            .formatted(files.planeBytes() / 1e9, memoryBytes() / 1e9)
+        : "";
+  }
+
+  private static boolean isLarge(StoreFiles files) {
+    return files.planeBytes() > SMALL_BYTES && files.planeBytes() > memoryBytes() / 2;
+  }
+
+  private static boolean onDisk(StoreFiles files) {
+    return !MEMORY_FILE_SYSTEMS.contains(Posix.fileSystem(files.directory()));
+  }
+
+  /** Of the machine, or of the container. */
+  private static long memoryBytes() {
+    return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
+        .getTotalMemorySize();
+  }
+
+  /** What the user calls it. */
+  public String word() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}

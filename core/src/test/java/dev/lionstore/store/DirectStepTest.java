@@ -1,0 +1,166 @@
+package dev.lionstore.store;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.ParameterGroup;
+import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Lion;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Steps past the page cache, with tensors of many pages and of less than one. */
+class DirectStepTest {
+  private Path folder;
+
+  @BeforeEach
+  void makeFolder() throws IOException {
+    // Not where temporary files are: that may be memory.
+    folder = Files.createTempDirectory(Path.of("target"), "direct-");
+  }
+
+  @AfterEach
+  void removeFolder() throws IOException {
+    try (Stream<Path> tree = Files.walk(folder)) {
+      for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(path);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "BF16, NEAREST, 65536, 1",
+    "BF16, STOCHASTIC, 1024, 3",
+    "F32, STOCHASTIC, 4096, 2",
+    "F32, NEAREST, 512, 9",
+    "NONE, STOCHASTIC, 65536, 2",
+    "NONE, NEAREST, 1024, 1"
+  })
+  void computesWhatStepsInPlaceDo(
+      GradientPlane plane, Rounding rounding, int chunkElements, int threads) throws IOException {
+    StoreOptions options = StoreOptions.defaults().withThreads(threads);
+    byte[] mapped =
+        run("mapped", plane, rounding, chunkElements, options.withAccess(PlaneAccess.MAPPED));
+    byte[] direct =
+        run("direct", plane, rounding, chunkElements, options.withAccess(PlaneAccess.DIRECT));
+    byte[] scalar =
+        run(
+            "scalar",
+            plane,
+            rounding,
+            chunkElements,
+            options.withAccess(PlaneAccess.DIRECT).withBackend("scalar"));
+    assertArrayEquals(mapped, direct);
+    assertArrayEquals(mapped, scalar);
+  }
+
+  @Test
+  void aSmallStoreIsSteppedInPlaceUnlessAskedOtherwise() throws IOException {
+    Path store = create("store", GradientPlane.BF16, Rounding.NEAREST, 1024);
+    try (StateStore open = StateStore.open(store)) {
+      assertTrue(!open.kernel().reason().contains("page cache"), open.kernel().reason());
+    }
+    StoreOptions direct = StoreOptions.defaults().withAccess(PlaneAccess.DIRECT);
+    try (StateStore open = StateStore.open(store, direct)) {
+      assertTrue(open.kernel().reason().contains("past the page cache"), open.kernel().reason());
+    }
+  }
+
+  private byte[] run(
+      String name, GradientPlane plane, Rounding rounding, int chunkElements, StoreOptions options)
+      throws IOException {
+    try (StateStore store =
+        StateStore.open(create(name, plane, rounding, chunkElements), options)) {
+      for (int round = 0; round < 4; round++) {
+        if (round == 2) { // some tensors have no gradient
+          store.putGradient(0, gradient(store, 0, round));
+          store.step(Stores.request().withMissing(StepRequest.Missing.ALLOWED));
+        } else {
+          putAll(store, round);
+          store.step(Stores.request().withClipNorm(1));
+        }
+      }
+      return Stores.bytes(store);
+    }
+  }
+
+  private static void putAll(StateStore store, int round) {
+    for (int t = 0; t < store.layout().tensors().size(); t++) {
+      store.putGradient(t, gradient(store, t, round));
+    }
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // freed when it is no longer used
+  private static GradientValues gradient(StateStore store, int tensor, int round) {
+    long count = store.layout().tensors().get(tensor).count();
+    ElementType type =
+        store.layout().gradientPlane() == GradientPlane.F32 ? ElementType.F32 : ElementType.BF16;
+    MemorySegment values = Arena.ofAuto().allocate(count * type.bytes(), 8);
+    SplittableRandom random = new SplittableRandom(tensor * 1000L + round);
+    for (long i = 0; i < count; i++) {
+      int bits = Float.floatToRawIntBits((float) random.nextGaussian());
+      if (type == ElementType.F32) {
+        values.setAtIndex(ValueLayout.JAVA_INT, i, bits);
+      } else {
+        values.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (bits >>> 16));
+      }
+    }
+    return new GradientValues(type, values);
+  }
+
+  private Path create(String name, GradientPlane plane, Rounding rounding, int chunkElements)
+      throws IOException {
+    Path directory = folder.resolve(name);
+    StoreLayout layout =
+        new StoreLayout(
+            Lion.RULE,
+            rounding,
+            5,
+            plane,
+            List.of(ParameterGroup.ofDefaults()),
+            List.of(
+                tensor("a", 300_001),
+                tensor("b", 1),
+                tensor("c", 70_000),
+                tensor("d", 2048),
+                tensor("e", 0),
+                tensor("f", 63)));
+    try (StoreBuilder builder = StoreBuilder.create(directory, layout, chunkElements, 16);
+        Arena arena = Arena.ofConfined()) {
+      for (int t = 0; t < layout.tensors().size(); t++) {
+        long count = layout.tensors().get(t).count();
+        MemorySegment values = arena.allocate(4 * count, 8);
+        SplittableRandom random = new SplittableRandom(t);
+        for (long i = 0; i < count; i++) {
+          values.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
+        }
+        builder.setMaster(t, new GradientValues(ElementType.F32, values), directory);
+      }
+      builder.finish(0, new byte[0]);
+    }
+    return directory;
+  }
+
+  private static TensorSpec tensor(String name, long count) {
+    return new TensorSpec(
+        name, List.of(count), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE);
+  }
+}
