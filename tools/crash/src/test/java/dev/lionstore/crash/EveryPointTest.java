@@ -155,6 +155,17 @@ class EveryPointTest {
   }
 
   @Test
+  void aChunkThatIsNotSavedPastThePageCacheIsNoticed() throws IOException {
+    Scenario scenario = new Scenario(14, GradientPlane.F32, Rounding.STOCHASTIC, 512, 90);
+    try (Scratch scratch = Scratch.onDisk();
+        EveryPoint points =
+            new EveryPoint(scenario, scratch.folder(), 1, DIRECT, Fault.CHUNK_NOT_SAVED)) {
+      BrokenPromise broken = assertThrows(BrokenPromise.class, () -> points.run(STRIDE));
+      assertTrue(points.count() > 0, broken::getMessage);
+    }
+  }
+
+  @Test
   void aDamagedNewestHeaderNeverPassesForAnEarlierState() throws IOException {
     Scenario scenario = new Scenario(5, GradientPlane.F32, Rounding.STOCHASTIC, 512);
     try (Scratch scratch = new Scratch();
