@@ -55,9 +55,10 @@ public final class SnapshotFolder {
   /**
    * Refuses to look for the newest among snapshots that are not of the same tensors.
    *
+   * @param advice what the user can do then, as the end of a sentence
    * @throws FileSystemException saying which tensors differ
    */
-  public static void requireSameTensors(Path folder) throws IOException {
+  public static void requireSameTensors(Path folder, String advice) throws IOException {
     List<Path> all = Snapshot.list(folder).reversed();
     Optional<Path> newest = Optional.empty();
     TensorSet expected = new TensorSet(Map.of());
@@ -76,7 +77,8 @@ public final class SnapshotFolder {
                 + snapshot.getFileName()
                 + " "
                 + expected.differencesOf(there.get())
-                + "; name the snapshot that you mean");
+                + "; "
+                + advice);
       }
     }
   }

@@ -2,8 +2,10 @@ package dev.lionstore.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lionstore.FormatException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -96,6 +98,17 @@ class VerificationNoteTest {
     Files.write(file, Files.readAllBytes(file));
     Files.setLastModifiedTime(file, modified);
     assertEquals(Optional.empty(), VerificationNote.read(snapshot));
+  }
+
+  @Test
+  void isTakenBackWhenAHeaderIsDamaged() throws IOException {
+    Verified.check(snapshot, bytes -> {});
+    Path file = snapshot.resolve("model.safetensors");
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[8] ^= 1;
+    Files.write(file, bytes);
+    assertThrows(FormatException.class, () -> Verified.check(snapshot, read -> {}));
+    assertFalse(Files.exists(note));
   }
 
   @Test

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -90,8 +91,19 @@ public record UnfinishedFolder(Path path, String target, Work work, long process
         if (Files.exists(path)) {
           // The dead process may not have come to this; see OldFolder.
           Posix.sync(Optional.ofNullable(path.toAbsolutePath().getParent()).orElse(path));
-          deleteTree(path);
+          deleteUnlessGone();
         }
+      }
+    }
+  }
+
+  /** A maker that could not lock its new folder, as it is locked here, removes it just now. */
+  private void deleteUnlessGone() throws IOException {
+    try {
+      deleteTree(path);
+    } catch (NoSuchFileException e) {
+      if (Files.exists(path)) {
+        throw e;
       }
     }
   }

@@ -11,13 +11,21 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class NewFolderTest {
+  private static final int BEGINNERS = 3;
+  private static final int ROUNDS = 1000;
+
   @TempDir Path folder;
 
   @Test
@@ -83,6 +91,37 @@ class NewFolderTest {
     }
     assertEquals("1", Files.readString(target.resolve("f")));
     assertEquals(List.of("target"), names(folder));
+  }
+
+  /** Before it is locked, each one's folder looks like a leftover to the others. */
+  @Test
+  void severalWhoBeginAtOnceAllBegin() throws Exception {
+    Path target = folder.resolve("target");
+    CyclicBarrier start = new CyclicBarrier(BEGINNERS);
+    try (ExecutorService threads = Executors.newFixedThreadPool(BEGINNERS)) {
+      List<Future<?>> beginners = new ArrayList<>();
+      for (int t = 0; t < BEGINNERS; t++) {
+        beginners.add(threads.submit(() -> beginOften(start, target)));
+      }
+      for (Future<?> beginner : beginners) {
+        beginner.get();
+      }
+    }
+    assertEquals(List.of(), names(folder));
+  }
+
+  private static Void beginOften(CyclicBarrier start, Path target) throws Exception {
+    List<IOException> failures = new ArrayList<>();
+    for (int round = 0; round < ROUNDS; round++) {
+      start.await();
+      try (NewFolder made = NewFolder.create(target)) {
+        Files.writeString(made.path().resolve("f"), "x");
+      } catch (IOException e) {
+        failures.add(e);
+      }
+    }
+    assertEquals(List.of(), failures);
+    return null;
   }
 
   @Test

@@ -73,7 +73,7 @@ final class RestoreCommand implements Callable<Integer> {
 
   private void restoreNewestGood() throws IOException {
     List<Path> snapshots = SnapshotSource.all(path);
-    SnapshotFolder.requireSameTensors(path);
+    SnapshotFolder.requireSameTensors(path, "name the snapshot that you mean");
     for (Path folder : snapshots.reversed()) {
       try {
         restore(folder);

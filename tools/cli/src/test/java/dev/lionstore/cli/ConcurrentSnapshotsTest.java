@@ -40,6 +40,29 @@ class ConcurrentSnapshotsTest {
     }
   }
 
+  @Test
+  void whoeverComesAfterAnotherStateIsRefused() throws Exception {
+    Example example = Example.in(folder);
+    Path other = folder.resolve("other");
+    Cli.result("import", example.model(), other, "--freeze", "f");
+    Cli.result("step", other, "--gradients", example.gradients(), "--lr", "0.02");
+    try (ExecutorService takers = Executors.newFixedThreadPool(2)) {
+      for (int round = 0; round < ROUNDS; round++) {
+        Path directory = folder.resolve("snapshots-" + round);
+        CyclicBarrier start = new CyclicBarrier(2);
+        Future<Cli.Run> one = takers.submit(() -> take(start, example.store(), directory));
+        Future<Cli.Run> two = takers.submit(() -> take(start, other, directory));
+        boolean isOneFirst = one.get().exitCode() == 0;
+        assertEquals(0, (isOneFirst ? one : two).get().exitCode(), two.get()::toString);
+        Path made = directory.resolve("step-000000000001");
+        assertEquals(
+            made + ": exists already and holds another state; choose another place",
+            Cli.requireRefusal((isOneFirst ? two : one).get()));
+        assertEquals(Cli.hash(isOneFirst ? example.store() : other), Cli.hash(made));
+      }
+    }
+  }
+
   private static Cli.Run take(CyclicBarrier start, Path store, Path directory) throws Exception {
     start.await();
     return Cli.run("snapshot", store, directory);

@@ -113,6 +113,18 @@ class ImportDamageTest {
   }
 
   @Test
+  void whatTheManifestLacksIsNotCarriedAlongAndIsAModelOfItsOwn() throws IOException {
+    Files.writeString(snapshot.resolve("README.md"), "mine");
+    Path target = folder.resolve("new");
+    Cli.result("import", snapshot, target);
+    assertEquals(
+        List.of("carried", "carried/config.json"),
+        Example.tree(target).stream().filter(name -> name.startsWith("carried")).toList());
+    Path mine = Files.copy(example.model(), snapshot.resolve("mine.safetensors"));
+    Cli.result("import", mine, folder.resolve("mine"));
+  }
+
+  @Test
   void aFileInThePlaceOfOnesThatTheManifestHasIsRefused() throws IOException {
     Path stranger = snapshot.resolve("model.safetensors");
     Files.copy(example.model(), stranger);

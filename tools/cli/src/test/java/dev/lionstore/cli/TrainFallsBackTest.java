@@ -163,6 +163,24 @@ class TrainFallsBackTest {
     assertEquals(tree, Example.tree(run));
   }
 
+  /** The newest is of the same run, so that nothing else tells that it is only a part. */
+  @Test
+  void aRunWithSnapshotsOfDifferentTensorsIsNotResumed() throws IOException {
+    Path newest = snapshots.resolve("step-000000000004");
+    String part = Cli.result("snapshot", newest, folder.resolve("part"), "--match", "(?!lm_).*");
+    delete(newest);
+    Files.move(Path.of(part), newest);
+    delete(store);
+    List<String> tree = Example.tree(run);
+    assertEquals(
+        snapshots
+            + ": holds snapshots of different tensors: compared with step-000000000004,"
+            + " step-000000000002 also has 'lm_head.weight'; move those that are"
+            + " not the run's away, or choose another --run",
+        Cli.refusal(train()));
+    assertEquals(tree, Example.tree(run));
+  }
+
   @Test
   void aStoreOfANewerVersionIsNotSetAside() throws IOException {
     byte[] layout = Files.readAllBytes(store.resolve("layout"));

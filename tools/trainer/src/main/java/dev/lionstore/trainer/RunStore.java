@@ -116,7 +116,8 @@ final class RunStore {
    *     or if they are not of the same tensors
    */
   private Optional<Path> newestGood() throws IOException {
-    SnapshotFolder.requireSameTensors(folder.snapshots());
+    SnapshotFolder.requireSameTensors(
+        folder.snapshots(), "move those that are not the run's away, or choose another --run");
     for (Path candidate : Snapshot.list(folder.snapshots()).reversed()) {
       try (Snapshot snapshot = Snapshot.open(candidate)) {
         requireSameRun(snapshot);
