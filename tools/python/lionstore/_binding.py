@@ -6,6 +6,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 import torch
 
+from . import _passes as _passes  # before any pass over what is bound here
 from . import errors
 from ._store import TYPES, Store
 

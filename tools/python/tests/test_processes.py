@@ -110,6 +110,22 @@ class ProcessesTest(LionTest):
             warnings.simplefilter("error")
             self.assertEqual(self.lion(network(torch.bfloat16)).steps, 1)
 
+    def test_a_process_ends_as_its_exception_says_when_a_backward_pass_fails(self) -> None:
+        script = f"""
+            import sys, lionstore
+            sys.path.insert(0, {os.path.dirname(__file__)!r})
+            from reference import *
+            model = network(torch.bfloat16)
+            optimizer = lionstore.Lion(
+                model.named_parameters(), store={self.folder!r} + "/store", gradients="plane"
+            )
+            loss_of(model, batches(1)[0]).backward()
+            loss_of(model, batches(1)[0]).backward()
+        """
+        done = subprocess.run(command(script), capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("StateError", done.stderr.splitlines()[-1])
+
     def test_a_missing_runtime_is_named(self) -> None:
         script = """
             import lionstore, torch
