@@ -1,5 +1,6 @@
 """Lionstore: a PyTorch optimizer whose state lives in memory-mapped files, as transactions."""
 
+from . import _torch as _torch  # first: it explains what the other imports would fail with
 from .errors import (
     ArgumentError,
     BusyError,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import torch
 
+from . import _passes as _passes  # before any pass over what is bound here
 from . import errors
 from ._store import TYPES, Store
 
@@ -130,12 +131,28 @@ def replace_masters(store: Store, bindings: Sequence[Binding]) -> None:
     write_weights(store, bindings)
 
 
-def replace_momenta(
-    store: Store, bindings: Sequence[Binding], values: Sequence[torch.Tensor]
+def load_momenta(
+    store: Store, bindings: Sequence[Binding], state: Mapping[int, Mapping[str, Any]]
 ) -> None:
-    """Sets momenta, rounded to bfloat16."""
-    by_number = {b.number: value for b, value in zip(bindings, values)}
-    _replace(store, "setMomenta", bindings, lambda binding: by_number[binding.number])
+    """Takes momenta, rounded to bfloat16, from the state of lion-pytorch's optimizer.
+
+    :raises MismatchError: if it is of another optimizer or of other parameters
+    """
+    chosen = [bindings[index] for index in state]
+    for binding, entry in zip(chosen, state.values()):
+        if entry.keys() != {"exp_avg"}:
+            raise errors.MismatchError(
+                f"the state of {binding.name} is {sorted(entry)}, expected exp_avg alone: Lion's"
+            )
+        found, expected = entry["exp_avg"].shape, binding.parameter.shape
+        if found != expected:
+            raise errors.MismatchError(
+                f"exp_avg of {binding.name} has shape {[*found]}, expected {[*expected]}"
+            )
+        if not binding.is_trained:
+            raise errors.MismatchError(f"{binding.name} is frozen: it has no momentum")
+    values = {binding.number: entry["exp_avg"] for binding, entry in zip(chosen, state.values())}
+    _replace(store, "setMomenta", chosen, lambda binding: values[binding.number])
 
 
 def _replace(

@@ -171,7 +171,7 @@ def _table(environment: ctypes.c_void_p) -> int:
         find = jni(_GET_STATIC_METHOD, pointer, pointer, ctypes.c_char_p, ctypes.c_char_p)
         method = find(environment, owner, b"table", b"()J")
         call = jni(_CALL_STATIC_LONG, ctypes.c_int64, pointer, pointer, pointer)
-        table = call(environment, owner, method, None)
+        table: int = call(environment, owner, method, None)
     if jni(_EXCEPTION_OCCURRED, pointer)(environment):
         jni(_EXCEPTION_DESCRIBE, None)(environment)
         raise errors.RuntimeMissingError(f"the jars in {_HOME} do not fit its runtime; see above")

@@ -11,9 +11,13 @@ from typing import Any, Callable, ContextManager, Iterable, Mapping
 import torch
 
 from . import _position, errors
-from ._binding import Binding, replace_masters, replace_momenta, write_weights
-from ._gradients import Gradients, IntoPlane, Streamed
-from ._store import ROUNDINGS, TYPES, Layout, StepArguments, Store, Tensor, extras_of, restore
+from ._binding import Binding, load_momenta, replace_masters, write_weights
+from ._gradients import Gradients
+from ._hooked import IntoPlane
+from ._loading import Loading
+from ._model import Names, default_plane, layout_groups, require_plane_fits
+from ._store import ROUNDINGS, Layout, StepArguments, Store, extras_of, restore
+from ._streamed import Streamed
 
 _WAYS: dict[str, type[Gradients]] = {"step": Gradients, "plane": IntoPlane, "stream": Streamed}
 _KEY = "lionstore"
@@ -47,7 +51,7 @@ class Lion(torch.optim.Optimizer):
         they appear, which frees their memory; several backward passes add up. ``"stream"``: each
         tensor is stepped as its gradient appears, and none is kept: a killed step cannot be finished,
         and the norm cannot be clipped. Default: "plane" if a parameter is on another device than the
-        CPU and PyTorch has the hooks, else "step"
+        CPU, else "step"
     :param gradient_dtype: what a new store keeps gradients in: ``torch.float32`` or
         ``torch.bfloat16``, which takes bfloat16 gradients alone and cannot add them up; default:
         float32 unless every trained parameter is bfloat16
@@ -91,7 +95,8 @@ class Lion(torch.optim.Optimizer):
         self._path = _absolute(store)
         self._model_files = None if model_files is None else _absolute(model_files)
         self._rounding = rounding
-        self._names = _Names(model)
+        self._names = Names(model)
+        self._loading = Loading(model)
         self._is_open = False
         defaults = dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
         super().__init__(params, defaults)
@@ -99,9 +104,9 @@ class Lion(torch.optim.Optimizer):
         self.skipped_steps = 0
         self._tracked: list[Any] = []
         self._way = _WAYS[gradients or self._default_way()]
-        plane = None if self._way is Streamed else gradient_dtype or self._default_plane()
-        self._layout = Layout(self._layout_groups(), rounding or "nearest", seed, plane)
-        _require_plane_fits(self._layout, self._parameters())
+        plane = None if self._way is Streamed else gradient_dtype or default_plane(self._parameters())
+        self._layout = Layout(layout_groups(self.param_groups, self._names), rounding or "nearest", seed, plane)
+        require_plane_fits(self._layout, self._parameters())
         self._open(backend, threads or 0)
         self._is_open = True
 
@@ -125,8 +130,8 @@ class Lion(torch.optim.Optimizer):
         self._gradients.require_nothing_taken()
         self.wait_for_snapshot()
         known = {binding.name for binding in self._bindings}
-        layout = replace(self._layout, groups=self._layout_groups())
-        _require_plane_fits(layout, self._parameters())
+        layout = replace(self._layout, groups=layout_groups(self.param_groups, self._names))
+        require_plane_fits(layout, self._parameters())
         masters = {
             number: parameter.detach().to("cpu").contiguous()
             for number, parameter in enumerate(self._parameters())
@@ -142,26 +147,10 @@ class Lion(torch.optim.Optimizer):
 
     def _default_way(self) -> str:
         is_elsewhere = any(p.device.type != "cpu" for p in self._parameters())
-        return "plane" if is_elsewhere and hasattr(torch.Tensor, _HOOK) else "step"
-
-    def _default_plane(self) -> torch.dtype:
-        trained = {p.dtype for p in self._parameters() if p.requires_grad}
-        return torch.bfloat16 if trained == {torch.bfloat16} else torch.float32
+        return "plane" if is_elsewhere else "step"
 
     def _parameters(self) -> list[torch.Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
-
-    def _layout_groups(self) -> list[tuple[str, list[Tensor]]]:
-        memory: dict[int, str] = {}
-        groups = []
-        for index, group in enumerate(self.param_groups):
-            tensors = []
-            for parameter in group["params"]:
-                name = self._names.of(parameter)
-                _require_storable(name, parameter, memory)
-                tensors.append(Tensor(name, tuple(parameter.shape), parameter.requires_grad))
-            groups.append((str(group.get("name", f"group{index}")), tensors))
-        return groups
 
     def _open(self, backend: str, threads: int) -> None:
         self._backend, self._threads = backend, threads
@@ -183,6 +172,7 @@ class Lion(torch.optim.Optimizer):
         ]
         with torch.no_grad():
             write_weights(self.store, self._bindings)
+        self._loading.watch(self._bindings)
         self._gradients = self._way(weakref.proxy(self), self._bindings)
 
     def _indexed(self) -> list[tuple[int, torch.Tensor]]:
@@ -222,6 +212,7 @@ class Lion(torch.optim.Optimizer):
 
     def take_over_changes(self) -> None:
         """Takes over weights that something else has written, such as ``load_state_dict``."""
+        self._loading.forget()
         for binding in self._bindings:
             binding.require_in_place()
         changed = [b for b in self._bindings if b.was_changed]
@@ -237,18 +228,11 @@ class Lion(torch.optim.Optimizer):
             beta1, beta2 = group["betas"]
             values = (float(group["lr"]), beta1, beta2, float(group["weight_decay"]))
             self.arguments.set_group(index, values)
-        return _position.encode(
-            {
-                "extra": self.extra,
-                "groups": [_hyperparameters(group) for group in self.param_groups],
-                "random": _position.random_state(),
-                "tracked": [tracked.state_dict() for tracked in self._tracked],
-            }
-        )
+        return _position.published(self.extra, self.param_groups, self._tracked)
 
     def is_maximized(self, binding: Binding) -> bool:
         """Whether a parameter's group maximizes."""
-        return self.param_groups[binding.group]["maximize"]
+        return bool(self.param_groups[binding.group]["maximize"])
 
     # --- what a step has done
 
@@ -289,24 +273,8 @@ class Lion(torch.optim.Optimizer):
         :returns: ``extra`` as it was at that step, a dict of the caller's own; empty for a new store
         """
         self._tracked = list(tracked)
-        if not self._published:
-            return self.extra
-        states = self._published["tracked"]
-        if len(states) != len(tracked):
-            raise errors.MismatchError(
-                f"{self._path}: its steps published {len(states)} tracked states, {len(tracked)} are"
-                " to be restored"
-            )
-        for group, values in zip(self.param_groups, self._published["groups"]):
-            group.update(values)
-        for each, state in zip(tracked, states):
-            each.load_state_dict(state)
-            if isinstance(each, torch.optim.lr_scheduler.LRScheduler):
-                with warnings.catch_warnings():
-                    # It was stepped, before the process ended.
-                    warnings.simplefilter("ignore")
-                    each.step()
-        _position.restore_random_state(self._published["random"])
+        if self._published:
+            _position.restore(self._published, self.param_groups, tracked, self._path)
         return self.extra
 
     def snapshot(
@@ -342,10 +310,10 @@ class Lion(torch.optim.Optimizer):
 
         :returns: its path, None if there is none
         """
-        path, *told = self.store.await_snapshot() or [None]
+        path, *told = self.store.await_snapshot() or [""]
         for sentence in told:
             warnings.warn(sentence, stacklevel=2)
-        return path
+        return path or None
 
     @staticmethod
     def restore(
@@ -360,7 +328,7 @@ class Lion(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """The groups' values, and which store at which step has the state."""
-        state = super().state_dict()
+        state: dict[str, Any] = super().state_dict()
         state[_KEY] = {"store": self._path, "steps": self.steps}
         return state
 
@@ -371,33 +339,23 @@ class Lion(torch.optim.Optimizer):
         """
         there = state_dict.get(_KEY)
         if there is not None and there["steps"] != self.steps:
+            self._loading.undo(self.store)
             raise errors.MismatchError(
                 f"the state_dict is of step {there['steps']} of {there['store']}, {self._path} is at"
                 f" step {self.steps}; a checkpoint's weights cannot take the store back. Without"
                 " loading any (Trainer: without resume_from_checkpoint) the store goes on from its own"
-                " last step; to go back, make it anew from a snapshot with Lion.restore. bfloat16"
-                " weights that were loaded before this are in the store already: then only a snapshot"
-                " will do"
+                " last step; to go back, make it anew from a snapshot with Lion.restore. "
+                + (
+                    "Weights that were loaded before this have been taken back"
+                    if self._loading.is_watched
+                    else "bfloat16 weights that were loaded before this are in the store already (with"
+                    " model=model and PyTorch 2.5 or newer they would have been taken back): then only"
+                    " a snapshot will do"
+                )
             )
         super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
         if state_dict["state"]:
-            self._load_momenta(state_dict["state"])
-
-    def _load_momenta(self, state: Mapping[int, Mapping[str, Any]]) -> None:
-        bindings = [self._bindings[index] for index in state]
-        for binding, entry in zip(bindings, state.values()):
-            if entry.keys() != {"exp_avg"}:
-                raise errors.MismatchError(
-                    f"the state of {binding.name} is {sorted(entry)}, expected exp_avg alone: Lion's"
-                )
-            found, expected = entry["exp_avg"].shape, binding.parameter.shape
-            if found != expected:
-                raise errors.MismatchError(
-                    f"exp_avg of {binding.name} has shape {[*found]}, expected {[*expected]}"
-                )
-            if not binding.is_trained:
-                raise errors.MismatchError(f"{binding.name} is frozen: it has no momentum")
-        replace_momenta(self.store, bindings, [entry["exp_avg"] for entry in state.values()])
+            load_momenta(self.store, self._bindings, state_dict["state"])
 
     def momentum(self, parameter: torch.Tensor) -> torch.Tensor:
         """A copy of a trained parameter's momentum (``exp_avg``), in float32."""
@@ -416,43 +374,10 @@ class Lion(torch.optim.Optimizer):
             self.wait_for_snapshot()
         finally:
             self._gradients.close()
+            self._loading.watch(())
             for binding in self._bindings:
                 binding.release()
             self.store.close()
-
-
-_HOOK = "register_post_accumulate_grad_hook"
-
-
-class _Names:
-    """The names of parameters: their own, or those in a model, or their number."""
-
-    def __init__(self, model: torch.nn.Module | None) -> None:
-        named = model.named_parameters() if model is not None else ()
-        self._names = {id(parameter): name for name, parameter in named}
-
-    def taken_from(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """A group without the names in its parameters, which are remembered."""
-        members = group["params"]
-        members = [members] if isinstance(members, torch.Tensor) else list(members)
-        parameters = []
-        for member in members:
-            name, parameter = member if isinstance(member, tuple) else (None, member)
-            number = f"parameter{len(self._names)}"
-            self._names[id(parameter)] = name or self._names.get(id(parameter), number)
-            parameters.append(parameter)
-        return {**group, "params": parameters}
-
-    def of(self, parameter: torch.Tensor) -> str:
-        return self._names[id(parameter)]
-
-
-def _hyperparameters(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: float(value) if isinstance(value, torch.Tensor) else value
-        for key, value in group.items()
-        if key not in ("params", "name")
-    }
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:
@@ -462,27 +387,3 @@ def _absolute(path: str | os.PathLike[str]) -> str:
 def _require_one_of(what: str, value: Any, choices: list[Any]) -> None:
     if value not in choices:
         raise errors.ArgumentError(f"{what} is {value!r}, expected one of {choices}")
-
-
-def _require_plane_fits(layout: Layout, parameters: Iterable[torch.Tensor]) -> None:
-    if layout.gradient_plane is torch.bfloat16:
-        for parameter in parameters:
-            if parameter.requires_grad and parameter.dtype is not torch.bfloat16:
-                raise errors.ArgumentError(
-                    f"a store that keeps bfloat16 gradients cannot train {parameter.dtype}"
-                    " parameters: make it with gradient_dtype=torch.float32"
-                )
-
-
-def _require_storable(name: str, parameter: torch.Tensor, memory: dict[int, str]) -> None:
-    if parameter.dtype not in TYPES:
-        raise errors.ArgumentError(
-            f"{name} is {parameter.dtype}; Lion trains float32, float16 and bfloat16"
-        )
-    if parameter.numel() > 0:
-        owner = memory.setdefault(parameter.data_ptr(), name)
-        if owner != name:
-            raise errors.ArgumentError(
-                f"{name} and {owner} share memory without being one parameter: tie them by"
-                " assigning the parameter itself"
-            )

@@ -89,7 +89,7 @@ class StepArguments:
 
     def set_group(self, index: int, values: tuple[float, float, float, float]) -> None:
         start = self._HEAD + 4 * index
-        self._values[start : start + 4] = values
+        self._values[start : start + 4] = list(values)
 
     @property
     def norm(self) -> float:
@@ -106,6 +106,7 @@ class Store:
 
     def __init__(self, layout: Layout, path: str, backend: str, threads: int) -> None:
         self._java = java()
+        self.gradient_plane = layout.gradient_plane
         with _Plan(layout) as plan:
             self.handle = self._java.call("open", plan, path, backend, threads)
         self._memory: list[weakref.ref[ctypes.Array[ctypes.c_uint16]]] = []
@@ -172,7 +173,7 @@ class Store:
         if count == 0:
             return torch.empty(shape, dtype=torch.bfloat16)
         memory = (ctypes.c_uint16 * count).from_address(self.call("weights", number))
-        memory.store = self
+        memory.store = self  # type: ignore[attr-defined]
         self._memory.append(weakref.ref(memory))
         return torch.frombuffer(memory, dtype=torch.bfloat16).view(shape)
 

@@ -43,7 +43,7 @@ class StoredGradient(torch.Tensor):
 
     @staticmethod
     def of(number: int, name: str, parameter: torch.Tensor, keeper: Keeper) -> StoredGradient:
-        made = torch.Tensor._make_wrapper_subclass(
+        made: StoredGradient = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             StoredGradient, parameter.shape, dtype=parameter.dtype, device=parameter.device
         )
         made.number, made.parameter_name, made.keeper = number, name, keeper
@@ -60,11 +60,11 @@ class StoredGradient(torch.Tensor):
         assert added is not None, "autograd has added nothing"
         return added
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"StoredGradient({self.parameter_name}, {[*self.shape]}, {self.dtype})"
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls,
         function: Any,
         types: Sequence[type],
@@ -129,7 +129,7 @@ _HANDLERS: dict[Any, Callable[..., Any]] = {
 }
 
 
-def read_double(write: Callable[[int], None]) -> float:
+def read_double(write: Callable[[int], int]) -> float:
     """What a function writes to the address of a float64."""
     value = ctypes.c_double()
     write(ctypes.addressof(value))

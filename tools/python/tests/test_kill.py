@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -42,7 +43,8 @@ class KillTest(unittest.TestCase):
             with start(store, way) as process:
                 assert process.stdout is not None
                 steps.append(process.stdout.readline().split(";")[0])
-                time.sleep(dice.random() * 2 * seconds / KILLS)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(dice.random() * 2 * seconds / KILLS)
                 process.kill()
                 process.communicate(timeout=60)
         with start(store, way) as process:

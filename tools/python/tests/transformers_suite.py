@@ -126,11 +126,18 @@ class TrainerTest(unittest.TestCase):
                     self.assertEqual((resumed.steps, resumed.hash()), (8, whole.hash()))
 
     def test_resume_from_a_checkpoint_of_another_step_is_refused(self) -> None:
-        model = llama(torch.float32)
-        optimizer = self.lion(model, "store")
-        self.train(model, optimizer, end_at=5)
-        with self.assertRaisesRegex(MismatchError, "step 4 .* is at step 5.*resume_from_checkpoint"):
-            self.train(model, optimizer, checkpoint=f"{self.folder}/trainer/checkpoint-4")
+        for dtype in [torch.float32, torch.bfloat16]:
+            with self.subTest(dtype=dtype):
+                model = llama(dtype)
+                optimizer = self.lion(model, f"store-{dtype}")
+                self.train(model, optimizer, end_at=5)
+                expected = optimizer.hash()
+                with self.assertRaisesRegex(
+                    MismatchError, "step 4 .* is at step 5.*resume_from_checkpoint.*taken back"
+                ):
+                    self.train(model, optimizer, checkpoint=f"{self.folder}/trainer/checkpoint-4")
+                optimizer.take_over_changes()
+                self.assertEqual(optimizer.hash(), expected)
 
 
 if __name__ == "__main__":

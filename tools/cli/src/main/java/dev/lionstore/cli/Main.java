@@ -1,5 +1,6 @@
 package dev.lionstore.cli;
 
+import dev.lionstore.kernel.VectorModule;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;

@@ -82,6 +82,17 @@ class FullDiskTest {
     String line = untouchedBy("import", example.model(), disk.resolve("new"));
     assertTrue(line.matches(".*a store of \\d+ bytes does not fit, \\d+ bytes are free; .*"), line);
     assertTrue(line.contains(disk.toString()), line);
+    assertTrue(line.contains("half of the RAM"), line);
+  }
+
+  @Test
+  void aTmpfsOfTheSizeThatIsNamedHasRoom() throws Exception {
+    fill(100_000);
+    String line = untouchedBy("import", example.model(), disk.resolve("new"));
+    Matcher size = Pattern.compile("mount -o remount,(size=\\d+M)").matcher(line);
+    assertTrue(size.find(), line);
+    system("mount", "-o", "remount," + size.group(1), disk.toString());
+    Cli.result("import", example.model(), disk.resolve("new"));
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.lionstore.cli;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lionstore.kernel.VectorModule;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lionstore.kernel.VectorModule;
 import dev.lionstore.store.StateStore;
 import java.io.IOException;
 import java.nio.ByteBuffer;

@@ -2,6 +2,7 @@ package dev.lionstore.python;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.lionstore.kernel.VectorModule;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -18,11 +19,11 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * What a process that has this JVM in it calls: every public function of {@link Functions} as a C
- * function of {@value #ARGUMENTS} {@code int64_t}, of which it uses those that it has, and an
- * {@code int64_t} result. A result below zero is an error's number ({@link Failure}); what it says,
- * and every result that is text or bytes, waits for the calling thread until it {@code take}s it.
- * Any thread may call.
+ * What a process that has this JVM in it calls: the public functions of {@link BuildFunctions},
+ * {@link StoreFunctions} and {@link SnapshotFunctions} as C functions of {@value #ARGUMENTS} {@code
+ * int64_t}, of which each uses those that it has, and an {@code int64_t} result. A result below
+ * zero is an error's number ({@link Failure}); what it says, and every result that is text or
+ * bytes, waits for the calling thread until it {@code take}s it. Any thread may call.
  *
  * <p>The table, little-endian:
  *
@@ -35,6 +36,8 @@ import java.util.List;
  * </pre>
  */
 public final class Abi {
+  private static final List<Class<?>> OWNERS =
+      List.of(BuildFunctions.class, StoreFunctions.class, SnapshotFunctions.class);
   private static final long VERSION = 1;
   private static final int HEAD_WORDS = 2;
   private static final int ENTRY_WORDS = 2;
@@ -50,9 +53,10 @@ public final class Abi {
    * @throws ReflectiveOperationException if this runtime is not the one that the project builds
    */
   public static long table() throws ReflectiveOperationException {
-    loadVectorModule();
+    VectorModule.load();
     List<Method> functions =
-        Arrays.stream(Functions.class.getDeclaredMethods())
+        OWNERS.stream()
+            .flatMap(owner -> Arrays.stream(owner.getDeclaredMethods()))
             .filter(method -> Modifier.isPublic(method.getModifiers()))
             .sorted(Comparator.comparing(Method::getName))
             .toList();
@@ -92,15 +96,5 @@ public final class Abi {
     Arrays.fill(arguments, JAVA_LONG);
     return Linker.nativeLinker()
         .upcallStub(padded, FunctionDescriptor.of(JAVA_LONG, arguments), Arena.global());
-  }
-
-  /**
-   * Without the warning that the JVM prints for {@code --add-modules}; the command line does the
-   * same and says how.
-   */
-  private static void loadVectorModule() throws ReflectiveOperationException {
-    Class.forName("jdk.internal.module.Modules")
-        .getMethod("loadModule", String.class)
-        .invoke(null, "jdk.incubator.vector");
   }
 }

@@ -1,5 +1,6 @@
 package dev.lionstore.python;
 
+import dev.lionstore.FileFailure;
 import dev.lionstore.FormatException;
 import dev.lionstore.kernel.DeviceException;
 import dev.lionstore.store.NoSpaceException;
@@ -9,9 +10,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.util.Objects;
@@ -101,26 +100,18 @@ enum Failure {
       case IllegalArgumentException _ -> ARGUMENT;
       case IllegalStateException _ -> STATE;
       case OutOfMemoryError _ -> MEMORY;
+      // A page of a mapped file that the system does not give.
+      case InternalError _ when FileFailure.text(thrown).isPresent() -> SYSTEM;
       default -> UNEXPECTED;
     };
   }
 
   private String text(Throwable thrown) {
-    String message = Objects.requireNonNullElse(thrown.getMessage(), thrown.toString());
-    return switch (thrown) {
-      case FileSystemException file -> file.getFile() + ": " + reason(file);
-      case Throwable _ when this == UNEXPECTED -> trace(thrown);
-      default -> message;
-    };
-  }
-
-  private static String reason(FileSystemException failure) {
-    return switch (failure) {
-      case NoSuchFileException _ -> "no such file or folder";
-      case NotDirectoryException _ -> "is no folder";
-      case AccessDeniedException _ -> "permission denied; change its owner or mode";
-      default -> Objects.requireNonNullElse(failure.getReason(), "failed");
-    };
+    return FileFailure.text(thrown)
+        .orElseGet(() ->
+            this == UNEXPECTED
+                ? trace(thrown)
+                : Objects.requireNonNullElse(thrown.getMessage(), thrown.toString()));
   }
 
   private static String trace(Throwable thrown) {

@@ -7,6 +7,7 @@ import dev.lionstore.kernel.GradientValues;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 
 /**
  * What C has and Java does not: memory that the caller names by address and size, which are
@@ -24,16 +25,16 @@ final class Native {
     return new String(bytes(address, bytes), StandardCharsets.UTF_8);
   }
 
+  static Path path(long text, long bytes) {
+    return Path.of(text(text, bytes));
+  }
+
   static byte[] bytes(long address, long bytes) {
     return at(address, bytes).toArray(ValueLayout.JAVA_BYTE);
   }
 
   static long[] longs(long address, long count) {
     return at(address, count * Long.BYTES).toArray(ValueLayout.JAVA_LONG);
-  }
-
-  static double[] doubles(long address, long count) {
-    return at(address, count * Double.BYTES).toArray(ValueLayout.JAVA_DOUBLE);
   }
 
   /** Values of a type given by its number. */

@@ -55,6 +55,11 @@ final class OpenStore implements AutoCloseable {
     }
   }
 
+  /** The store of a number. */
+  static OpenStore of(long handle) {
+    return Handles.get(OpenStore.class, handle);
+  }
+
   /** What a step is called with, where Python has it. */
   StepArguments arguments(long address) {
     return new StepArguments(address, groupNames);

@@ -47,6 +47,8 @@ class FailureTest {
     assertEquals(-9, Failure.record(new NoSuchFileException("file")));
     assertEquals(-9, Failure.record(new NotDirectoryException("file")));
     assertEquals(-10, Failure.record(new IOException("broken")));
+    assertEquals(-10, Failure.record(new InternalError("in an unsafe memory access operation")));
+    assertEquals(-1, Failure.record(new InternalError("the JVM's own")));
     assertEquals(-10, Failure.record(new UncheckedIOException(new IOException("broken"))));
     assertEquals(-12, Failure.record(new Failure.NotFiniteException("NaN")));
     assertEquals(-13, Failure.record(new IllegalStateException("closed")));
@@ -56,7 +58,7 @@ class FailureTest {
   @Test
   void aFailureLeavesWhatItSays() {
     Failure.record(new NoSuchFileException("file"));
-    assertEquals("file: no such file or folder", text());
+    assertEquals("file: no such file", text());
     Failure.record(new IllegalArgumentException("lr is -1"));
     assertEquals("lr is -1", text());
     Failure.record(new ArithmeticException("odd"));

@@ -1,4 +1,4 @@
-package dev.lionstore.cli;
+package dev.lionstore.kernel;
 
 /**
  * Makes {@code jdk.incubator.vector} available without the warning that the JVM prints about it at
@@ -8,7 +8,7 @@ package dev.lionstore.cli;
  * the same module, class loader (boot) and intrinsics, in a layer above the boot layer. The warning
  * is printed for the boot layer alone (jdk.internal.module.ModuleBootstrap.checkIncubatingStatus).
  */
-final class VectorModule {
+public final class VectorModule {
   private static final String NAME = "jdk.incubator.vector";
 
   private VectorModule() {}
@@ -18,7 +18,7 @@ final class VectorModule {
    *
    * @throws LinkageError if this JDK has no such module or no longer lets it be loaded like this
    */
-  static void load() {
+  public static void load() {
     if (ModuleLayer.boot().findModule(NAME).isPresent()) {
       return;
     }

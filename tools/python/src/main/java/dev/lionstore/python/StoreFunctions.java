@@ -1,0 +1,147 @@
+package dev.lionstore.python;
+
+import dev.lionstore.checkpoint.ContentHash;
+import dev.lionstore.store.StoreOptions;
+import java.io.IOException;
+
+/**
+ * What opens a store and is done with it: functions of the {@link Abi}. They take and give 64-bit
+ * integers, among them addresses, numbers of objects and of tensors, and text as the address and
+ * the length of its UTF-8. Values below zero are never given; exceptions become such.
+ */
+final class StoreFunctions {
+  private StoreFunctions() {}
+
+  /** Copies what the call before has left for this thread; gives its whole length. */
+  public static long take(long room, long bytes) {
+    return Results.take(Native.at(room, bytes));
+  }
+
+  /** Opens a plan's store; threads 0: all cores. */
+  public static long open(
+      long plan, long path, long pathBytes, long backend, long backendBytes, long threads)
+      throws IOException {
+    StoreOptions options = StoreOptions.defaults().withBackend(Native.text(backend, backendBytes));
+    return Handles.add(
+        OpenStore.open(
+            Handles.get(Plan.class, plan),
+            Native.path(path, pathBytes),
+            threads == 0 ? options : options.withThreads(Math.toIntExact(threads))));
+  }
+
+  /** Closes a store: the memory of its weights is gone. */
+  public static long close(long store) throws IOException {
+    Handles.remove(OpenStore.class, store).close();
+    return 0;
+  }
+
+  /** Completed steps. */
+  public static long steps(long store) {
+    return OpenStore.of(store).store().step();
+  }
+
+  /** Leaves which kernel steps and why. */
+  public static long kernel(long store) {
+    return Results.leave(OpenStore.of(store).store().kernel().reason());
+  }
+
+  /** Leaves the bytes that were published with the last step. */
+  public static long position(long store) {
+    return Results.leave(OpenStore.of(store).store().position());
+  }
+
+  /** The address of a tensor's bfloat16 weights. */
+  public static long weights(long store, long tensor) {
+    return OpenStore.of(store).weightsAddress(tensor);
+  }
+
+  /** Copies exact masters into float32 memory. */
+  public static long copyMasters(long store, long count, long tensors, long addresses) {
+    OpenStore.of(store).copyMasters(Native.longs(tensors, count), Native.longs(addresses, count));
+    return 0;
+  }
+
+  /** Replaces masters by float32 values. */
+  public static long setMasters(long store, long count, long tensors, long addresses)
+      throws IOException {
+    OpenStore.of(store).setMasters(Native.longs(tensors, count), Native.longs(addresses, count));
+    return 0;
+  }
+
+  /** Copies a momentum into float32 memory. */
+  public static long copyMomentum(long store, long tensor, long address) {
+    OpenStore.of(store).copyMomentum(tensor, address);
+    return 0;
+  }
+
+  /** Replaces momenta by float32 values. */
+  public static long setMomenta(long store, long count, long tensors, long addresses)
+      throws IOException {
+    OpenStore.of(store).setMomenta(Native.longs(tensors, count), Native.longs(addresses, count));
+    return 0;
+  }
+
+  /** Takes a tensor's gradient. */
+  public static long put(long store, long tensor, long type, long values) {
+    OpenStore.of(store).put(tensor, type, values);
+    return 0;
+  }
+
+  /** Takes the gradients of several tensors, on every core. */
+  public static long putAll(long store, long count, long tensors, long types, long values) {
+    OpenStore.of(store)
+        .putAll(
+            Native.longs(tensors, count), Native.longs(types, count), Native.longs(values, count));
+    return 0;
+  }
+
+  /** Adds to a tensor's gradient. */
+  public static long accumulate(long store, long tensor, long type, long values) {
+    OpenStore.of(store).accumulate(tensor, type, values);
+    return 0;
+  }
+
+  /** Copies the norm of a gradient that has been put into a float64. */
+  public static long copyNorm(long store, long tensor, long address) {
+    OpenStore.of(store).copyNorm(tensor, address);
+    return 0;
+  }
+
+  /** Forgets the gradients that have been put. */
+  public static long discard(long store) {
+    OpenStore.of(store).store().discardGradients();
+    return 0;
+  }
+
+  /** Steps; gives completed steps. */
+  public static long step(long store, long arguments, long position, long positionBytes)
+      throws IOException {
+    OpenStore open = OpenStore.of(store);
+    return open.step(open.arguments(arguments), Native.bytes(position, positionBytes));
+  }
+
+  /** Begins a step that takes gradients tensor by tensor. */
+  public static long beginStreaming(long store, long arguments, long position, long positionBytes)
+      throws IOException {
+    OpenStore open = OpenStore.of(store);
+    open.beginStreaming(open.arguments(arguments), Native.bytes(position, positionBytes));
+    return 0;
+  }
+
+  /** Steps one tensor. */
+  public static long stream(long store, long tensor, long type, long values) throws IOException {
+    OpenStore.of(store).stream(tensor, type, values);
+    return 0;
+  }
+
+  /** Ends a streaming step; gives completed steps. */
+  public static long finishStreaming(long store, long arguments) throws IOException {
+    OpenStore open = OpenStore.of(store);
+    return open.finishStreaming(open.arguments(arguments));
+  }
+
+  /** Leaves the content hash. */
+  public static long hash(long store) throws IOException {
+    return Results.leave(ContentHash.of(OpenStore.of(store).store(), _ -> {}));
+  }
+}
