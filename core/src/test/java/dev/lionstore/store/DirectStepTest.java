@@ -16,32 +16,27 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.AnnotatedElementContext;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.io.TempDirFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Steps past the page cache, with tensors of many pages and of less than one. */
 class DirectStepTest {
+  /** On the disk that the tests run from: temporary files may be in memory. */
+  @TempDir(factory = OnDisk.class)
   private Path folder;
 
-  @BeforeEach
-  void makeFolder() throws IOException {
-    // Not where temporary files are: that may be memory.
-    folder = Files.createTempDirectory(Path.of("target"), "direct-");
-  }
-
-  @AfterEach
-  void removeFolder() throws IOException {
-    try (Stream<Path> tree = Files.walk(folder)) {
-      for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
+  static final class OnDisk implements TempDirFactory {
+    @Override
+    public Path createTempDirectory(AnnotatedElementContext element, ExtensionContext context)
+        throws IOException {
+      return Files.createTempDirectory(Files.createDirectories(Path.of("target")), "direct-");
     }
   }
 

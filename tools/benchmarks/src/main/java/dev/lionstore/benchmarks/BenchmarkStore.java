@@ -54,7 +54,7 @@ final class BenchmarkStore implements AutoCloseable {
     }
   }
 
-  private static void build(Path directory, long count, GradientPlane plane) throws IOException {
+  static void build(Path directory, long count, GradientPlane plane) throws IOException {
     TensorSpec tensor =
         new TensorSpec(
             "weight", List.of(count), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE);

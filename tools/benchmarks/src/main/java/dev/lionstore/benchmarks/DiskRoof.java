@@ -184,7 +184,7 @@ final class DiskRoof implements AutoCloseable {
   }
 
   /** Found by name: javac warns of every use of it. */
-  private static OpenOption direct() {
+  static OpenOption direct() {
     try {
       Object[] options = Class.forName("com.sun.nio.file.ExtendedOpenOption").getEnumConstants();
       return Arrays.stream(options)

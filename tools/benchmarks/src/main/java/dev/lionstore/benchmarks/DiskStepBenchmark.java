@@ -1,0 +1,189 @@
+package dev.lionstore.benchmarks;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.LionConfig;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.store.PlaneAccess;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StepRequest;
+import dev.lionstore.store.StepResult;
+import dev.lionstore.store.StoreOptions;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+import joptsimple.OptionException;
+import joptsimple.OptionParser;
+import joptsimple.OptionSet;
+import joptsimple.OptionSpec;
+
+/**
+ * Steps a store on a disk with gradients made up, each step beside a pass that moves the same bytes
+ * and computes nothing.
+ */
+public final class DiskStepBenchmark {
+  private static final double GIGA = 1e9;
+  private static final StepRequest REQUEST =
+      StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 1e-5);
+
+  private final PrintStream out;
+  private final StateStore store;
+  private final GradientValues gradients;
+
+  private DiskStepBenchmark(PrintStream out, StateStore store, Arena arena) {
+    this.out = out;
+    this.store = store;
+    ElementType type =
+        store.layout().gradientPlane() == GradientPlane.F32 ? ElementType.F32 : ElementType.BF16;
+    long most = store.layout().tensors().stream().mapToLong(TensorSpec::count).max().orElse(0);
+    MemorySegment values = arena.allocate(most * type.bytes(), Long.BYTES);
+    Samples.fillGradient(type, values, 1);
+    this.gradients = new GradientValues(type, values);
+  }
+
+  /** The command line; see {@code --help}. */
+  public static void main(String[] arguments) throws InterruptedException {
+    System.exit(run(System.out, System.err, arguments));
+  }
+
+  /** Gives the exit code: 1 for a failure, 2 for wrong options. */
+  static int run(PrintStream out, PrintStream err, String... arguments)
+      throws InterruptedException {
+    OptionParser parser = new OptionParser();
+    OptionSpec<String> path =
+        parser.accepts("store", "on the disk; it is stepped for good").withRequiredArg();
+    OptionSpec<Integer> steps =
+        parser.accepts("steps", "to take").withRequiredArg().ofType(Integer.class).defaultsTo(5);
+    OptionSpec<String> access =
+        parser
+            .accepts("access", "to the planes: auto, mapped or direct")
+            .withRequiredArg()
+            .defaultsTo("auto");
+    OptionSpec<Integer> threads =
+        parser
+            .accepts("disk-threads", "of the passes beside the steps, each a row")
+            .withRequiredArg()
+            .ofType(Integer.class)
+            .withValuesSeparatedBy(',')
+            .defaultsTo(4, 8);
+    parser.accepts("help", "print this");
+    try {
+      OptionSet given = parser.parse(arguments);
+      if (given.has("help")) {
+        parser.printHelpOn(out);
+        return 0;
+      }
+      if (!given.has(path)) {
+        throw new IllegalArgumentException("--store is missing, expected a store on a disk");
+      }
+      PlaneAccess way = PlaneAccess.valueOf(given.valueOf(access).toUpperCase(Locale.ROOT));
+      StoreOptions options = StoreOptions.defaults().withBackend("vector").withAccess(way);
+      try (StateStore store = StateStore.open(Path.of(given.valueOf(path)), options);
+          Arena arena = Arena.ofShared()) {
+        new DiskStepBenchmark(out, store, arena)
+            .measure(given.valueOf(steps), given.valuesOf(threads));
+      }
+      return 0;
+    } catch (OptionException | IllegalArgumentException e) {
+      err.println("benchmark: " + e.getMessage());
+      return 2;
+    } catch (IOException e) {
+      err.println("benchmark: " + e);
+      return 1;
+    }
+  }
+
+  private void measure(int steps, List<Integer> threads) throws IOException, InterruptedException {
+    Path directory = store.directory();
+    List<Path> state =
+        store.layout().planes().stream().map(plane -> file(directory, plane)).toList();
+    List<Path> kept = Stream.of(directory.resolve("gradient.plane")).filter(Files::exists).toList();
+    long stepBytes = MixedDisk.bytes(state, kept);
+    out.printf(
+        Locale.ROOT,
+        "%,d parameters, %.1f GB of planes; backend %s%n",
+        store.layout().tensors().stream().mapToLong(TensorSpec::count).sum(),
+        (stepBytes / 2.0 + MixedDisk.bytes(List.of(), kept) / 2.0) / GIGA,
+        store.kernel().reason());
+    try (MixedDisk disk = new MixedDisk(state, kept)) {
+      List<Subject> subjects = new ArrayList<>();
+      for (int t : threads) {
+        subjects.add(
+            Subject.of("disk, read and written, %d threads".formatted(t), () -> disk.pass(t)));
+      }
+      List<Long> putting = new ArrayList<>();
+      subjects.add(new Subject("step", () -> putting.add(put()), this::step));
+      long cached = kilobytes("/proc/meminfo", "Cached:");
+      Turns turns = Turns.measure(subjects, steps);
+      int best = turns.best(threads.size());
+      out.printf(
+          "%n| what | share of the disk | low … high | seconds | GB/s |%n|---|---|---|---|---|%n");
+      for (Comparison c : turns.compare(best, 0, subjects.size())) {
+        out.printf(
+            Locale.ROOT,
+            "| %s | %.3f | %.3f … %.3f | %.2f | %.2f |%n",
+            c.name(),
+            c.share(SnapshotFigures.MIDDLE),
+            c.share(SnapshotFigures.LOW),
+            c.share(SnapshotFigures.HIGH),
+            c.medianNanos() / GIGA,
+            (double) stepBytes / c.medianNanos());
+      }
+      long put = Turns.median(putting.stream().mapToLong(Long::longValue).toArray());
+      out.printf(
+          Locale.ROOT,
+          "%nputting the gradients: %.2f s; at step %d; memory that no file backs %.0f MB, page"
+              + " cache %+.2f GB%n",
+          put / GIGA,
+          store.step(),
+          kilobytes("/proc/self/status", "RssAnon:") / 1e3,
+          (kilobytes("/proc/meminfo", "Cached:") - cached) / 1e6);
+    }
+  }
+
+  private static Path file(Path directory, Plane plane) {
+    return directory.resolve(plane.name() + ".plane");
+  }
+
+  /** Gives the time that it took, in nanoseconds. */
+  private long put() {
+    long start = System.nanoTime();
+    for (int t = 0; t < store.layout().tensors().size(); t++) {
+      TensorSpec tensor = store.layout().tensors().get(t);
+      if (tensor.trainable()) {
+        long bytes = tensor.count() * gradients.type().bytes();
+        store.putGradient(
+            t, new GradientValues(gradients.type(), gradients.data().asSlice(0, bytes)));
+      }
+    }
+    return System.nanoTime() - start;
+  }
+
+  private void step() throws IOException {
+    if (!(store.step(REQUEST) instanceof StepResult.Applied)) {
+      throw new IOException("the step was refused");
+    }
+  }
+
+  /** What the system tells; 0 where it does not. */
+  private static long kilobytes(String file, String name) throws IOException {
+    if (!Files.isReadable(Path.of(file))) {
+      return 0;
+    }
+    try (Stream<String> lines = Files.lines(Path.of(file))) {
+      return lines
+          .filter(line -> line.startsWith(name))
+          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+          .sum();
+    }
+  }
+}
