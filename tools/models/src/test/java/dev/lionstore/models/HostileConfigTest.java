@@ -115,6 +115,10 @@ class HostileConfigTest {
         "the number of parameters up to model.embed_tokens.weight [2147483647, 2147483647] is over"
             + " 2^56, expected less; reduce the sizes",
         refusal(json.replaceFirst("\"head_dim\": 4", "\"head_dim\": " + large)));
+    assertEquals(
+        "the number of parameters up to model.embed_tokens.weight [2147483647, 67108864] is over"
+            + " 2^56, expected less; reduce the sizes",
+        refusal(json.replaceFirst("\"hidden_size\": " + large, "\"hidden_size\": 67108864")));
     String patches =
         """
         {"model_type": "vit", "hidden_size": 2147483647, "num_attention_heads": 1,
