@@ -223,6 +223,22 @@ public final class Carried implements AutoCloseable {
     }
   }
 
+  /**
+   * Puts a file that is nowhere else yet into a store that is being made, synced.
+   *
+   * @param store as for {@link #writeInto}
+   * @param name its plain name
+   * @throws java.nio.file.FileAlreadyExistsException if one of this name is carried there already
+   */
+  static void writeFile(Path store, String name, byte[] content) throws IOException {
+    Path folder = store.resolve(FILES);
+    Files.createDirectories(folder);
+    try (NewFile file = NewFile.create(folder.resolve(name))) {
+      file.write(ByteBuffer.wrap(content));
+      file.finish();
+    }
+  }
+
   /** Copies the files into a folder, synced; existing ones are not replaced. */
   void copyFilesInto(Path folder) throws IOException {
     for (Path file : files) {

@@ -4,7 +4,10 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.store.StoreLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -13,7 +16,8 @@ import java.util.regex.Pattern;
 /**
  * How a model becomes a store.
  *
- * @param gradientPlane which gradients are kept; if empty, bf16 for a model of bf16 alone, else f32
+ * @param gradientPlane which gradients are kept; if empty, bf16 for a model of bf16 alone and for a
+ *     random one, else f32
  * @param rounding of momentum
  * @param seed of stochastic rounding
  * @param groups the first whose pattern matches a tensor's whole name takes it
@@ -45,8 +49,45 @@ public record ImportOptions(
     frozen = List.copyOf(frozen);
   }
 
+  /**
+   * Refuses patterns that were not meant so.
+   *
+   * @param tensors that are trained, at least one
+   * @throws IllegalArgumentException if one matches nothing, or nothing is left to train
+   */
+  void requireSense(List<DeclaredTensor> tensors) {
+    List<String> names = tensors.stream().map(DeclaredTensor::name).toList();
+    for (GroupRule rule : groups) {
+      NamePatterns.requireMatch("--group " + rule.group().name() + " --match", rule.names(), names);
+    }
+    for (Pattern pattern : frozen) {
+      NamePatterns.requireMatch("--freeze", pattern, names);
+    }
+    if (names.stream().allMatch(this::isFrozen)) {
+      throw new IllegalArgumentException(
+          "--freeze matches all "
+              + names.size()
+              + " tensors, which leaves nothing to train; freeze fewer");
+    }
+  }
+
+  /**
+   * What a store of these tensors holds.
+   *
+   * @param unlessAsked the gradient plane if the options leave it open
+   */
+  StoreLayout layout(List<DeclaredTensor> tensors, GradientPlane unlessAsked) {
+    return new StoreLayout(
+        Lion.RULE,
+        rounding,
+        seed,
+        gradientPlane.orElse(unlessAsked),
+        allGroups(),
+        tensors.stream().map(this::spec).toList());
+  }
+
   /** The groups, the default one last unless a rule defines it. */
-  List<ParameterGroup> allGroups() {
+  private List<ParameterGroup> allGroups() {
     List<ParameterGroup> all = new ArrayList<>(groups.stream().map(GroupRule::group).toList());
     if (all.stream().noneMatch(group -> group.name().equals(ParameterGroup.DEFAULT_NAME))) {
       all.add(ParameterGroup.ofDefaults());
@@ -54,15 +95,19 @@ public record ImportOptions(
     return all;
   }
 
-  TensorSpec spec(String name, List<Long> shape) {
+  private TensorSpec spec(DeclaredTensor tensor) {
+    String name = tensor.name();
     String group =
         groups.stream()
             .filter(rule -> rule.names().matcher(name).matches())
             .findFirst()
             .map(rule -> rule.group().name())
             .orElse(ParameterGroup.DEFAULT_NAME);
-    boolean freeze = frozen.stream().anyMatch(pattern -> pattern.matcher(name).matches());
-    return new TensorSpec(
-        name, shape, group, freeze ? TensorSpec.Role.FROZEN : TensorSpec.Role.TRAINABLE);
+    TensorSpec.Role role = isFrozen(name) ? TensorSpec.Role.FROZEN : TensorSpec.Role.TRAINABLE;
+    return new TensorSpec(name, tensor.shape(), group, role);
+  }
+
+  private boolean isFrozen(String name) {
+    return frozen.stream().anyMatch(pattern -> pattern.matcher(name).matches());
   }
 }

@@ -7,6 +7,7 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
@@ -18,7 +19,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongConsumer;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /** Makes a store at step 0 from a model: exact masters, momentum zero or from elsewhere. */
@@ -66,7 +66,7 @@ public final class ModelImport {
       momentum.check(progress);
       requireSense(model, trained, options);
       requireRoomForNames(model, trained);
-      StoreLayout layout = layout(trained, options);
+      StoreLayout layout = options.layout(declared(trained), gradients(trained));
       MomentumPlan plan = momentum.plan(layout);
       long rounded;
       try (StoreBuilder builder =
@@ -127,15 +127,13 @@ public final class ModelImport {
     return rounded;
   }
 
-  private static StoreLayout layout(List<TensorEntry> trained, ImportOptions options) {
+  private static List<DeclaredTensor> declared(List<TensorEntry> trained) {
+    return trained.stream().map(TensorEntry::declaration).toList();
+  }
+
+  private static GradientPlane gradients(List<TensorEntry> trained) {
     boolean allBf16 = trained.stream().allMatch(entry -> entry.type() == SafetensorsType.BF16);
-    return new StoreLayout(
-        Lion.RULE,
-        options.rounding(),
-        options.seed(),
-        options.gradientPlane().orElse(allBf16 ? GradientPlane.BF16 : GradientPlane.F32),
-        options.allGroups(),
-        trained.stream().map(entry -> options.spec(entry.name(), entry.shape())).toList());
+    return allBf16 ? GradientPlane.BF16 : GradientPlane.F32;
   }
 
   private static void requireSense(Path model, List<TensorEntry> trained, ImportOptions options)
@@ -146,19 +144,7 @@ public final class ModelImport {
           "has no tensor of type F32, F16 or BF16, the only ones that are trained; name another"
               + " model, or convert it");
     }
-    List<String> names = trained.stream().map(TensorEntry::name).toList();
-    for (ImportOptions.GroupRule rule : options.groups()) {
-      NamePatterns.requireMatch("--group " + rule.group().name() + " --match", rule.names(), names);
-    }
-    for (Pattern pattern : options.frozen()) {
-      NamePatterns.requireMatch("--freeze", pattern, names);
-    }
-    if (trained.stream().noneMatch(e -> options.spec(e.name(), e.shape()).trainable())) {
-      throw new IllegalArgumentException(
-          "--freeze matches all "
-              + trained.size()
-              + " tensors, which leaves nothing to train; freeze fewer");
-    }
+    options.requireSense(declared(trained));
   }
 
   /** A snapshot appends to the names; it must not fail for that after days of training. */

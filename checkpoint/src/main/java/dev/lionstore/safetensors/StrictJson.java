@@ -22,11 +22,26 @@ import java.util.Set;
  * a surrogate pair, a key given twice at any level, a number that is no plain integer where one is
  * wanted, anything but spaces behind the object. Each refusal is a {@link FormatException}.
  */
-final class StrictJson implements Closeable {
+public final class StrictJson implements Closeable {
   /** Handles one member or element; the parser stands on its value. */
   @FunctionalInterface
-  interface ValueReader {
+  public interface ValueReader {
+    /** Reads the value, with one of the methods here. */
     void read(String key) throws IOException;
+  }
+
+  /** What a value is. */
+  public enum Kind {
+    /** An object. */
+    OBJECT,
+    /** An array. */
+    ARRAY,
+    /** A string. */
+    STRING,
+    /** A number. */
+    NUMBER,
+    /** One of {@code true}, {@code false} and {@code null}. */
+    WORD
   }
 
   /** No document of ours nests deeper than 3; an index's free metadata may, up to this. */
@@ -67,7 +82,7 @@ final class StrictJson implements Closeable {
    * @param part what the document is in that file, for errors
    * @param document its bytes, at most {@link SafetensorsFormat#MAX_HEADER_BYTES}
    */
-  StrictJson(Path file, String part, byte[] document) throws IOException {
+  public StrictJson(Path file, String part, byte[] document) throws IOException {
     this.file = file;
     this.part = part;
     this.document = document;
@@ -87,7 +102,7 @@ final class StrictJson implements Closeable {
   }
 
   /** Reads the whole document: one object, then nothing but {@code padding} up to the end. */
-  void document(String padding, ValueReader members) throws IOException {
+  public void document(String padding, ValueReader members) throws IOException {
     next();
     object(part, members);
     int end = document.length;
@@ -101,7 +116,7 @@ final class StrictJson implements Closeable {
   }
 
   /** Reads an object and hands over each key, all different. */
-  void object(String field, ValueReader members) throws IOException {
+  public void object(String field, ValueReader members) throws IOException {
     expect(JsonToken.START_OBJECT, field, "an object");
     Set<String> keys = new HashSet<>();
     while (next() != JsonToken.END_OBJECT) {
@@ -118,7 +133,7 @@ final class StrictJson implements Closeable {
   }
 
   /** Reads an array and hands over each element's index as text. */
-  void array(String field, ValueReader elements) throws IOException {
+  public void array(String field, ValueReader elements) throws IOException {
     expect(JsonToken.START_ARRAY, field, "an array");
     for (int i = 0; next() != JsonToken.END_ARRAY; i++) {
       elements.read(Integer.toString(i));
@@ -126,7 +141,7 @@ final class StrictJson implements Closeable {
   }
 
   /** Reads a string. */
-  String string(String field) throws IOException {
+  public String string(String field) throws IOException {
     expect(JsonToken.VALUE_STRING, field, "a string");
     String text = text();
     if (!Names.isWellFormed(text)) {
@@ -149,8 +164,24 @@ final class StrictJson implements Closeable {
     throw wrong(field, number(digits), INTEGER);
   }
 
+  /** What the value is that the parser stands on. */
+  public Kind kind() {
+    return switch (parser.currentToken()) {
+      case START_OBJECT -> Kind.OBJECT;
+      case START_ARRAY -> Kind.ARRAY;
+      case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> Kind.NUMBER;
+      case VALUE_TRUE, VALUE_FALSE, VALUE_NULL -> Kind.WORD;
+      default -> Kind.STRING;
+    };
+  }
+
+  /** Reads a number or a word as it is written. */
+  public String written() throws IOException {
+    return text();
+  }
+
   /** Reads any value and drops it; keys are compared all the same. */
-  void skip(String field) throws IOException {
+  public void skip(String field) throws IOException {
     JsonToken token = parser.currentToken();
     if (token == JsonToken.START_OBJECT) {
       object(field, this::skip);
@@ -173,12 +204,12 @@ final class StrictJson implements Closeable {
   }
 
   private String found() throws IOException {
-    return switch (parser.currentToken()) {
-      case START_OBJECT -> "an object";
-      case START_ARRAY -> "an array";
-      case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> number(text());
-      case VALUE_TRUE, VALUE_FALSE, VALUE_NULL -> text();
-      default -> Names.quote(text());
+    return switch (kind()) {
+      case OBJECT -> "an object";
+      case ARRAY -> "an array";
+      case NUMBER -> number(text());
+      case WORD -> text();
+      case STRING -> Names.quote(text());
     };
   }
 

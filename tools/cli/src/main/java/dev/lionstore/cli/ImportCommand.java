@@ -9,8 +9,11 @@ import dev.lionstore.checkpoint.ImportResult;
 import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.checkpoint.Momentum;
 import dev.lionstore.checkpoint.Places;
+import dev.lionstore.checkpoint.RandomImport;
+import dev.lionstore.checkpoint.RandomModel;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotSums;
+import dev.lionstore.models.ModelSource;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StoreBuilder;
@@ -19,6 +22,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -29,6 +33,7 @@ import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -38,18 +43,29 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Makes a store from a model in safetensors (F32, F16, BF16; the rest is carried along).")
+        "Makes a store from a model in safetensors (F32, F16, BF16; the rest is carried along), or"
+            + " with --random from a model's configuration alone.")
 final class ImportCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Parameters(
       index = "0",
       paramLabel = "MODEL",
-      description = "A safetensors file, an index, or a Hugging Face folder.")
+      description =
+          "A safetensors file, an index, or a Hugging Face folder; with --random a well-known name,"
+              + " a config.json, or a folder with one.")
   private Path model = Path.of("");
 
   @Parameters(index = "1", paramLabel = "STORE", description = "The folder to make.")
   private Path store = Path.of("");
+
+  @Option(
+      names = "--random",
+      description =
+          "Random weights of MODEL's shape: matrices normal with its initializer_range, norms 1,"
+              + " biases 0; the same for the same seed. Well-known: ${COMPLETION-CANDIDATES}.",
+      completionCandidates = WellKnown.class)
+  private boolean random;
 
   @Option(
       names = "--gradient-plane",
@@ -57,7 +73,7 @@ final class ImportCommand implements Callable<Integer> {
       converter = Converters.OfGradientPlane.class,
       description =
           "Which gradients the store keeps, so that a step survives a kill (default: bf16 for a BF16"
-              + " model, else f32).")
+              + " model and with --random, else f32).")
   private @Nullable GradientPlane gradientPlane;
 
   @Option(
@@ -70,7 +86,7 @@ final class ImportCommand implements Callable<Integer> {
   @Option(
       names = "--seed",
       paramLabel = "N",
-      description = "The seed of stochastic rounding (default: 0).")
+      description = "The seed of stochastic rounding and of --random (default: 0).")
   private long seed;
 
   @Option(
@@ -104,6 +120,14 @@ final class ImportCommand implements Callable<Integer> {
 
   @Option(names = "--json", description = "Print the result as JSON.")
   private boolean json;
+
+  /** The names that need no file, for the help. */
+  static final class WellKnown implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return ModelSource.wellKnown().iterator();
+    }
+  }
 
   /** One parameter group. */
   static final class Group {
@@ -152,7 +176,7 @@ final class ImportCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     ImportOptions options = Usage.of(spec, this::options);
-    ImportResult made = run(options);
+    ImportResult made = random ? runRandom(options) : run(options);
     StoreLayout layout = made.layout();
     sayWhatMomentumBecame(made);
     Result result =
@@ -181,6 +205,20 @@ final class ImportCommand implements Callable<Integer> {
     } catch (DamagedSnapshotException e) {
       throw e.withAdvice(SnapshotSource.advice(e.snapshot()));
     }
+  }
+
+  private ImportResult runRandom(ImportOptions options) throws IOException {
+    if (momentum != null) {
+      throw new ParameterException(
+          spec.commandLine(), "--momentum is of weights that --random replaces; leave out one");
+    }
+    Places.requireOutside(store);
+    ModelSource source = ModelSource.find(model);
+    RandomModel shape = new RandomModel(source.shape().tensors(), source.config(), source.folder());
+    return Terminal.show(
+        "import",
+        shape.masterBytes(),
+        progress -> RandomImport.run(shape, store, options, progress));
   }
 
   private Momentum openMomentum() throws IOException {
@@ -224,8 +262,9 @@ final class ImportCommand implements Callable<Integer> {
   }
 
   private String line(Result result) {
-    return "imported "
+    return (random ? "made " : "imported ")
         + Words.count(result.parameters())
+        + (random ? " random" : "")
         + " parameters in "
         + result.tensors()
         + " tensors into "

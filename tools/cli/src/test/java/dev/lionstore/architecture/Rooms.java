@@ -8,7 +8,10 @@ final class Rooms {
   static final String[] OPENCL = {"dev.lionstore.opencl.."};
   static final String[] CHECKPOINT = {"dev.lionstore.checkpoint..", "dev.lionstore.safetensors.."};
   private static final String[] TOOLS = {
-    "dev.lionstore.trainer..", "dev.lionstore.cli..", "dev.lionstore.benchmarks.."
+    "dev.lionstore.models..",
+    "dev.lionstore.trainer..",
+    "dev.lionstore.cli..",
+    "dev.lionstore.benchmarks.."
   };
   static final String[] OUTSIDE_CORE =
       Stream.of(OPENCL, CHECKPOINT, TOOLS).flatMap(Arrays::stream).toArray(String[]::new);
