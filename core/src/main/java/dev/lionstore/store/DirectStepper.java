@@ -18,11 +18,14 @@ import java.util.stream.IntStream;
  * written past the page cache. What they were is saved whole before the first byte is written.
  */
 final class DirectStepper implements RunStepper {
-  /** Reads at the same time keep a disk busy; two cores step faster than any disk. */
-  static final int LEAST_WORKERS = 8;
+  /**
+   * So many requests at the same time keep a disk busy. More would have to be smaller, since the
+   * progress has slots for {@link ProgressFile#WORKERS} chunks, and that costs more than it gives.
+   */
+  static final int WORKERS = 4;
 
-  /** What a disk is asked for at once, in elements of a plane: 2 MiB of 16-bit values. */
-  private static final int RUN_ELEMENTS = 1 << 20;
+  /** What a disk is asked for at once, in elements of a plane: 4 MiB of 16-bit values. */
+  private static final int RUN_ELEMENTS = 1 << 21;
 
   private static final int SLICE = Kernel.MAX_SLICE;
 

@@ -98,10 +98,7 @@ public final class StateStore implements StateView, AutoCloseable {
     this.kernel = parts.kernel(selected.kernel());
     String access = options.access().open(files, kernel);
     this.crew =
-        new WorkerCrew(
-            files.direct().isPresent()
-                ? Math.max(options.threads(), DirectStepper.LEAST_WORKERS)
-                : options.threads());
+        new WorkerCrew(files.direct().isPresent() ? DirectStepper.WORKERS : options.threads());
     try {
       this.selection = selected.with(kernel.attach(files.memory())).with(access);
       this.gradients = new PendingGradients(files, kernel);

@@ -75,6 +75,13 @@ public final class DiskStepBenchmark {
             .ofType(Integer.class)
             .withValuesSeparatedBy(',')
             .defaultsTo(4, 8);
+    OptionSpec<Integer> workers =
+        parser
+            .accepts("threads", "that step, in place")
+            .withRequiredArg()
+            .ofType(Integer.class)
+            .defaultsTo(StoreOptions.defaults().threads());
+    parser.accepts("only-steps", "without passes of the disk");
     parser.accepts("help", "print this");
     try {
       OptionSet given = parser.parse(arguments);
@@ -86,11 +93,17 @@ public final class DiskStepBenchmark {
         throw new IllegalArgumentException("--store is missing, expected a store on a disk");
       }
       PlaneAccess way = PlaneAccess.valueOf(given.valueOf(access).toUpperCase(Locale.ROOT));
-      StoreOptions options = StoreOptions.defaults().withBackend("vector").withAccess(way);
+      StoreOptions options =
+          StoreOptions.defaults()
+              .withBackend("vector")
+              .withAccess(way)
+              .withThreads(given.valueOf(workers));
       try (StateStore store = StateStore.open(Path.of(given.valueOf(path)), options);
           Arena arena = Arena.ofShared()) {
         new DiskStepBenchmark(out, store, arena)
-            .measure(given.valueOf(steps), given.valuesOf(threads));
+            .measure(
+                given.valueOf(steps),
+                given.has("only-steps") ? List.of() : given.valuesOf(threads));
       }
       return 0;
     } catch (OptionException | IllegalArgumentException e) {
@@ -124,7 +137,7 @@ public final class DiskStepBenchmark {
       subjects.add(new Subject("step", () -> putting.add(put()), this::step));
       long cached = kilobytes("/proc/meminfo", "Cached:");
       Turns turns = Turns.measure(subjects, steps);
-      int best = turns.best(threads.size());
+      int best = threads.isEmpty() ? 0 : turns.best(threads.size()); // the step beside itself
       out.printf(
           "%n| what | share of the disk | low … high | seconds | GB/s |%n|---|---|---|---|---|%n");
       for (Comparison c : turns.compare(best, 0, subjects.size())) {

@@ -29,6 +29,7 @@ final class MixedDisk implements AutoCloseable {
   private static final int BLOCK_BYTES = 4 << 20;
 
   private final Arena arena = Arena.ofShared();
+  private final List<MemorySegment> buffers = new ArrayList<>();
   private final List<FileChannel> state = new ArrayList<>();
   private final List<FileChannel> gradients = new ArrayList<>();
   private final ExecutorService pool =
@@ -68,9 +69,11 @@ final class MixedDisk implements AutoCloseable {
     long size = state.getFirst().size();
     AtomicLong next = new AtomicLong(MappedFile.PAGE_BYTES);
     List<Callable<Boolean>> tasks = new ArrayList<>();
-    for (int t = 0; t < threads; t++) {
+    while (buffers.size() < threads) {
+      buffers.add(LargePages.allocate(arena, BLOCK_BYTES));
+    }
+    for (MemorySegment buffer : buffers.subList(0, threads)) {
       tasks.add(() -> {
-        MemorySegment buffer = LargePages.allocate(arena, BLOCK_BYTES);
         for (long at = next.getAndAdd(BLOCK_BYTES); at < size; at = next.getAndAdd(BLOCK_BYTES)) {
           move(buffer, at);
         }
