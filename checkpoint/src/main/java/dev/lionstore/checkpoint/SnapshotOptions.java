@@ -14,7 +14,10 @@ import java.util.regex.Pattern;
  *     {@code -}, opaque bytes; they are checked as all files are, and are no part of the store
  */
 public record SnapshotOptions(long maxShardBytes, long memoryBytes, Map<String, byte[]> extras) {
-  /** The least memory that a snapshot can be taken with: a block to write and one for a step. */
+  /**
+   * The least memory that a snapshot can be taken with: a block to write, one that a step saves,
+   * and as much for threads and tables.
+   */
   public static final long LEAST_MEMORY_BYTES = 3L * BlockFile.BLOCK_BYTES;
 
   /** The memory unless asked otherwise: 64 MiB. */

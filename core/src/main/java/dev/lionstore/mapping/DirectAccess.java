@@ -24,7 +24,6 @@ import java.util.Optional;
  */
 public final class DirectAccess implements AutoCloseable {
   private static final int PAGE_BYTES = MappedFile.PAGE_BYTES;
-  private static final int READ_WRITE_CLOEXEC = 0x80002;
 
   /** O_DIRECT: another bit on AArch64. */
   private static final int DIRECT =
@@ -50,13 +49,13 @@ public final class DirectAccess implements AutoCloseable {
    * @throws FileSystemException if it cannot be opened at all
    */
   public static Optional<DirectAccess> open(Path path) throws IOException {
-    int cached = openDescriptor(path, READ_WRITE_CLOEXEC);
+    int cached = Posix.open(path, Posix.READ_WRITE_CLOEXEC);
     if (cached < 0) {
       throw new FileSystemException(path.toString(), null, "cannot be opened for direct access");
     }
-    int direct = openDescriptor(path, READ_WRITE_CLOEXEC | DIRECT);
+    int direct = Posix.open(path, Posix.READ_WRITE_CLOEXEC | DIRECT);
     if (direct < 0) {
-      closeDescriptor(cached);
+      Posix.close(cached);
       return Optional.empty();
     }
     try {
@@ -135,28 +134,8 @@ public final class DirectAccess implements AutoCloseable {
 
   @Override
   public void close() {
-    closeDescriptor(direct);
-    closeDescriptor(cached);
-  }
-
-  private static int openDescriptor(Path path, int flags) {
-    try (Arena arena = Arena.ofConfined()) {
-      return (int) Calls.OPEN.invokeExact(arena.allocateFrom(path.toString()), flags);
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException("open", e);
-    }
-  }
-
-  private static void closeDescriptor(int descriptor) {
-    try {
-      int _ = (int) Calls.CLOSE.invokeExact(descriptor);
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException("close", e);
-    }
+    Posix.close(direct);
+    Posix.close(cached);
   }
 
   /** Looked up on first use: stores in memory never need them. */
@@ -164,13 +143,6 @@ public final class DirectAccess implements AutoCloseable {
     private static final StructLayout STATE = Linker.Option.captureStateLayout();
     private static final VarHandle ERROR =
         STATE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
-    private static final MethodHandle OPEN =
-        function(
-            "open",
-            FunctionDescriptor.of(ValueLayout.JAVA_INT, POINTER, ValueLayout.JAVA_INT),
-            Linker.Option.firstVariadicArg(2));
-    private static final MethodHandle CLOSE =
-        function("close", FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
     private static final MethodHandle ADVISE =
         function(
             "posix_fadvise",

@@ -1,9 +1,7 @@
 package dev.lionstore.mapping;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
@@ -27,14 +25,13 @@ final class FolderLock implements AutoCloseable {
 
   /** Takes the lock; empty if somebody has it, the folder is gone or its file system has none. */
   static Optional<FolderLock> tryTake(Path folder) {
-    try (Arena arena = Arena.ofConfined()) {
-      int descriptor =
-          (int) Calls.OPEN.invokeExact(arena.allocateFrom(folder.toString()), READ_CLOEXEC);
-      if (descriptor < 0) {
-        return Optional.empty();
-      }
+    int descriptor = Posix.open(folder, READ_CLOEXEC);
+    if (descriptor < 0) {
+      return Optional.empty();
+    }
+    try {
       if ((int) Calls.FLOCK.invokeExact(descriptor, EXCLUSIVE_WITHOUT_WAITING) != 0) {
-        int _ = (int) Calls.CLOSE.invokeExact(descriptor);
+        Posix.close(descriptor);
         return Optional.empty();
       }
       return Optional.of(new FolderLock(descriptor));
@@ -52,34 +49,19 @@ final class FolderLock implements AutoCloseable {
       return;
     }
     closed = true;
-    try {
-      int _ = (int) Calls.CLOSE.invokeExact(descriptor);
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException("close", e);
-    }
+    Posix.close(descriptor);
   }
 
   /** Looked up on first use: reading commands never need them. */
   private static final class Calls {
-    private static final MethodHandle OPEN =
-        function("open", ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
-    private static final MethodHandle CLOSE = function("close", ValueLayout.JAVA_INT);
-    private static final MethodHandle FLOCK =
-        function("flock", ValueLayout.JAVA_INT, ValueLayout.JAVA_INT);
+    private static final MethodHandle FLOCK = flock();
 
-    @SuppressWarnings("restricted") // the signatures are the system's
-    private static MethodHandle function(String name, MemoryLayout... arguments) {
+    @SuppressWarnings("restricted") // the signature is the system's
+    private static MethodHandle flock() {
       Linker linker = Linker.nativeLinker();
-      Linker.Option[] options =
-          name.equals("open")
-              ? new Linker.Option[] {Linker.Option.firstVariadicArg(arguments.length)}
-              : new Linker.Option[0];
       return linker.downcallHandle(
-          linker.defaultLookup().find(name).orElseThrow(),
-          FunctionDescriptor.of(ValueLayout.JAVA_INT, arguments),
-          options);
+          linker.defaultLookup().find("flock").orElseThrow(),
+          FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
     }
   }
 }

@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 
 /** What the JDK lacks of the system's calls on files. */
 public final class Posix {
-  private static final int READ_WRITE_CLOEXEC = 0x80002;
+  static final int READ_WRITE_CLOEXEC = 0x80002;
   private static final int NO_SPACE = 28;
   private static final int OVER_QUOTA = 122;
   private static final int TOO_LARGE = 27;
@@ -111,21 +111,40 @@ public final class Posix {
 
   /** Opens a file for one call, and returns what that returns. */
   static int onDescriptor(Path file, DescriptorCall call) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      int descriptor =
-          (int) Calls.OPEN.invokeExact(arena.allocateFrom(file.toString()), READ_WRITE_CLOEXEC);
-      if (descriptor < 0) {
-        throw new FileSystemException(file.toString(), null, "cannot be opened for allocation");
-      }
-      try {
-        return call.run(descriptor);
-      } finally {
-        int _ = (int) Calls.CLOSE.invokeExact(descriptor);
-      }
+    int descriptor = open(file, READ_WRITE_CLOEXEC);
+    if (descriptor < 0) {
+      throw new FileSystemException(file.toString(), null, "cannot be opened for allocation");
+    }
+    try {
+      return call.run(descriptor);
     } catch (IOException | RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
       throw new IllegalStateException("allocation of " + file, e);
+    } finally {
+      close(descriptor);
+    }
+  }
+
+  /** Opens a file or folder with the system's flags; negative if that fails. */
+  static int open(Path path, int flags) {
+    try (Arena arena = Arena.ofConfined()) {
+      return (int) Calls.OPEN.invokeExact(arena.allocateFrom(path.toString()), flags);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException("open", e);
+    }
+  }
+
+  /** Closes what {@link #open} has opened. */
+  static void close(int descriptor) {
+    try {
+      int _ = (int) Calls.CLOSE.invokeExact(descriptor);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException("close", e);
     }
   }
 

@@ -58,8 +58,11 @@ public enum PlaneAccess {
       }
     }
     return files.direct().isPresent()
-        ? "past the page cache: planes of %.1f GB, memory of %.1f GB"
-            .formatted(files.planeBytes() / 1e9, memoryBytes() / 1e9)
+        ? String.format(
+            Locale.ROOT,
+            "past the page cache: planes of %.1f GB, memory of %.1f GB",
+            files.planeBytes() / 1e9,
+            memoryBytes() / 1e9)
         : "";
   }
 
@@ -75,10 +78,5 @@ public enum PlaneAccess {
   private static long memoryBytes() {
     return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
         .getTotalMemorySize();
-  }
-
-  /** What the user calls it. */
-  public String word() {
-    return name().toLowerCase(Locale.ROOT);
   }
 }
