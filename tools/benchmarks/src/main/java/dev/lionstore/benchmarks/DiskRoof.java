@@ -163,6 +163,12 @@ final class DiskRoof implements AutoCloseable {
         return true;
       });
     }
+    runAll(pool, tasks);
+  }
+
+  /** Returns when all have ended; throws what one threw. */
+  static void runAll(ExecutorService pool, List<Callable<Boolean>> tasks)
+      throws IOException, InterruptedException {
     for (Future<Boolean> task : pool.invokeAll(tasks)) {
       try {
         task.get();

@@ -1,7 +1,6 @@
 package dev.lionstore.benchmarks;
 
 import dev.lionstore.ElementType;
-import dev.lionstore.GradientPlane;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.LionConfig;
@@ -31,7 +30,7 @@ import joptsimple.OptionSpec;
  * and computes nothing.
  */
 public final class DiskStepBenchmark {
-  private static final double GIGA = 1e9;
+  private static final Path MEMORY = Path.of("/proc/meminfo");
   private static final StepRequest REQUEST =
       StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 1e-5);
 
@@ -42,8 +41,7 @@ public final class DiskStepBenchmark {
   private DiskStepBenchmark(PrintStream out, StateStore store, Arena arena) {
     this.out = out;
     this.store = store;
-    ElementType type =
-        store.layout().gradientPlane() == GradientPlane.F32 ? ElementType.F32 : ElementType.BF16;
+    ElementType type = BenchmarkStore.gradientType(store.layout().gradientPlane());
     long most = store.layout().tensors().stream().mapToLong(TensorSpec::count).max().orElse(0);
     MemorySegment values = arena.allocate(most * type.bytes(), Long.BYTES);
     Samples.fillGradient(type, values, 1);
@@ -125,7 +123,7 @@ public final class DiskStepBenchmark {
         Locale.ROOT,
         "%,d parameters, %.1f GB of planes; backend %s%n",
         store.layout().tensors().stream().mapToLong(TensorSpec::count).sum(),
-        (stepBytes / 2.0 + MixedDisk.bytes(List.of(), kept) / 2.0) / GIGA,
+        (stepBytes / 2.0 + MixedDisk.bytes(List.of(), kept) / 2.0) / SnapshotFigures.GIGA,
         store.kernel().reason());
     try (MixedDisk disk = new MixedDisk(state, kept)) {
       List<Subject> subjects = new ArrayList<>();
@@ -135,7 +133,7 @@ public final class DiskStepBenchmark {
       }
       List<Long> putting = new ArrayList<>();
       subjects.add(new Subject("step", () -> putting.add(put()), this::step));
-      long cached = kilobytes("/proc/meminfo", "Cached:");
+      long cached = ExtraUse.bytesTold(MEMORY, "Cached:");
       Turns turns = Turns.measure(subjects, steps);
       int best = threads.isEmpty() ? 0 : turns.best(threads.size()); // the step beside itself
       out.printf(
@@ -148,7 +146,7 @@ public final class DiskStepBenchmark {
             c.share(SnapshotFigures.MIDDLE),
             c.share(SnapshotFigures.LOW),
             c.share(SnapshotFigures.HIGH),
-            c.medianNanos() / GIGA,
+            c.medianNanos() / SnapshotFigures.GIGA,
             (double) stepBytes / c.medianNanos());
       }
       long put = Turns.median(putting.stream().mapToLong(Long::longValue).toArray());
@@ -156,10 +154,10 @@ public final class DiskStepBenchmark {
           Locale.ROOT,
           "%nputting the gradients: %.2f s; at step %d; memory that no file backs %.0f MB, page"
               + " cache %+.2f GB%n",
-          put / GIGA,
+          put / SnapshotFigures.GIGA,
           store.step(),
-          kilobytes("/proc/self/status", "RssAnon:") / 1e3,
-          (kilobytes("/proc/meminfo", "Cached:") - cached) / 1e6);
+          ExtraUse.bytesTold(ExtraUse.STATUS, "RssAnon:") / 1e6,
+          (ExtraUse.bytesTold(MEMORY, "Cached:") - cached) / SnapshotFigures.GIGA);
     }
   }
 
@@ -184,19 +182,6 @@ public final class DiskStepBenchmark {
   private void step() throws IOException {
     if (!(store.step(REQUEST) instanceof StepResult.Applied)) {
       throw new IOException("the step was refused");
-    }
-  }
-
-  /** What the system tells; 0 where it does not. */
-  private static long kilobytes(String file, String name) throws IOException {
-    if (!Files.isReadable(Path.of(file))) {
-      return 0;
-    }
-    try (Stream<String> lines = Files.lines(Path.of(file))) {
-      return lines
-          .filter(line -> line.startsWith(name))
-          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
-          .sum();
     }
   }
 }

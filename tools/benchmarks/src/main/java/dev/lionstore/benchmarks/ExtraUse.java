@@ -8,11 +8,12 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 
 /** The most memory and disk that is used beyond what was at the beginning, looked at often. */
 final class ExtraUse implements AutoCloseable {
   private static final long PAUSE_MILLISECONDS = 10;
-  private static final Path STATUS = Path.of("/proc/self/status");
+  static final Path STATUS = Path.of("/proc/self/status");
 
   private final List<Path> folders;
   private final long memoryBefore;
@@ -49,12 +50,17 @@ final class ExtraUse implements AutoCloseable {
 
   /** Of this process that no file backs, native and heap, in bytes; 0 where that is not told. */
   private static long memory() throws IOException {
-    if (!Files.isReadable(STATUS)) {
+    return bytesTold(STATUS, "RssAnon:");
+  }
+
+  /** What the system tells in kilobytes, in bytes; 0 where it does not. */
+  static long bytesTold(Path file, String name) throws IOException {
+    if (!Files.isReadable(file)) {
       return 0;
     }
-    try (var lines = Files.lines(STATUS)) {
+    try (Stream<String> lines = Files.lines(file)) {
       return lines
-          .filter(line -> line.startsWith("RssAnon:"))
+          .filter(line -> line.startsWith(name))
           .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) * 1024)
           .sum();
     }

@@ -13,10 +13,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -80,18 +78,16 @@ final class MixedDisk implements AutoCloseable {
         return true;
       });
     }
-    for (Future<Boolean> task : pool.invokeAll(tasks)) {
-      try {
-        task.get();
-      } catch (ExecutionException e) {
-        throw new IOException(e.getCause());
-      }
-    }
+    DiskRoof.runAll(pool, tasks);
   }
 
   private void move(MemorySegment buffer, long at) throws IOException {
     for (FileChannel file : gradients) {
-      read(file, buffer, at);
+      // Of 32-bit values the plane is twice as long as the weights'.
+      long turns = Math.max(1, Math.round((double) file.size() / state.getFirst().size()));
+      for (long turn = 0; turn < turns; turn++) {
+        read(file, buffer, turns * (at - MappedFile.PAGE_BYTES) + turn * BLOCK_BYTES);
+      }
     }
     for (FileChannel file : state) {
       ByteBuffer bytes = read(file, buffer, at).flip();
