@@ -36,12 +36,15 @@ public record ScalarKernel(UpdateRule rule) implements Kernel, Kernel.Stepper {
   public void apply(TensorStep tensor, long from, int count) {
     UpdateRule.ScalarStep step = rule.scalar(tensor.coefficients(), tensor.rounding());
     int[] state = new int[1 + rule.statePlanes().size()];
+    int[] random16 = new int[rule.statePlanes().size()];
     for (long i = from; i < from + count; i++) {
       read(tensor.planes(), i, state);
-      int random16 =
-          tensor.rounding() == Rounding.STOCHASTIC
-              ? StochasticBits.random16(tensor.noiseKey(), tensor.origin() + i)
-              : 0;
+      if (tensor.rounding() == Rounding.STOCHASTIC) {
+        for (int p = 0; p < random16.length; p++) {
+          long key = StochasticBits.keyOfPlane(tensor.noiseKey(), p);
+          random16[p] = StochasticBits.random16(key, tensor.origin() + i);
+        }
+      }
       step.apply(tensor.gradient().get(i), state, random16);
       write(tensor.planes(), i, state);
     }

@@ -5,13 +5,22 @@ import java.util.List;
 
 /** Lion: the sign of an interpolated momentum (arXiv 2302.06675; core/ARITHMETIC.md). */
 public final class Lion implements UpdateRule {
-  /** The one instance: a rule has no state. */
-  public static final Lion RULE = new Lion();
+  /** With momentum in bfloat16. */
+  public static final Lion RULE = new Lion("lion", Plane.Type.BF16);
 
-  /** {@code exp_avg} in PyTorch, {@code mu} in optax. */
-  public static final Plane MOMENTUM = new Plane("momentum", "exp_avg", Plane.Type.BF16);
+  /** With momentum in float32: what rounding is compared with. */
+  public static final Lion F32_RULE = new Lion("lion-f32", Plane.Type.F32);
 
-  private Lion() {}
+  /** The momentum of {@link #RULE}. */
+  public static final Plane MOMENTUM = RULE.momentum;
+
+  private final String name;
+  private final Plane momentum;
+
+  private Lion(String name, Plane.Type type) {
+    this.name = name;
+    this.momentum = Plane.momentum(type);
+  }
 
   /**
    * The coefficients of one Lion step.
@@ -30,12 +39,12 @@ public final class Lion implements UpdateRule {
 
   @Override
   public String name() {
-    return "lion";
+    return name;
   }
 
   @Override
   public List<Plane> statePlanes() {
-    return List.of(MOMENTUM);
+    return List.of(momentum);
   }
 
   @Override
@@ -44,24 +53,24 @@ public final class Lion implements UpdateRule {
   }
 
   @Override
-  public LionCoefficients coefficients(double[] hyperparameters, double gradientScale) {
-    double lr = requireNonNegative("learning rate", hyperparameters[0]);
-    double beta1 = requireBeta("beta1", hyperparameters[1]);
-    double beta2 = requireBeta("beta2", hyperparameters[2]);
-    double lambda = requireNonNegative("weight decay", hyperparameters[3]);
-    if (!(lr * lambda < 1)) {
-      throw new IllegalArgumentException(
-          "learning rate "
-              + lr
-              + " x weight decay "
-              + lambda
-              + " is "
-              + lr * lambda
-              + ", expected less than 1");
-    }
-    if ((float) lr == Float.POSITIVE_INFINITY) {
-      throw new IllegalArgumentException("learning rate " + lr + " is beyond float32");
-    }
+  public boolean countsSteps() {
+    return false;
+  }
+
+  @Override
+  public double[] defaults() {
+    return new double[] {1e-4, 0.9, 0.99, 0};
+  }
+
+  @Override
+  public LionCoefficients coefficients(
+      double[] hyperparameters, double gradientScale, long number) {
+    double lr = Bounds.requireNonNegative("learning rate", hyperparameters[0]);
+    double beta1 = Bounds.requireBeta("beta1", hyperparameters[1]);
+    double beta2 = Bounds.requireBeta("beta2", hyperparameters[2]);
+    double lambda = Bounds.requireNonNegative("weight decay", hyperparameters[3]);
+    Bounds.requireDecay(lr, lambda);
+    Bounds.requireFloat("learning rate", lr);
     return new LionCoefficients(
         (float) beta1,
         (float) (1 - beta1),
@@ -77,7 +86,7 @@ public final class Lion implements UpdateRule {
     LionCoefficients k = (LionCoefficients) coefficients;
     return (gradient, state, random16) -> {
       float theta = Float.intBitsToFloat(state[0]);
-      float m = Bf16.toFloat((short) state[1]);
+      float m = momentum.read(state[1]);
 
       float g = gradient * k.gradientScale;
       float c = Math.fma(g, k.o1, m * k.b1);
@@ -85,31 +94,12 @@ public final class Lion implements UpdateRule {
       float m1 = Math.fma(g, k.o2, m * k.b2);
 
       state[0] = Float.floatToRawIntBits(theta1);
-      state[1] =
-          switch (rounding) {
-            case NEAREST -> Bf16.nearest(m1);
-            case STOCHASTIC -> Bf16.stochastic(m1, random16);
-          };
+      state[1] = momentum.write(m1, rounding, random16[0]);
     };
   }
 
   /** -1, 0 or 1; 0 for both zeros. */
   private static float sign(float value) {
     return value > 0 ? 1 : value < 0 ? -1 : 0;
-  }
-
-  static double requireBeta(String name, double value) {
-    if (!(value >= 0 && value < 1)) {
-      throw new IllegalArgumentException(
-          name + " is " + value + ", expected 0 <= " + name + " < 1");
-    }
-    return value;
-  }
-
-  static double requireNonNegative(String name, double value) {
-    if (!(value >= 0 && value < Double.POSITIVE_INFINITY)) {
-      throw new IllegalArgumentException(name + " is " + value + ", expected a finite number >= 0");
-    }
-    return value;
   }
 }

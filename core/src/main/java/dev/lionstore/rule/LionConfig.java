@@ -12,9 +12,9 @@ import dev.lionstore.ParameterGroup;
 public record LionConfig(double beta1, double beta2, double weightDecay) implements RuleConfig {
   /** Validates. */
   public LionConfig {
-    Lion.requireBeta("beta1", beta1);
-    Lion.requireBeta("beta2", beta2);
-    Lion.requireNonNegative("weight decay", weightDecay);
+    Bounds.requireBeta("beta1", beta1);
+    Bounds.requireBeta("beta2", beta2);
+    Bounds.requireNonNegative("weight decay", weightDecay);
   }
 
   /** β = (0.9, 0.99) without weight decay, as in the paper. */
@@ -45,7 +45,7 @@ public record LionConfig(double beta1, double beta2, double weightDecay) impleme
       beta2,
       group.weightDecay().orElse(weightDecay)
     };
-    Lion.RULE.coefficients(hyperparameters, 1);
+    Lion.RULE.coefficients(hyperparameters, 1, 1);
     return hyperparameters;
   }
 }

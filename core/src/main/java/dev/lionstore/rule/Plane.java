@@ -1,6 +1,7 @@
 package dev.lionstore.rule;
 
 import dev.lionstore.ElementType;
+import dev.lionstore.Rounding;
 import java.util.List;
 
 /**
@@ -32,6 +33,30 @@ public record Plane(String name, String suffix, Type type) {
     }
   }
 
+  /**
+   * The value that is stored.
+   *
+   * @param bits of a floating-point plane
+   */
+  float read(int bits) {
+    return type == Type.F32 ? Float.intBitsToFloat(bits) : Bf16.toFloat((short) bits);
+  }
+
+  /**
+   * The bits that store a value; finite ones saturate at the largest.
+   *
+   * @param random16 uniform in 0…65535, for stochastic rounding to bfloat16
+   */
+  int write(float value, Rounding rounding, int random16) {
+    if (type == Type.F32) {
+      return Float.floatToRawIntBits(Math.clamp(value, -Float.MAX_VALUE, Float.MAX_VALUE));
+    }
+    return switch (rounding) {
+      case NEAREST -> Bf16.nearest(value);
+      case STOCHASTIC -> Bf16.stochastic(value, random16);
+    };
+  }
+
   /** What the model computes with: the master rounded to bfloat16, ties away from zero. */
   public static final Plane WEIGHTS = new Plane("weights", "weight", Type.BF16);
 
@@ -40,6 +65,24 @@ public record Plane(String name, String suffix, Type type) {
 
   /** The two planes that hold the exact FP32 master, whatever the rule. */
   public static final List<Plane> MASTER = List.of(WEIGHTS, REMAINDER);
+
+  /**
+   * {@code exp_avg} in PyTorch, {@code mu} in optax.
+   *
+   * @param type how values are stored
+   */
+  public static Plane momentum(Type type) {
+    return new Plane("momentum", "exp_avg", type);
+  }
+
+  /**
+   * {@code exp_avg_sq} in PyTorch, {@code nu} in optax.
+   *
+   * @param type how values are stored
+   */
+  public static Plane secondMoment(Type type) {
+    return new Plane("second-moment", "exp_avg_sq", type);
+  }
 
   /** The plane that keeps gradients of the type given, so that a step can be finished. */
   public static Plane gradient(ElementType type) {

@@ -41,6 +41,15 @@ public final class StochasticBits {
     return mix64(mix64(seed + GOLDEN_64 * (step + 1)) ^ nameKey);
   }
 
+  /**
+   * K of a state plane: each is rounded by random numbers of its own.
+   *
+   * @param plane its index among the rule's state planes
+   */
+  public static long keyOfPlane(long key, int plane) {
+    return plane == 0 ? key : mix64(key + GOLDEN_64 * plane);
+  }
+
   /** K for the counters that share {@code counter >>> 32}. */
   public static long keyForCounter(long key, long counter) {
     long high = counter >>> 32;

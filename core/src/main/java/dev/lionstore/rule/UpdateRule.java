@@ -22,9 +22,16 @@ public interface UpdateRule {
    *
    * @param hyperparameters in the order of {@link #hyperparameters()}
    * @param gradientScale what each gradient is multiplied with
+   * @param number of the tensor's step, from 1; a rule that does not count ignores it
    * @throws IllegalArgumentException naming the hyperparameter that is out of its bounds
    */
-  Coefficients coefficients(double[] hyperparameters, double gradientScale);
+  Coefficients coefficients(double[] hyperparameters, double gradientScale, long number);
+
+  /** Whether a step depends on how many a tensor has taken; only then a store counts them. */
+  boolean countsSteps();
+
+  /** What hyperparameters are unless a user sets them, in the order of their names. */
+  double[] defaults();
 
   /** The step of one parameter in plain scalar code: what every other kernel is compared with. */
   ScalarStep scalar(Coefficients coefficients, Rounding rounding);
@@ -43,8 +50,8 @@ public interface UpdateRule {
      * @param gradient the gradient before scaling
      * @param state in: the parameter's state; out: its next state. Index 0 holds the master's bits,
      *     index 1 and on the bits of the rule's state planes in their order
-     * @param random16 uniform in 0…65535; used by stochastic rounding alone
+     * @param random16 uniform in 0…65535, for each state plane; used by stochastic rounding alone
      */
-    void apply(float gradient, int[] state, int random16);
+    void apply(float gradient, int[] state, int[] random16);
   }
 }

@@ -1,6 +1,7 @@
 package dev.lionstore.store;
 
 import java.time.Instant;
+import java.util.BitSet;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -14,6 +15,7 @@ import java.util.UUID;
  * @param writer the process that has it open
  * @param position the trainer's own bytes: of this step, or of the next one while it is applied
  * @param intent what is being applied
+ * @param stepCounts how many steps each tensor has taken; empty if the rule does not count
  * @param crc the checksum with which this header was read; 0 if it was not read
  */
 record Header(
@@ -24,15 +26,17 @@ record Header(
     Writer writer,
     byte[] position,
     Optional<Intent> intent,
+    long[] stepCounts,
     int crc) {
 
   /** The same, as written with this checksum. */
   Header withCrc(int newCrc) {
-    return new Header(generation, phase, step, bootId, writer, position, intent, newCrc);
+    return new Header(
+        generation, phase, step, bootId, writer, position, intent, stepCounts, newCrc);
   }
 
   /** What is intended for a state at a step that no record tells of: a device keeps it. */
-  Header at(long deviceStep, Intent intended) {
+  Header at(long deviceStep, Intent intended, long[] deviceCounts) {
     return new Header(
         generation,
         Phase.APPLYING_UNKEPT,
@@ -41,7 +45,22 @@ record Header(
         writer,
         position,
         Optional.of(intended),
+        deviceCounts,
         0);
+  }
+
+  /** The counts of steps when tensors have taken one more. */
+  long[] countsAfter(BitSet tensors) {
+    return countsAfter(stepCounts, tensors, 1);
+  }
+
+  /** The same when they have taken so many more. */
+  static long[] countsAfter(long[] counts, BitSet tensors, long steps) {
+    long[] after = counts.clone();
+    for (int t = 0; t < after.length; t++) {
+      after[t] += tensors.get(t) ? steps : 0;
+    }
+    return after;
   }
 
   /** What a store is doing. */

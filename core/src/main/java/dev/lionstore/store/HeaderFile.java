@@ -40,7 +40,7 @@ import java.util.zip.CRC32C;
  *     120     4  bytes of the set of tensors with gradients
  *     124     4  bytes of the position
  *     128        hyperparameters (doubles), group by group; the set of tensors (bit i of byte i / 8);
- *                the position
+ *                the position; if the rule counts steps, how many each tensor has taken (8 bytes each)
  * </pre>
  */
 class HeaderFile {
@@ -90,8 +90,14 @@ class HeaderFile {
                 * Double.BYTES
             + layout.layout().tensors().size() / Byte.SIZE
             + 1
+            + counted(layout) * Long.BYTES
             + layout.positionCapacity();
     return Math.toIntExact(MappedFile.wholePages(needed));
+  }
+
+  /** How many tensors' steps are counted. */
+  static int counted(LayoutFile layout) {
+    return layout.layout().rule().countsSteps() ? layout.layout().tensors().size() : 0;
   }
 
   /**
@@ -128,6 +134,9 @@ class HeaderFile {
     encode(header, out);
     encode(header.intent().orElse(Intent.NONE), header.position().length, out);
     encodePosition(header, out);
+    for (long count : header.stepCounts()) {
+      out.putLong(count);
+    }
     return seal(out);
   }
 
@@ -228,9 +237,14 @@ class HeaderFile {
     require(step >= 0 && step <= Mark.LAST_STEP);
     intent.ifPresent(this::requirePossible);
     in.get(position);
+    long[] stepCounts = new long[counted(layout)];
+    for (int t = 0; t < stepCounts.length; t++) {
+      stepCounts[t] = in.getLong();
+      require(stepCounts[t] >= 0 && stepCounts[t] <= step);
+    }
     require(!in.hasRemaining());
     int crc = in.getInt(CRC_OFFSET);
-    return new Header(generation, phase, step, bootId, writer, position, intent, crc);
+    return new Header(generation, phase, step, bootId, writer, position, intent, stepCounts, crc);
   }
 
   private void requirePossible(Intent intent) {
@@ -238,7 +252,7 @@ class HeaderFile {
     require(intent.hyperparameters().length == stored.groups().size());
     for (double[] group : intent.hyperparameters()) {
       require(group.length == stored.rule().hyperparameters().size());
-      stored.rule().coefficients(group, intent.gradientScale());
+      stored.rule().coefficients(group, intent.gradientScale(), 1);
     }
     BitSet tensors = intent.tensors();
     require(tensors.length() <= stored.tensors().size());

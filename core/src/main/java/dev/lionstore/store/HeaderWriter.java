@@ -3,6 +3,7 @@ package dev.lionstore.store;
 import dev.lionstore.mapping.Boot;
 import java.io.IOException;
 import java.lang.invoke.VarHandle;
+import java.util.BitSet;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -43,7 +44,7 @@ final class HeaderWriter {
     System.arraycopy(nextPosition, 0, position, 0, position.length);
     Header.Phase phase =
         files.gradient().isPresent() ? Header.Phase.APPLYING : Header.Phase.APPLYING_UNKEPT;
-    Header next = next(phase, newest.step(), position, Optional.of(intent));
+    Header next = next(phase, newest.step(), position, Optional.of(intent), newest.stepCounts());
     files.progress().clear(slots);
     int crc = files.header().prepare(next);
     files.expect(Mark.of(newest.step() + 1, crc));
@@ -60,38 +61,48 @@ final class HeaderWriter {
 
   /** The step has been applied everywhere: the store is idle at the next one. */
   void publishStep() {
-    idleAt(newest.step() + 1, newest.position());
+    publishStep(newest.intent().orElseThrow().tensors());
+  }
+
+  /** The same if only these tensors have taken it. */
+  void publishStep(BitSet stepped) {
+    idleAt(newest.step() + 1, newest.position(), newest.countsAfter(stepped));
   }
 
   /** Every plane is at a step: so is the store. */
-  void idleAt(long step, byte[] itsPosition) {
+  void idleAt(long step, byte[] itsPosition, long[] stepCounts) {
     for (PlaneFile plane : files.planes()) {
       plane.publish(step);
     }
-    write(Header.Phase.IDLE, step, itsPosition);
+    write(Header.Phase.IDLE, step, itsPosition, stepCounts);
   }
 
   /** Says what the store does, at the step that it is at. */
   void write(Header.Phase phase) {
-    write(phase, newest.step(), newest.position());
+    write(phase, newest.step(), newest.position(), newest.stepCounts());
   }
 
   /** What was intended has changed nothing: the step never was. */
   void giveUp(byte[] itsPosition) {
     files.begin(Mark.NONE);
     VarHandle.storeStoreFence();
-    write(Header.Phase.IDLE, newest.step(), itsPosition);
+    write(Header.Phase.IDLE, newest.step(), itsPosition, newest.stepCounts());
   }
 
-  private void write(Header.Phase phase, long step, byte[] itsPosition) {
-    Header next = next(phase, step, itsPosition, Optional.empty());
+  private void write(Header.Phase phase, long step, byte[] itsPosition, long[] stepCounts) {
+    Header next = next(phase, step, itsPosition, Optional.empty(), stepCounts);
     newest = next.withCrc(files.header().prepare(next));
     files.header().publish(next);
   }
 
-  private Header next(Header.Phase phase, long step, byte[] nextPosition, Optional<Intent> intent) {
+  private Header next(
+      Header.Phase phase,
+      long step,
+      byte[] nextPosition,
+      Optional<Intent> intent,
+      long[] stepCounts) {
     Header.Writer writer = phase == Header.Phase.CLEAN ? Header.Writer.NONE : self;
     return new Header(
-        newest.generation() + 1, phase, step, bootId, writer, nextPosition, intent, 0);
+        newest.generation() + 1, phase, step, bootId, writer, nextPosition, intent, stepCounts, 0);
   }
 }

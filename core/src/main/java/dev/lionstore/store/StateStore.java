@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -47,8 +48,9 @@ public final class StateStore implements StateView, AutoCloseable {
    *
    * @param step completed steps
    * @param position the trainer's own bytes of that step
+   * @param stepCounts how many steps each tensor has taken, if the rule counts them
    */
-  private record Ahead(long step, byte[] position) {}
+  private record Ahead(long step, byte[] position, long[] stepCounts) {}
 
   /** The position to go back to if a streaming step is given up before it has changed anything. */
   private byte[] positionBefore = new byte[0];
@@ -303,8 +305,10 @@ public final class StateStore implements StateView, AutoCloseable {
     if (ahead.isEmpty()) {
       header.write(Header.Phase.RESIDENT);
     }
-    applier.apply(device, header.newest().at(step(), intent), gradients::values);
-    ahead = Optional.of(new Ahead(step() + 1, nextPosition.clone()));
+    Header intending = header.newest().at(step(), intent, stepCounts());
+    applier.apply(device, intending, gradients::values);
+    long[] counts = intending.countsAfter(intent.tensors());
+    ahead = Optional.of(new Ahead(step() + 1, nextPosition.clone(), counts));
   }
 
   /**
@@ -358,10 +362,10 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   /** Publishes a streamed step; returns completed steps. */
-  long finishStreamed(StreamingStep step) {
+  long finishStreamed(StreamingStep step, BitSet stepped) {
     requireStreaming(step);
     life = Life.FAILED;
-    header.publishStep();
+    header.publishStep(stepped);
     streaming = null;
     life = Life.OPEN;
     return step();
@@ -396,9 +400,9 @@ public final class StateStore implements StateView, AutoCloseable {
 
   /**
    * Brings the planes to a step that has been taken elsewhere: by a device that keeps the state and
-   * hands it back now. Until this returns the store is marked as not to be trusted: a writer that
-   * is killed meanwhile leaves a mixture, which nobody opens. A kill before leaves the step of the
-   * last refresh.
+   * hands it back now, every trainable tensor in every step. Until this returns the store is marked
+   * as not to be trusted: a writer that is killed meanwhile leaves a mixture, which nobody opens. A
+   * kill before leaves the step of the last refresh.
    *
    * @param step completed steps, at least as many as now
    * @param nextPosition the trainer's own bytes of that step
@@ -412,7 +416,12 @@ public final class StateStore implements StateView, AutoCloseable {
           "refreshed with step " + step + ", expected at least " + step());
     }
     StepPlan.requirePositionFits(files.layout(), nextPosition);
-    replace(step, nextPosition.clone(), source);
+    BitSet trained = new BitSet();
+    for (int t = 0; t < layout().tensors().size(); t++) {
+      trained.set(t, layout().tensors().get(t).trainable());
+    }
+    long[] counts = Header.countsAfter(stepCounts(), trained, step - step());
+    replace(new Ahead(step, nextPosition.clone(), counts), source);
     gradients.clear();
     loaded = false;
   }
@@ -427,11 +436,11 @@ public final class StateStore implements StateView, AutoCloseable {
   public void refresh() throws IOException {
     requireUsable();
     if (ahead.isPresent() && kernel instanceof ResidentKernel device) {
-      replace(ahead.get().step(), ahead.get().position(), _ -> device.store());
+      replace(ahead.get(), _ -> device.store());
     }
   }
 
-  private void replace(long step, byte[] nextPosition, Refresh source) throws IOException {
+  private void replace(Ahead state, Refresh source) throws IOException {
     files.requireUnchangedSizes();
     for (int t = 0; t < layout().tensors().size(); t++) {
       applier.beforeChange(t, 0, layout().tensors().get(t).count());
@@ -439,7 +448,7 @@ public final class StateStore implements StateView, AutoCloseable {
     life = Life.FAILED;
     header.write(Header.Phase.REFRESHING);
     source.into(files::values);
-    header.idleAt(step, nextPosition);
+    header.idleAt(state.step(), state.position(), state.stepCounts());
     ahead = Optional.empty();
     life = Life.OPEN;
   }
@@ -548,6 +557,15 @@ public final class StateStore implements StateView, AutoCloseable {
   @Override
   public long step() {
     return ahead.map(Ahead::step).orElse(planesStep());
+  }
+
+  private long[] stepCounts() {
+    return ahead.map(Ahead::stepCounts).orElse(header.newest().stepCounts());
+  }
+
+  @Override
+  public long stepCount(int tensor) {
+    return layout().rule().countsSteps() ? stepCounts()[tensor] : step();
   }
 
   @Override

@@ -17,6 +17,15 @@ public interface StateView {
   /** Completed steps. */
   long step();
 
+  /**
+   * How many steps a tensor has taken. If the rule does not count them, that is {@link #step()}.
+   *
+   * @param tensor its index in the layout
+   */
+  default long stepCount(int tensor) {
+    return step();
+  }
+
   /** The trainer's own bytes, as handed over with the last step; empty if there were none. */
   byte[] position();
 

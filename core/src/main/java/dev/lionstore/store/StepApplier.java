@@ -36,7 +36,11 @@ final class StepApplier implements AutoCloseable {
   private final AtomicInteger nextChunk = new AtomicInteger();
   private final WorkerCrew.Task applyChunks = this::applyChunks;
   private final WorkerCrew.Task applyRuns = this::applyRuns;
-  private UpdateRule.Coefficients[] coefficients = new UpdateRule.Coefficients[0];
+
+  /** Of each group, for the tensors of which this is the same number of a step. */
+  private UpdateRule.@Nullable Coefficients[] coefficients = new UpdateRule.Coefficients[0];
+
+  private long[] numbers = new long[0];
   private Header header;
   private long mark;
   private int endChunk;
@@ -115,10 +119,24 @@ final class StepApplier implements AutoCloseable {
     mark = Mark.of(nextStep(), intending.crc());
     Intent intent = intending.intent().orElseThrow();
     coefficients = new UpdateRule.Coefficients[intent.hyperparameters().length];
-    for (int g = 0; g < coefficients.length; g++) {
-      coefficients[g] =
-          layout.rule().coefficients(intent.hyperparameters()[g], intent.gradientScale());
+    numbers = new long[coefficients.length];
+  }
+
+  private UpdateRule.Coefficients coefficients(int tensor) {
+    int group = groups[tensor];
+    long[] counts = header.stepCounts();
+    long number = counts.length == 0 ? 1 : counts[tensor] + 1;
+    UpdateRule.Coefficients known = coefficients[group];
+    if (known == null || numbers[group] != number) {
+      Intent intent = header.intent().orElseThrow();
+      known =
+          layout
+              .rule()
+              .coefficients(intent.hyperparameters()[group], intent.gradientScale(), number);
+      coefficients[group] = known;
+      numbers[group] = number;
     }
+    return known;
   }
 
   /** Applies it to one tensor. */
@@ -177,7 +195,7 @@ final class StepApplier implements AutoCloseable {
 
   private void prepare(int tensor, GradientValues gradient) {
     Intent intent = header.intent().orElseThrow();
-    UpdateRule.Coefficients group = coefficients[groups[tensor]];
+    UpdateRule.Coefficients group = coefficients(tensor);
     long key = StochasticBits.key(intent.seed(), header.step(), nameKeys[tensor]);
     TensorStep step = tensorSteps[tensor];
     if (step == null) {

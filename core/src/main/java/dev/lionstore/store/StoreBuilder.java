@@ -16,6 +16,8 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.IntToLongFunction;
+import java.util.stream.IntStream;
 
 /**
  * Makes a store: complete or absent. It is written beside its place and renamed when everything is
@@ -184,6 +186,16 @@ public final class StoreBuilder implements AutoCloseable {
    * @param position the trainer's own bytes
    */
   public void finish(long step, byte[] position) throws IOException {
+    finish(step, _ -> step, position);
+  }
+
+  /**
+   * The same if tensors may have taken fewer steps.
+   *
+   * @param stepCount how many a tensor has taken, by its index in the layout, at most all; asked
+   *     only if the rule counts them
+   */
+  public void finish(long step, IntToLongFunction stepCount, byte[] position) throws IOException {
     if (position.length > files.layout().positionCapacity()) {
       throw new IllegalArgumentException(
           "the position has " + position.length + " bytes, too many");
@@ -191,8 +203,16 @@ public final class StoreBuilder implements AutoCloseable {
     if (step < 0 || step > Mark.LAST_STEP) {
       throw new IllegalArgumentException("step is " + step + ", expected 0 to " + Mark.LAST_STEP);
     }
+    long[] counts =
+        IntStream.range(0, HeaderFile.counted(files.layout())).mapToLong(stepCount).toArray();
+    for (long count : counts) {
+      if (count < 0 || count > step) {
+        throw new IllegalArgumentException(
+            "a tensor has taken " + count + " steps, expected 0 to " + step);
+      }
+    }
     files.planes().forEach(plane -> plane.publish(step));
-    Header header = cleanHeader(step, position);
+    Header header = cleanHeader(step, position, counts);
     files.header().prepare(header);
     files.header().publish(header);
     files.force();
@@ -201,9 +221,17 @@ public final class StoreBuilder implements AutoCloseable {
     folder.publish();
   }
 
-  private static Header cleanHeader(long step, byte[] position) {
+  private static Header cleanHeader(long step, byte[] position, long[] stepCounts) {
     return new Header(
-        1, Header.Phase.CLEAN, step, Boot.id(), Header.Writer.NONE, position, Optional.empty(), 0);
+        1,
+        Header.Phase.CLEAN,
+        step,
+        Boot.id(),
+        Header.Writer.NONE,
+        position,
+        Optional.empty(),
+        stepCounts,
+        0);
   }
 
   @Override

@@ -181,6 +181,11 @@ public final class StoreReader implements StateView, AutoCloseable {
   }
 
   @Override
+  public long stepCount(int tensor) {
+    return layout().rule().countsSteps() ? header.stepCounts()[tensor] : step();
+  }
+
+  @Override
   public byte[] position() {
     return header.position().clone();
   }

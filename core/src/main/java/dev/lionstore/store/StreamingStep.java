@@ -77,7 +77,7 @@ public final class StreamingStep {
     for (int t = stepped.nextSetBit(0); t >= 0; t = stepped.nextSetBit(t + 1)) {
       sum += sumsOfSquares[t];
     }
-    long step = store.finishStreamed(this);
+    long step = store.finishStreamed(this, stepped);
     return new StepResult.Applied(step, Math.sqrt(sum) / request.microBatches(), 1);
   }
 

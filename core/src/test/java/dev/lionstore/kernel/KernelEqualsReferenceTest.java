@@ -6,17 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.ElementType;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
+import dev.lionstore.rule.AdamW;
 import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Master;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.StochasticBits;
 import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -28,6 +32,12 @@ class KernelEqualsReferenceTest {
     65_537, 1 << 20
   };
 
+  /** Every rule that has a vector kernel, though all have the reference. */
+  private static final List<UpdateRule> RULES = List.of(Lion.RULE, AdamW.RULE, AdamW.BF16_RULE);
+
+  /** What is stepped in which way. */
+  record Case(UpdateRule rule, ElementType type, Rounding rounding, double scale) {}
+
   static Stream<Arguments> cases() {
     return Stream.of(ElementType.values())
         .flatMap(type ->
@@ -36,31 +46,54 @@ class KernelEqualsReferenceTest {
                     Stream.of(1.0, 0.37, 1e-20).map(scale -> Arguments.of(type, rounding, scale))));
   }
 
-  @ParameterizedTest
-  @MethodSource("cases")
-  void stepsToTheSameBits(ElementType type, Rounding rounding, double scale) {
-    for (int count : SIZES) {
-      long seed = count * 31L + type.bytes();
-      assertSameBits(type, rounding, scale, count, 0.01, 1.0, seed);
+  static Stream<Case> steps() {
+    return RULES.stream()
+        .flatMap(rule ->
+            cases()
+                .map(Arguments::get)
+                .map(c -> new Case(rule, (ElementType) c[0], (Rounding) c[1], (double) c[2])));
+  }
+
+  @Test
+  void theVectorKernelOffersTheseRules() {
+    for (UpdateRule rule : UpdateRules.all()) {
+      String backend = Kernels.ofCpu(rule).backend();
+      assertEquals(RULES.contains(rule) ? "vector" : "scalar", backend, rule.name());
     }
   }
 
   @ParameterizedTest
-  @MethodSource("cases")
-  void stepsToTheSameBitsWhereEverythingSaturates(
-      ElementType type, Rounding rounding, double scale) {
-    assertSameBits(type, rounding, scale, 100_003, 1e38, 0, 77);
+  @MethodSource("steps")
+  void stepsToTheSameBits(Case given) {
+    for (int count : SIZES) {
+      long seed = count * 31L + given.type().bytes();
+      assertSameBits(given, count, 0.01, 1.0, seed);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("steps")
+  void stepsToTheSameBitsWhereEverythingSaturates(Case given) {
+    assertSameBits(given, 100_003, 1e37, 0, 77);
+  }
+
+  @ParameterizedTest
+  @MethodSource("steps")
+  void stepsToTheSameBitsFarFromPyTorchsDefaults(Case given) {
+    RuleSettings settings =
+        RuleSettings.defaults(given.rule()).with("beta1", 0.3).with("beta2", 0.5);
+    assertSameBits(given, settings, 10_007, 0.5, 78);
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void sumsTheSameSquares(ElementType type, Rounding rounding, double scale) {
-    Kernel.Stepper vector = vector().newStepper();
+    Kernel.Stepper vector = vector(Lion.RULE).newStepper();
     Kernel.Stepper scalar = new ScalarKernel(Lion.RULE).newStepper();
     try (Arena arena = Arena.ofConfined()) {
       for (int count : SIZES) {
         int block = Math.min(count, Kernel.NORM_BLOCK);
-        Fixture fixture = new Fixture(arena, type, count, 5);
+        Fixture fixture = new Fixture(arena, Lion.RULE, type, count, 5);
         assertEquals(
             Double.doubleToRawLongBits(scalar.sumOfSquares(fixture.gradient, 0, block)),
             Double.doubleToRawLongBits(vector.sumOfSquares(fixture.gradient, 0, block)),
@@ -70,27 +103,26 @@ class KernelEqualsReferenceTest {
   }
 
   private static void assertSameBits(
-      ElementType type,
-      Rounding rounding,
-      double scale,
-      int count,
-      double learningRate,
-      double weightDecay,
-      long seed) {
-    UpdateRule.Coefficients coefficients =
-        Lion.RULE.coefficients(
-            new LionConfig(0.9, 0.99, weightDecay)
-                .hyperparameters(learningRate, ParameterGroup.ofDefaults()),
-            scale);
+      Case given, int count, double learningRate, double weightDecay, long seed) {
+    RuleSettings settings =
+        RuleSettings.defaults(given.rule()).with(RuleSettings.WEIGHT_DECAY, weightDecay);
+    assertSameBits(given, settings, count, learningRate, seed);
+  }
+
+  private static void assertSameBits(
+      Case given, RuleSettings settings, int count, double learningRate, long seed) {
+    double[] hyperparameters = settings.hyperparameters(learningRate, ParameterGroup.ofDefaults());
+    UpdateRule rule = given.rule();
     try (Arena arena = Arena.ofConfined()) {
-      Fixture expected = new Fixture(arena, type, count, seed);
-      Fixture actual = new Fixture(arena, type, count, seed);
+      Fixture expected = new Fixture(arena, rule, given.type(), count, seed);
+      Fixture actual = new Fixture(arena, rule, given.type(), count, seed);
       for (int step = 0; step < 3; step++) {
+        UpdateRule.Coefficients k = rule.coefficients(hyperparameters, given.scale(), 1L + step);
         long key = StochasticBits.key(seed, step, StochasticBits.nameKey("tensor"));
-        expected.step(new ScalarKernel(Lion.RULE), coefficients, rounding, key);
-        actual.step(vector(), coefficients, rounding, key);
+        expected.step(new ScalarKernel(rule), k, given.rounding(), key);
+        actual.step(vector(rule), k, given.rounding(), key);
       }
-      for (int p = 0; p < 3; p++) {
+      for (int p = 0; p < expected.planes.size(); p++) {
         long at = expected.planes.get(p).mismatch(actual.planes.get(p));
         int plane = p;
         assertEquals(-1, at, () -> "plane " + plane + ", " + count + " elements, seed " + seed);
@@ -98,8 +130,8 @@ class KernelEqualsReferenceTest {
     }
   }
 
-  private static Kernel vector() {
-    Kernels.Selection selection = Kernels.select("vector", Lion.RULE);
+  private static Kernel vector(UpdateRule rule) {
+    Kernels.Selection selection = Kernels.select("vector", rule);
     assertTrue(selection.reason().contains("SIMD"), selection.reason());
     return selection.kernel();
   }
@@ -109,21 +141,25 @@ class KernelEqualsReferenceTest {
     private final List<MemorySegment> planes;
     private final GradientValues gradient;
 
-    Fixture(Arena arena, ElementType type, int count, long seed) {
+    Fixture(Arena arena, UpdateRule rule, ElementType type, int count, long seed) {
       SplittableRandom random = new SplittableRandom(seed);
       long padded = (count + Kernel.ALIGNMENT - 1) / Kernel.ALIGNMENT * (long) Kernel.ALIGNMENT;
       planes =
-          List.of(
-              arena.allocate(2 * padded), arena.allocate(2 * padded), arena.allocate(2 * padded));
+          Stream.concat(Plane.MASTER.stream(), rule.statePlanes().stream())
+              .map(plane -> arena.allocate(plane.type().bytes() * padded))
+              .toList();
       MemorySegment data = arena.allocate((long) count * type.bytes());
       for (int i = 0; i < count; i++) {
         float master = Hostile.anyFinite(random);
         int bits = Float.floatToRawIntBits(Master.holds(master) ? master : 1f);
-        short momentum = Hostile.anyFiniteBf16(random);
         planes.get(0).setAtIndex(ValueLayout.JAVA_SHORT, i, Master.weights(bits));
         planes.get(1).setAtIndex(ValueLayout.JAVA_SHORT, i, Master.remainder(bits));
-        planes.get(2).setAtIndex(ValueLayout.JAVA_SHORT, i, momentum);
-        int g = Hostile.gradientBits(random, type, Float.intBitsToFloat(momentum << 16));
+        float momentum = Hostile.anyFinite(random);
+        for (int p = 2; p < planes.size(); p++) {
+          float value = p == 2 ? momentum : Math.abs(Hostile.anyFinite(random));
+          set(planes.get(p), rule.statePlanes().get(p - 2).type(), i, value);
+        }
+        int g = Hostile.gradientBits(random, type, momentum);
         if (type == ElementType.F32) {
           data.setAtIndex(ValueLayout.JAVA_INT, i, g);
         } else {
@@ -131,6 +167,15 @@ class KernelEqualsReferenceTest {
         }
       }
       gradient = new GradientValues(type, data);
+    }
+
+    private static void set(MemorySegment plane, Plane.Type type, int i, float value) {
+      int bits = Float.floatToRawIntBits(value);
+      if (type == Plane.Type.F32) {
+        plane.setAtIndex(ValueLayout.JAVA_INT, i, bits);
+      } else {
+        plane.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (bits >>> 16));
+      }
     }
 
     void step(

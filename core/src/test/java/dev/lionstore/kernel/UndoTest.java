@@ -85,7 +85,7 @@ class UndoTest {
     return new TensorStep(
         planes,
         new GradientValues(ElementType.BF16, gradient),
-        Lion.RULE.coefficients(new double[] {0.1, 0.9, 0.99, 0.1}, 1),
+        Lion.RULE.coefficients(new double[] {0.1, 0.9, 0.99, 0.1}, 1, 1),
         Rounding.NEAREST,
         0);
   }

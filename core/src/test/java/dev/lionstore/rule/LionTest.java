@@ -17,8 +17,8 @@ class LionTest {
   private static float step(float master, float momentum, float gradient, double... settings) {
     int[] state = {Float.floatToRawIntBits(master), Float.floatToRawIntBits(momentum) >>> 16};
     Lion.RULE
-        .scalar(Lion.RULE.coefficients(settings, 1), Rounding.NEAREST)
-        .apply(gradient, state, 0);
+        .scalar(Lion.RULE.coefficients(settings, 1, 1), Rounding.NEAREST)
+        .apply(gradient, state, new int[1]);
     return Float.intBitsToFloat(state[0]);
   }
 

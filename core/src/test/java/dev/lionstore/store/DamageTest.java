@@ -305,6 +305,7 @@ class DamageTest {
               good.writer(),
               good.position(),
               Optional.of(impossible),
+              good.stepCounts(),
               0);
       files.header().prepare(bad);
       files.header().publish(bad);

@@ -174,6 +174,7 @@ class HeaderBitsTest {
         Header.Writer.self(),
         position,
         phase.applies() ? Optional.of(intent) : Optional.empty(),
+        new long[0],
         0);
   }
 

@@ -2,6 +2,8 @@ package dev.lionstore.kernel.vector;
 
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.rule.Bf16;
+import dev.lionstore.rule.Master;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -33,6 +35,8 @@ final class Lanes {
 
   /** Where odd elements begin in what {@link #split} makes. */
   static final long ODD_OFFSET = 2L * Kernel.MAX_SLICE;
+
+  private static final int SIGN = 0x80000000;
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT.withOrder(ORDER);
 
@@ -152,13 +156,13 @@ final class Lanes {
     }
   }
 
-  private static void widenF32(MemorySegment data, long from, int count, float[] to) {
+  static void widenF32(MemorySegment data, long from, int count, float[] to) {
     for (int i = 0; i < count; i += COUNT) {
       loadF32(data, from + i).intoArray(to, i);
     }
   }
 
-  private static void widenBf16(MemorySegment data, long from, int count, float[] to) {
+  static void widenBf16(MemorySegment data, long from, int count, float[] to) {
     for (int i = 0; i < count; i += COUNT) {
       loadBf16(data, from + i).intoArray(to, i);
     }
@@ -167,6 +171,86 @@ final class Lanes {
   private static void widenF16(MemorySegment data, long from, int count, float[] to) {
     for (int i = 0; i < count; i += COUNT) {
       loadF16(data, from + i).intoArray(to, i);
+    }
+  }
+
+  /**
+   * The masters of weights and remainders, as floats.
+   *
+   * @param count a multiple of {@link #COUNT}, as for the methods below
+   */
+  static void joinMaster(
+      MemorySegment weights, MemorySegment remainder, long from, float[] to, int count) {
+    for (int i = 0; i < count; i += COUNT) {
+      IntVector high = loadUnsigned(weights, from + i).lanewise(VectorOperators.LSHL, 16);
+      IntVector low =
+          (IntVector)
+              ShortVector.fromMemorySegment(I16, remainder, 2 * (from + i), ORDER)
+                  .convertShape(VectorOperators.S2I, I32, 0);
+      high.add(low).reinterpretAsFloats().intoArray(to, i);
+    }
+  }
+
+  /** The weights and remainders of masters, which saturate. */
+  static void splitMaster(
+      float[] master, MemorySegment weights, MemorySegment remainder, long from, int count) {
+    for (int i = 0; i < count; i += COUNT) {
+      IntVector bits =
+          FloatVector.fromArray(F32, master, i)
+              .reinterpretAsInts()
+              .min(Master.LARGEST_BITS)
+              .lanewise(VectorOperators.UMIN, SIGN | Master.LARGEST_BITS);
+      long at = 2 * (from + i);
+      ((ShortVector)
+              bits.add(0x8000)
+                  .lanewise(VectorOperators.LSHR, 16)
+                  .convertShape(VectorOperators.I2S, I16, 0))
+          .intoMemorySegment(weights, at, ORDER);
+      ((ShortVector) bits.convertShape(VectorOperators.I2S, I16, 0))
+          .intoMemorySegment(remainder, at, ORDER);
+    }
+  }
+
+  /** Stores floats as they are. */
+  static void storeF32(float[] values, MemorySegment to, long from, int count) {
+    for (int i = 0; i < count; i += COUNT) {
+      FloatVector.fromArray(F32, values, i).intoMemorySegment(to, 4 * (from + i), ORDER);
+    }
+  }
+
+  /** Rounds finite floats to the nearest bfloat16, ties to even; saturates. */
+  static void roundNearest(float[] values, MemorySegment to, long from, int count) {
+    for (int i = 0; i < count; i += COUNT) {
+      IntVector bits =
+          FloatVector.fromArray(F32, values, i)
+              .reinterpretAsInts()
+              .min(Master.LARGEST_BITS)
+              .lanewise(VectorOperators.UMIN, SIGN | Master.LARGEST_BITS);
+      IntVector rounded = bits.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(bits);
+      ((ShortVector)
+              rounded.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, I16, 0))
+          .intoMemorySegment(to, 2 * (from + i), ORDER);
+    }
+  }
+
+  /**
+   * Rounds finite floats up or down to bfloat16; saturates.
+   *
+   * @param random16 random bits, from the first value's on
+   */
+  static void roundStochastic(
+      float[] values, MemorySegment random16, MemorySegment to, long from, int count) {
+    for (int i = 0; i < count; i += COUNT) {
+      IntVector bits =
+          FloatVector.fromArray(F32, values, i)
+              .reinterpretAsInts()
+              .min(Bf16.LARGEST_BITS << 16)
+              .lanewise(VectorOperators.UMIN, SIGN | Bf16.LARGEST_BITS << 16);
+      ((ShortVector)
+              bits.add(loadUnsigned(random16, i))
+                  .lanewise(VectorOperators.LSHR, 16)
+                  .convertShape(VectorOperators.I2S, I16, 0))
+          .intoMemorySegment(to, 2 * (from + i), ORDER);
     }
   }
 }

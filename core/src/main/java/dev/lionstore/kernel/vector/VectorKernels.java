@@ -4,7 +4,9 @@ import dev.lionstore.kernel.DeviceRequest;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.KernelProvider;
 import dev.lionstore.kernel.Kernels;
+import dev.lionstore.rule.AdamW;
 import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.UpdateRule;
 import java.util.Map;
 import java.util.Optional;
@@ -16,11 +18,10 @@ public final class VectorKernels implements KernelProvider {
   private static final int NARROWEST_BITS = 128;
   private static final int WIDEST_BITS = 512;
   private static final Map<UpdateRule, Supplier<Kernel.Stepper>> STEPPERS =
-      Map.of(Lion.RULE, VectorLion::new);
-
-  /** Hyperparameters to warm up with. */
-  private static final Map<UpdateRule, double[]> LIKELY =
-      Map.of(Lion.RULE, new double[] {1e-4, 0.9, 0.99, 0.1});
+      Map.of(
+          Lion.RULE, VectorLion::new,
+          AdamW.RULE, () -> new VectorAdamW(Plane.Type.F32),
+          AdamW.BF16_RULE, () -> new VectorAdamW(Plane.Type.BF16));
 
   @Override
   public String backend() {
@@ -46,7 +47,7 @@ public final class VectorKernels implements KernelProvider {
 
   @Override
   public void warmUp(Kernel kernel) {
-    WarmUp.run(kernel, LIKELY.getOrDefault(kernel.rule(), new double[0]));
+    WarmUp.run(kernel);
   }
 
   @Override

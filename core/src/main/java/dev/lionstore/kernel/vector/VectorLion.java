@@ -9,15 +9,11 @@ import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Bf16;
 import dev.lionstore.rule.Lion.LionCoefficients;
 import dev.lionstore.rule.Master;
-import dev.lionstore.rule.StochasticBits;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
-import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import org.jspecify.annotations.Nullable;
 
@@ -44,15 +40,6 @@ final class VectorLion implements Kernel.Stepper {
 
   private static final int NEGATIVE_STOCHASTIC_LIMIT = SIGN | STOCHASTIC_LIMIT;
 
-  /** What slices are rounded up to: the elements that share hashes; divides the padding. */
-  private static final int GRANULE = 32;
-
-  /** The hashes of a granule: one serves two elements, so far apart. */
-  private static final int HASHES = GRANULE / 2;
-
-  private static final int[] LANE_PRODUCTS =
-      IntStream.range(0, Lanes.COUNT).map(lane -> lane * StochasticBits.GOLDEN_32).toArray();
-
   /** The bytes of a plane in a unit of {@link Undo}, and of all three in both. */
   private static final int UNIT_BYTES = Undo.UNIT * Short.BYTES;
 
@@ -68,18 +55,12 @@ final class VectorLion implements Kernel.Stepper {
   /** A plain store would be a call where C2 has not seen it often enough to inline it. */
   private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle().withInvokeExactBehavior();
 
-  /** Random bits of a slice, 16 per element. */
-  private final MemorySegment random16 = scratch(Kernel.MAX_SLICE * Short.BYTES);
+  private final Random16 random16 = new Random16();
 
   /** Gradients of a slice that are not pairs of bfloat16: the even ones, then the odd ones. */
-  private final MemorySegment floats = scratch(Kernel.MAX_SLICE * Float.BYTES);
+  private final MemorySegment floats = Random16.scratch(Kernel.MAX_SLICE * Float.BYTES);
 
   private final GradientNorm norm = new GradientNorm();
-
-  @SuppressWarnings("MustBeClosedChecker") // freed with the stepper
-  private static MemorySegment scratch(int bytes) {
-    return Arena.ofAuto().allocate(bytes, Long.BYTES * Byte.SIZE);
-  }
 
   @Override
   public double sumOfSquares(GradientValues values, long from, int count) {
@@ -99,7 +80,7 @@ final class VectorLion implements Kernel.Stepper {
   private void step(TensorStep tensor, long from, int count, @Nullable Undo undo) {
     LionCoefficients k = (LionCoefficients) tensor.coefficients();
     GradientValues gradient = tensor.gradient();
-    int padded = (count + GRANULE - 1) & -GRANULE;
+    int padded = Random16.padded(count);
     boolean pairs =
         padded == count && gradient.type() == ElementType.BF16 && gradient.data().isNative();
     if (!pairs) {
@@ -107,9 +88,7 @@ final class VectorLion implements Kernel.Stepper {
     }
     boolean stochastic = tensor.rounding() == Rounding.STOCHASTIC;
     if (stochastic) {
-      long counter = StochasticBits.counter(tensor.origin() + from);
-      long key = StochasticBits.keyForCounter(tensor.noiseKey(), counter);
-      randomBits(random16, padded / 2, (int) counter, (int) key, (int) (key >>> 32));
+      random16.fill(tensor, 0, from, padded);
     }
     long bytes = 2L * padded;
     MemorySegment from32 = pairs ? gradient.data() : floats;
@@ -121,7 +100,7 @@ final class VectorLion implements Kernel.Stepper {
         even,
         pairs ? even : Lanes.address(floats, Lanes.ODD_OFFSET, bytes),
         pairs,
-        stochastic ? random16.address() : 0,
+        stochastic ? random16.memory().address() : 0,
         padded,
         k,
         undo == null ? 0 : Lanes.address(undo.memory(), undo.unitsOffset(), UNDO_BYTES),
@@ -140,7 +119,7 @@ final class VectorLion implements Kernel.Stepper {
    * @param odd the gradients of odd elements
    * @param pairs whether these are the same pairs of bfloat16; else they are floats
    * @param random16 random bits for stochastic rounding; 0 for nearest
-   * @param count of elements, a multiple of {@link #GRANULE}
+   * @param count of elements, a multiple of {@link Random16#GRANULE}
    * @param undo where values are saved before they change, as {@link Undo} says; 0 for nowhere
    * @param parity {@link Undo#UNIT} if the slice's first unit is an odd one, else 0
    */
@@ -257,34 +236,6 @@ final class VectorLion implements Kernel.Stepper {
             .or(sum1.and(HIGH))
             .intoMemorySegment(MEMORY, momentum + at, Lanes.ORDER);
       }
-    }
-  }
-
-  /**
-   * Random bits in the order of elements. One hash serves two of them, {@link #HASHES} apart. What
-   * a lane adds to the counter is multiplied beforehand.
-   *
-   * @param count of hashes, a multiple of {@link #HASHES}
-   */
-  private static void randomBits(
-      MemorySegment random16, int count, int counter, int keyLow, int keyHigh) {
-    for (int i = 0; i < count; i += Lanes.COUNT) {
-      int first = (counter + i) * StochasticBits.GOLDEN_32 + keyLow;
-      IntVector a =
-          IntVector.fromArray(Lanes.I32, LANE_PRODUCTS, 0)
-              .add(first)
-              .lanewise(VectorOperators.XOR, keyHigh);
-      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
-      a = a.mul(StochasticBits.FMIX_1);
-      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 13));
-      a = a.mul(StochasticBits.FMIX_2);
-      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
-      long to = 2L * (2 * i - i % HASHES);
-      ((ShortVector) a.convertShape(VectorOperators.I2S, Lanes.I16, 0))
-          .intoMemorySegment(random16, to, Lanes.ORDER);
-      ((ShortVector)
-              a.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, Lanes.I16, 0))
-          .intoMemorySegment(random16, to + 2 * HASHES, Lanes.ORDER);
     }
   }
 }

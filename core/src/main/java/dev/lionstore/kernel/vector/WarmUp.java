@@ -30,7 +30,7 @@ final class WarmUp {
   private final List<TensorStep> steps = new ArrayList<>();
   private final Undo undo;
 
-  private WarmUp(Kernel kernel, double[] hyperparameters, Arena arena) {
+  private WarmUp(Kernel kernel, Arena arena) {
     UpdateRule rule = kernel.rule();
     stepper = kernel.newStepper();
     List<Plane> planes = new ArrayList<>(Plane.MASTER);
@@ -46,7 +46,7 @@ final class WarmUp {
             new TensorStep(
                 memory,
                 new GradientValues(type, data),
-                rule.coefficients(hyperparameters, 1),
+                rule.coefficients(rule.defaults(), 1, 1),
                 rounding,
                 1));
       }
@@ -55,14 +55,10 @@ final class WarmUp {
         new Undo(arena.allocate(Long.SIZE + Undo.bytes(planes), Long.SIZE), 0, Long.SIZE, planes);
   }
 
-  /**
-   * Returns when all of it is compiled.
-   *
-   * @param hyperparameters any that are valid
-   */
-  static void run(Kernel kernel, double[] hyperparameters) {
+  /** Returns when all of it is compiled. */
+  static void run(Kernel kernel) {
     try (Arena arena = Arena.ofShared()) {
-      new WarmUp(kernel, hyperparameters, arena).run();
+      new WarmUp(kernel, arena).run();
     }
   }
 

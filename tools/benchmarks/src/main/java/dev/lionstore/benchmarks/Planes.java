@@ -101,7 +101,7 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
   /** A step of the paper's defaults with weight decay. */
   TensorStep step(Rounding rounding) {
     Lion.LionCoefficients coefficients =
-        Lion.RULE.coefficients(new double[] {1e-4, 0.9, 0.99, 0.1}, 1);
+        Lion.RULE.coefficients(new double[] {1e-4, 0.9, 0.99, 0.1}, 1, 1);
     return new TensorStep(state, gradient, coefficients, rounding, 0xbb158ce5bae6963aL);
   }
 

@@ -55,7 +55,7 @@ final class StepArguments {
     public double[] hyperparameters(double learningRate, ParameterGroup group) {
       // A group that the plan lacks has no tensors.
       double[] own = hyperparameters.getOrDefault(group.name(), new double[GROUP_DOUBLES]).clone();
-      Lion.RULE.coefficients(own, 1);
+      Lion.RULE.coefficients(own, 1, 1);
       return own;
     }
   }

@@ -32,7 +32,7 @@ record KernelLion(Kernel kernel) implements LionUnderTest {
     double[] hyperparameters =
         new LionConfig(settings.beta1(), settings.beta2(), settings.weightDecay())
             .hyperparameters(settings.learningRate(), ParameterGroup.ofDefaults());
-    UpdateRule.Coefficients coefficients = Lion.RULE.coefficients(hyperparameters, 1);
+    UpdateRule.Coefficients coefficients = Lion.RULE.coefficients(hyperparameters, 1, 1);
     try (Arena arena = Arena.ofConfined()) {
       long bytes = Short.BYTES * Math.ceilDiv(count, (long) Kernel.ALIGNMENT) * Kernel.ALIGNMENT;
       List<MemorySegment> planes =

@@ -1,0 +1,82 @@
+package dev.lionstore.kernel.vector;
+
+import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.rule.StochasticBits;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.stream.IntStream;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+
+/** Random bits of a slice for stochastic rounding, 16 per element, in the order of elements. */
+final class Random16 {
+  /** What slices are rounded up to: the elements that share hashes; divides the padding. */
+  static final int GRANULE = 32;
+
+  /** The hashes of a granule: one serves two elements, so far apart. */
+  private static final int HASHES = GRANULE / 2;
+
+  private static final int[] LANE_PRODUCTS =
+      IntStream.range(0, Lanes.COUNT).map(lane -> lane * StochasticBits.GOLDEN_32).toArray();
+
+  private final MemorySegment memory = scratch(Kernel.MAX_SLICE * Short.BYTES);
+
+  @SuppressWarnings("MustBeClosedChecker") // freed with its owner
+  static MemorySegment scratch(int bytes) {
+    return Arena.ofAuto().allocate(bytes, Long.BYTES * Byte.SIZE);
+  }
+
+  /** A slice's elements in whole granules. */
+  static int padded(int count) {
+    return (count + GRANULE - 1) & -GRANULE;
+  }
+
+  /** Where they are. */
+  MemorySegment memory() {
+    return memory;
+  }
+
+  /**
+   * Makes those of a slice.
+   *
+   * @param statePlane which of the rule's state planes they round
+   * @param from the index of the first element in the tensor's planes
+   * @param count whole granules, at most {@link Kernel#MAX_SLICE}
+   */
+  void fill(TensorStep tensor, int statePlane, long from, int count) {
+    long counter = StochasticBits.counter(tensor.origin() + from);
+    long planeKey = StochasticBits.keyOfPlane(tensor.noiseKey(), statePlane);
+    long key = StochasticBits.keyForCounter(planeKey, counter);
+    randomBits(memory, count / 2, (int) counter, (int) key, (int) (key >>> 32));
+  }
+
+  /**
+   * Random bits in the order of elements. One hash serves two of them, {@link #HASHES} apart. What
+   * a lane adds to the counter is multiplied beforehand.
+   *
+   * @param count of hashes, a multiple of {@link #HASHES}
+   */
+  private static void randomBits(
+      MemorySegment random16, int count, int counter, int keyLow, int keyHigh) {
+    for (int i = 0; i < count; i += Lanes.COUNT) {
+      int first = (counter + i) * StochasticBits.GOLDEN_32 + keyLow;
+      IntVector a =
+          IntVector.fromArray(Lanes.I32, LANE_PRODUCTS, 0)
+              .add(first)
+              .lanewise(VectorOperators.XOR, keyHigh);
+      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
+      a = a.mul(StochasticBits.FMIX_1);
+      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 13));
+      a = a.mul(StochasticBits.FMIX_2);
+      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
+      long to = 2L * (2 * i - i % HASHES);
+      ((ShortVector) a.convertShape(VectorOperators.I2S, Lanes.I16, 0))
+          .intoMemorySegment(random16, to, Lanes.ORDER);
+      ((ShortVector)
+              a.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, Lanes.I16, 0))
+          .intoMemorySegment(random16, to + 2 * HASHES, Lanes.ORDER);
+    }
+  }
+}
