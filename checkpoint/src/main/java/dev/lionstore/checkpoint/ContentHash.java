@@ -20,10 +20,10 @@ import java.util.function.LongConsumer;
  * The content hash: equal for equal state, whatever chunk size, machine or file holds it.
  *
  * <p>SHA-256 of {@code "lionstore-state-1\n" rule "\n" step "\n"}, then for each tensor in UTF-8
- * name order: u32 name length, name, u32 rank, u64 dimensions, then its planes in rule order
- * without padding (a frozen tensor has weights and remainder alone). Little-endian. For a plain
- * model the first line is {@code "lionstore-tensors-1\n"}, and a tensor's bytes follow its type's
- * name (u32 length, name).
+ * name order: u32 name length, name, u32 rank, u64 dimensions, if the rule counts steps u64 how
+ * many the tensor has taken, then its planes in rule order without padding (a frozen tensor has
+ * weights and remainder alone). Little-endian. For a plain model the first line is {@code
+ * "lionstore-tensors-1\n"}, and a tensor's bytes follow its type's name (u32 length, name).
  */
 public final class ContentHash {
   private static final long PIECE_BYTES = 1 << 20;
@@ -46,6 +46,9 @@ public final class ContentHash {
     List<TensorSpec> tensors = view.layout().tensors();
     for (int t = 0; t < tensors.size(); t++) {
       hash.shape(tensors.get(t).name(), tensors.get(t).shape());
+      if (view.layout().rule().countsSteps()) {
+        hash.count(view.stepCount(t));
+      }
       for (Plane plane : view.layout().planesOf(tensors.get(t))) {
         hash.bytes(view.values(plane, t));
       }
@@ -74,6 +77,11 @@ public final class ContentHash {
             .putInt(shape.size());
     shape.forEach(bytes::putLong);
     digest.update(bytes.flip());
+  }
+
+  private void count(long count) {
+    digest.update(
+        ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN).putLong(count).flip());
   }
 
   private void name(String name) {

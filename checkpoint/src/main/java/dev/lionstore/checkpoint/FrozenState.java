@@ -11,18 +11,22 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /** What a state was when this was made; its values still alias it. */
 final class FrozenState implements StateView {
   private final StateView state;
   private final long step;
   private final byte[] position;
+  private final long[] stepCounts;
   private final List<Map<Plane, MemorySegment>> values = new ArrayList<>();
 
   FrozenState(StateView state) {
     this.state = state;
     this.step = state.step();
     this.position = state.position();
+    this.stepCounts =
+        IntStream.range(0, state.layout().tensors().size()).mapToLong(state::stepCount).toArray();
     for (int t = 0; t < state.layout().tensors().size(); t++) {
       TensorSpec tensor = state.layout().tensors().get(t);
       Map<Plane, MemorySegment> planes = new HashMap<>();
@@ -46,6 +50,11 @@ final class FrozenState implements StateView {
   @Override
   public long step() {
     return step;
+  }
+
+  @Override
+  public long stepCount(int tensor) {
+    return stepCounts[tensor];
   }
 
   @Override

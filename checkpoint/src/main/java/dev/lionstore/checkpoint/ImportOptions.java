@@ -4,7 +4,7 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreLayout;
@@ -16,9 +16,10 @@ import java.util.regex.Pattern;
 /**
  * How a model becomes a store.
  *
+ * @param rule the update rule
  * @param gradientPlane which gradients are kept; if empty, bf16 for a model of bf16 alone and for a
  *     random one, else f32
- * @param rounding of momentum
+ * @param rounding of moments
  * @param seed of stochastic rounding
  * @param groups the first whose pattern matches a tensor's whole name takes it
  * @param frozen tensors whose whole names match one of these are never stepped
@@ -26,6 +27,7 @@ import java.util.regex.Pattern;
  * @param positionCapacity the longest position that fits, in bytes
  */
 public record ImportOptions(
+    UpdateRule rule,
     Optional<GradientPlane> gradientPlane,
     Rounding rounding,
     long seed,
@@ -78,7 +80,7 @@ public record ImportOptions(
    */
   StoreLayout layout(List<DeclaredTensor> tensors, GradientPlane unlessAsked) {
     return new StoreLayout(
-        Lion.RULE,
+        rule,
         rounding,
         seed,
         gradientPlane.orElse(unlessAsked),

@@ -1,5 +1,6 @@
 package dev.lionstore.checkpoint;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.lionstore.FormatException;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
@@ -14,6 +15,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -21,6 +23,8 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -77,8 +81,17 @@ record Manifest(
    * @param shape its dimensions
    * @param group its group's name
    * @param frozen whether steps leave it
+   * @param stepCount how many steps it has taken, if the rule counts them
    */
-  record Tensor(String name, List<Long> shape, String group, boolean frozen) {
+  record Tensor(
+      String name,
+      List<Long> shape,
+      String group,
+      boolean frozen,
+      @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Long stepCount) {
+    /** The name of the last member as JSON has it; manifests of other rules lack it. */
+    static final String STEP_COUNT = "step_count";
+
     Tensor {
       requireText("name", name);
       shape = copy("shape", shape);
@@ -145,11 +158,15 @@ record Manifest(
         layout.seed(),
         layout.gradientPlane().word(),
         layout.groups().stream().map(Manifest::group).toList(),
-        layout.tensors().stream()
-            .map(t -> new Tensor(t.name(), t.shape(), t.group(), !t.trainable()))
-            .toList(),
+        IntStream.range(0, layout.tensors().size()).mapToObj(t -> tensor(view, t)).toList(),
         chunkBytes,
         files);
+  }
+
+  private static Tensor tensor(StateView view, int tensor) {
+    TensorSpec spec = view.layout().tensors().get(tensor);
+    Long stepCount = view.layout().rule().countsSteps() ? view.stepCount(tensor) : null;
+    return new Tensor(spec.name(), spec.shape(), spec.group(), !spec.trainable(), stepCount);
   }
 
   private static Group group(ParameterGroup group) {
@@ -162,6 +179,9 @@ record Manifest(
   /** The layout of a store with this content. */
   StoreLayout layout(Path snapshot) throws FormatException {
     try {
+      for (Tensor tensor : tensors) {
+        requireCounted(tensor);
+      }
       return new StoreLayout(
           rule(rule),
           word("rounding", rounding, Rounding.values(), Manifest::word),
@@ -174,9 +194,28 @@ record Manifest(
     }
   }
 
+  private void requireCounted(Tensor tensor) {
+    Long count = tensor.stepCount();
+    boolean holds =
+        rule(rule).countsSteps() ? count != null && count >= 0 && count <= step : count == null;
+    String wanted = rule(rule).countsSteps() ? "0 to " + step : "nothing, as rule " + rule;
+    require(Tensor.STEP_COUNT + " of " + tensor.name(), holds, count, wanted);
+  }
+
+  /** How many steps each tensor has taken, by its name; for a rule that counts them. */
+  Map<String, Long> stepCounts() {
+    return tensors.stream()
+        .collect(
+            Collectors.toMap(Tensor::name, t -> Objects.requireNonNullElse(t.stepCount(), step)));
+  }
+
   /** Whether the states are of one model, perhaps at different steps. */
   boolean isOfModelOf(Manifest other) {
-    return rule.equals(other.rule) && tensors.equals(other.tensors);
+    return rule.equals(other.rule) && specs().equals(other.specs());
+  }
+
+  private List<TensorSpec> specs() {
+    return tensors.stream().map(Manifest::spec).toList();
   }
 
   /** The same without the files of other names. */

@@ -178,6 +178,12 @@ final class ManifestFile {
       boolean newer = version.isIntegralNumber() && version.asLong() > Manifest.VERSION;
       Manifest.require("version", !newer, version, Manifest.VERSION + "; use a newer Lionstore");
       object.remove(CHECKSUM);
+      // Only a rule that counts steps has it, and the mapper wants every member.
+      for (JsonNode tensor : object.path("tensors")) {
+        if (tensor instanceof ObjectNode node && !node.has(Manifest.Tensor.STEP_COUNT)) {
+          node.putNull(Manifest.Tensor.STEP_COUNT);
+        }
+      }
       return JSON.treeToValue(object, Manifest.class);
     } catch (IOException | IllegalArgumentException e) {
       // The bytes are in memory: an IOException is about what they say.

@@ -3,6 +3,7 @@ package dev.lionstore.checkpoint;
 import dev.lionstore.ElementType;
 import dev.lionstore.FormatException;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Lion;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StoreLayout;
@@ -88,6 +89,12 @@ public final class Momentum implements AutoCloseable {
 
   /** Which tensors get which part of it. */
   MomentumPlan plan(StoreLayout layout) throws FormatException {
+    if (source.isPresent() && !layout.rule().equals(Lion.RULE)) {
+      throw new IllegalArgumentException(
+          "--momentum is for rule lion; a store of rule "
+              + layout.rule().name()
+              + " starts with moments of zero: leave it out");
+    }
     return source.isPresent()
         ? MomentumPlan.of(path, source.get(), layout)
         : MomentumPlan.zero(layout);

@@ -35,6 +35,7 @@ public final class Snapshot implements StateView, AutoCloseable {
   private final Path folder;
   private final Manifest manifest;
   private final StoreLayout layout;
+  private final Map<String, Long> stepCounts;
   private final SafetensorsModel model;
   private final SafetensorsModel optimizer;
   private final byte[] position;
@@ -45,6 +46,7 @@ public final class Snapshot implements StateView, AutoCloseable {
     this.folder = folder;
     this.manifest = manifest;
     this.layout = manifest.layout(folder);
+    this.stepCounts = manifest.stepCounts();
     this.model = model;
     this.optimizer = optimizer;
     requireListed(model);
@@ -234,6 +236,9 @@ public final class Snapshot implements StateView, AutoCloseable {
       return false;
     }
     for (int t = 0; t < layout.tensors().size(); t++) {
+      if (stepCount(t) != view.stepCount(t)) {
+        return false;
+      }
       for (Plane plane : layout.planesOf(layout.tensors().get(t))) {
         if (!Pieces.areEqual(values(plane, t), view.values(plane, t), progress)) {
           return false;
@@ -283,7 +288,8 @@ public final class Snapshot implements StateView, AutoCloseable {
             StoreBuilder.createFilled(store, wanted, chunkElements, capacity, filler);
         Carried all = carried()) {
       all.matching(names).writeInto(builder.directory());
-      builder.finish(step(), position);
+      builder.finish(
+          step(), t -> stepCounts.getOrDefault(wanted.tensors().get(t).name(), step()), position);
     }
   }
 
@@ -300,6 +306,11 @@ public final class Snapshot implements StateView, AutoCloseable {
   @Override
   public long step() {
     return manifest.step();
+  }
+
+  @Override
+  public long stepCount(int tensor) {
+    return stepCounts.getOrDefault(layout.tensors().get(tensor).name(), step());
   }
 
   @Override

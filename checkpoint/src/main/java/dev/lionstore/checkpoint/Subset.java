@@ -79,6 +79,11 @@ public final class Subset implements StateView {
   }
 
   @Override
+  public long stepCount(int tensor) {
+    return whole.stepCount(indexInWhole(tensor));
+  }
+
+  @Override
   public byte[] position() {
     return whole.position();
   }

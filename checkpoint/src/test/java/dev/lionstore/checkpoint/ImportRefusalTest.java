@@ -10,6 +10,7 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.rule.Lion;
 import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -219,6 +220,7 @@ class ImportRefusalTest {
   }
 
   private static ImportOptions options(List<ImportOptions.GroupRule> groups, List<Pattern> frozen) {
-    return new ImportOptions(Optional.empty(), Rounding.NEAREST, 0, groups, frozen, 256, 1 << 16);
+    return new ImportOptions(
+        Lion.RULE, Optional.empty(), Rounding.NEAREST, 0, groups, frozen, 256, 1 << 16);
   }
 }

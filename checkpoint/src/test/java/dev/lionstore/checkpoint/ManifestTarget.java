@@ -43,8 +43,8 @@ public final class ManifestTarget {
     Manifest whole =
         manifest(
             List.of(
-                new Manifest.Tensor("w \u00e9", List.of(2L, 3L), "a", false),
-                new Manifest.Tensor("x", List.of(), "b", true)),
+                new Manifest.Tensor("w \u00e9", List.of(2L, 3L), "a", false, null),
+                new Manifest.Tensor("x", List.of(), "b", true, null)),
             List.of(
                 new Manifest.FileSums("model.safetensors", 5000, List.of("00c0ffee", "89abcdef")),
                 new Manifest.FileSums("config.json", 0, List.of())));

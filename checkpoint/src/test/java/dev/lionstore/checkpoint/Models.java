@@ -5,6 +5,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
@@ -131,12 +132,13 @@ final class Models {
 
   static ImportOptions options() {
     return new ImportOptions(
-        Optional.empty(), Rounding.NEAREST, 11, List.of(), List.of(), 256, 1 << 16);
+        Lion.RULE, Optional.empty(), Rounding.NEAREST, 11, List.of(), List.of(), 256, 1 << 16);
   }
 
   /** Two groups and a frozen tensor. */
   static ImportOptions grouped() {
     return new ImportOptions(
+        Lion.RULE,
         Optional.empty(),
         Rounding.STOCHASTIC,
         -7,

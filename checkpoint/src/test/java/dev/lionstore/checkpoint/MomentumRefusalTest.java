@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.Rounding;
+import dev.lionstore.rule.Lion;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -27,6 +28,7 @@ class MomentumRefusalTest {
 
   private static final ImportOptions OPTIONS =
       new ImportOptions(
+          Lion.RULE,
           Optional.empty(),
           Rounding.NEAREST,
           0,

@@ -60,7 +60,7 @@ class RandomImportTest {
 
   private static ImportOptions options(long seed, int chunk) {
     return new ImportOptions(
-        Optional.empty(), Rounding.NEAREST, seed, List.of(), List.of(), chunk, 4096);
+        Lion.RULE, Optional.empty(), Rounding.NEAREST, seed, List.of(), List.of(), chunk, 4096);
   }
 
   private Path make(String name, RandomModel model, int workers, ImportOptions options)

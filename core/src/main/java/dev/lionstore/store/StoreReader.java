@@ -84,6 +84,15 @@ public final class StoreReader implements StateView, AutoCloseable {
   }
 
   /**
+   * What a store holds, whatever its state is in.
+   *
+   * @throws FormatException if that cannot be read
+   */
+  public static StoreLayout layoutOf(Path directory) throws IOException {
+    return LayoutFile.read(directory).layout();
+  }
+
+  /**
    * Opens a store in whatever condition it is.
    *
    * @throws FormatException if a file is not what it should be

@@ -29,8 +29,8 @@ final class Calls implements AutoCloseable {
   record Operand(DeviceBuffer buffer, long at) {}
 
   /**
-   * Where a device saves chunks that it changes, in bytes; the fields of {@code lion_saving}'s last
-   * arguments.
+   * Where a device saves chunks that it changes, in bytes; the last arguments of an entry that
+   * saves.
    *
    * @param progress the buffer
    * @param wordAt of the first chunk's word
@@ -91,7 +91,7 @@ final class Calls implements AutoCloseable {
   }
 
   private Call call(Source.Variant variant, String entry) {
-    return new Call(context.program(source.build(variant)), entry);
+    return new Call(context.program(source.build(variant, context.device())), entry);
   }
 
   private void set(Call call, TensorStep tensor, List<Operand> operands, long first, long end) {

@@ -72,7 +72,9 @@ public record Device(
     /** CL_FP_DENORM of float32. */
     SUBNORMALS,
     /** CL_FP_FMA of float32. */
-    FMA
+    FMA,
+    /** CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT of float32. */
+    EXACT_DIVISION
   }
 
   /** Whether it says that it works in the host's memory. */

@@ -20,6 +20,7 @@ import static org.lwjgl.opencl.CL10.clGetPlatformIDs;
 import static org.lwjgl.opencl.CL10.nclGetDeviceInfo;
 import static org.lwjgl.opencl.CL10.nclGetPlatformInfo;
 import static org.lwjgl.opencl.CL11.CL_DEVICE_HOST_UNIFIED_MEMORY;
+import static org.lwjgl.opencl.CL12.CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
 import static org.lwjgl.opencl.CL12.CL_FP_FMA;
 
 import java.nio.IntBuffer;
@@ -161,6 +162,9 @@ public final class Devices {
     }
     if ((floats & CL_FP_FMA) != 0) {
       features.add(Device.Feature.FMA);
+    }
+    if ((floats & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0) {
+      features.add(Device.Feature.EXACT_DIVISION);
     }
     return features;
   }

@@ -1,12 +1,14 @@
 package dev.lionstore.opencl;
 
 import dev.lionstore.ElementType;
+import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.rule.Master;
+import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.UpdateRule;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -30,8 +32,11 @@ final class SelfTest {
   private static final long SEED = 0x11041;
   private static final double BETA1 = 0.9;
 
-  /** Hyperparameters in Lion's order; other rules have their own. */
-  private static final double[] HYPERPARAMETERS = {0.01, BETA1, 0.99, 0.1};
+  private static final double LEARNING_RATE = 0.01;
+  private static final double WEIGHT_DECAY = 0.1;
+
+  /** Of the tensor's step, for rules that count. */
+  private static final long NUMBER = 3;
 
   private static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT;
 
@@ -80,7 +85,7 @@ final class SelfTest {
       for (MemorySegment plane : expected) {
         found.add(arena.allocate(plane.byteSize(), Kernel.ALIGNMENT).copyFrom(plane));
       }
-      GradientValues gradient = gradient(arena, variant.gradients(), expected.getLast(), kind);
+      GradientValues gradient = gradient(arena, variant.gradients(), expected.get(2), kind);
       new ScalarKernel(rule).apply(step(expected, gradient, variant.rounding()), 0, COUNT);
       device.apply(step(found, gradient, variant.rounding()), 0, COUNT);
       boolean differs = false;
@@ -92,34 +97,55 @@ final class SelfTest {
   }
 
   private TensorStep step(List<MemorySegment> planes, GradientValues gradient, Rounding rounding) {
+    double[] hyperparameters =
+        RuleSettings.defaults(rule)
+            .with("beta1", BETA1)
+            .with(RuleSettings.WEIGHT_DECAY, WEIGHT_DECAY)
+            .hyperparameters(LEARNING_RATE, ParameterGroup.ofDefaults());
     return new TensorStep(
-        planes, gradient, rule.coefficients(HYPERPARAMETERS, 0.37), rounding, SEED * SEED);
+        planes, gradient, rule.coefficients(hyperparameters, 0.37, NUMBER), rounding, SEED * SEED);
   }
 
-  private static List<MemorySegment> planes(Arena arena, Kind kind) {
+  private List<MemorySegment> planes(Arena arena, Kind kind) {
     SplittableRandom random = new SplittableRandom(SEED);
     List<MemorySegment> planes =
-        List.of(
-            arena.allocate(2L * COUNT, Kernel.ALIGNMENT),
-            arena.allocate(2L * COUNT, Kernel.ALIGNMENT),
-            arena.allocate(2L * COUNT, Kernel.ALIGNMENT));
+        Planes.bytesPerElement(rule).stream()
+            .map(bytes -> arena.allocate((long) bytes * COUNT, Kernel.ALIGNMENT))
+            .toList();
     for (int i = 0; i < COUNT; i++) {
       float theta = number(random, kind);
       int bits = Float.floatToRawIntBits(Master.holds(theta) ? theta : 1f);
       planes.get(0).setAtIndex(I16, i, Master.weights(bits));
       planes.get(1).setAtIndex(I16, i, Master.remainder(bits));
-      planes.get(2).setAtIndex(I16, i, momentum(random, kind, i));
+      set(planes.get(2), i, momentum(random, kind, i));
+      for (int p = 3; p < planes.size(); p++) {
+        set(planes.get(p), i, Math.abs(momentum(random, kind, COUNT - 1 - i)));
+      }
     }
     return planes;
   }
 
+  /** A value that bfloat16 holds, in a plane of either type. */
+  private static void set(MemorySegment plane, int i, float value) {
+    if (plane.byteSize() == (long) Float.BYTES * COUNT) {
+      plane.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+    } else {
+      plane.setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));
+    }
+  }
+
+  private static float get(MemorySegment plane, int i) {
+    return plane.byteSize() == (long) Float.BYTES * COUNT
+        ? plane.getAtIndex(ValueLayout.JAVA_FLOAT, i)
+        : Float.intBitsToFloat(plane.getAtIndex(I16, i) << 16);
+  }
+
   /** Every finite bfloat16 has its turn where any number has. */
-  private static short momentum(SplittableRandom random, Kind kind, int i) {
-    short any = (short) i;
-    boolean finite = (any & 0x7F80) != 0x7F80;
-    return kind == Kind.ANY && finite
+  private static float momentum(SplittableRandom random, Kind kind, int i) {
+    float any = Float.intBitsToFloat(i << 16);
+    return kind == Kind.ANY && Float.isFinite(any)
         ? any
-        : (short) (Float.floatToRawIntBits(number(random, Kind.ORDINARY)) >>> 16);
+        : Float.intBitsToFloat(Float.floatToRawIntBits(number(random, Kind.ORDINARY)) & 0xFFFF0000);
   }
 
   /** Ordinary ones lie between 2⁻⁸ and 2⁸. */
@@ -137,8 +163,7 @@ final class SelfTest {
     SplittableRandom random = new SplittableRandom(SEED + 1);
     MemorySegment data = arena.allocate((long) COUNT * type.bytes(), Kernel.ALIGNMENT);
     for (int i = 0; i < COUNT; i++) {
-      float m = Float.intBitsToFloat(momentum.getAtIndex(I16, i) << 16);
-      float value = gradient(random, kind, m);
+      float value = gradient(random, kind, get(momentum, i));
       switch (type) {
         case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
         case BF16 -> data.setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));

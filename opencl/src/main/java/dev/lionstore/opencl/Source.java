@@ -3,6 +3,8 @@ package dev.lionstore.opencl;
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.Undo;
+import dev.lionstore.rule.AdamW;
+import dev.lionstore.rule.AdamW.AdamWCoefficients;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.Lion.LionCoefficients;
 import dev.lionstore.rule.UpdateRule;
@@ -16,26 +18,45 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * A rule's form in OpenCL C. Its file is named after the rule and has two entries: NAME steps with
- * a work-item for {@link #GRANULE} elements, NAME_saving with a work-item for a chunk, whose values
- * it saves.
+ * A rule's form in OpenCL C: what all rules have in common, then a file of its own with two
+ * entries: NAME steps with a work-item for {@link #GRANULE} elements, NAME_saving with a work-item
+ * for a chunk, whose values it saves.
  *
  * @param rule which one
- * @param text of the file
+ * @param name of the file and of the entries
+ * @param text of the files
+ * @param options for the compiler, beside those of the variant
  * @param coefficients a step's coefficients in the order of the entries' arguments
  */
 record Source(
-    UpdateRule rule, String text, Function<UpdateRule.Coefficients, float[]> coefficients) {
+    UpdateRule rule,
+    String name,
+    String text,
+    String options,
+    Function<UpdateRule.Coefficients, float[]> coefficients) {
   /** What a work-item steps, in elements. */
   static final int GRANULE = 32;
 
-  private static final Map<UpdateRule, Function<UpdateRule.Coefficients, float[]>> COEFFICIENTS =
-      Map.of(Lion.RULE, Source::ofLion);
+  /** Where a rule's form is. */
+  private record Form(
+      String name, String options, Function<UpdateRule.Coefficients, float[]> coefficients) {}
+
+  private static final Map<UpdateRule, Form> FORMS =
+      Map.of(
+          Lion.RULE, new Form("lion", "", Source::ofLion),
+          AdamW.RULE, new Form("adamw", " -D MOMENTS_F32", Source::ofAdamW),
+          AdamW.BF16_RULE, new Form("adamw", " -D MOMENTS_BF16", Source::ofAdamW));
 
   /** The form of a rule, if there is one. */
   static Optional<Source> of(UpdateRule rule) {
-    return Optional.ofNullable(COEFFICIENTS.get(rule))
-        .map(coefficients -> new Source(rule, read(rule.name() + ".cl"), coefficients));
+    return Optional.ofNullable(FORMS.get(rule))
+        .map(form ->
+            new Source(
+                rule,
+                form.name(),
+                read("common.cl") + "\n" + read(form.name() + ".cl"),
+                form.options(),
+                form.coefficients()));
   }
 
   /**
@@ -51,7 +72,7 @@ record Source(
 
   /** The same with another text. */
   Source withText(String newText) {
-    return new Source(rule, newText, coefficients);
+    return new Source(rule, name, newText, options, coefficients);
   }
 
   /** A text that stands beside this class. */
@@ -69,6 +90,13 @@ record Source(
   private static float[] ofLion(UpdateRule.Coefficients coefficients) {
     LionCoefficients k = (LionCoefficients) coefficients;
     return new float[] {k.gradientScale(), k.b1(), k.o1(), k.b2(), k.o2(), k.decay(), k.lr()};
+  }
+
+  private static float[] ofAdamW(UpdateRule.Coefficients coefficients) {
+    AdamWCoefficients k = (AdamWCoefficients) coefficients;
+    return new float[] {
+      k.gradientScale(), k.o1(), k.b2(), k.o2(), k.root(), k.eps(), k.step(), k.decay()
+    };
   }
 
   /**
@@ -90,24 +118,28 @@ record Source(
     }
   }
 
-  /** How a variant is built. */
-  Program.Build build(Variant variant) {
+  /** How a variant is built for a device. */
+  Program.Build build(Variant variant, Device device) {
     return new Program.Build(
         text,
         "-cl-std=CL1.2 -D GRADIENT_"
             + variant.gradients()
             + (variant.rounding() == Rounding.STOCHASTIC ? " -D STOCHASTIC" : "")
             + " -D SAVED_UNIT="
-            + Undo.UNIT);
+            + Undo.UNIT
+            + options
+            + (device.features().contains(Device.Feature.EXACT_DIVISION)
+                ? " -cl-fp32-correctly-rounded-divide-sqrt"
+                : ""));
   }
 
   /** The entry that leaves saving to others. */
   String entry() {
-    return rule.name();
+    return name;
   }
 
   /** The entry that saves what it changes. */
   String savingEntry() {
-    return rule.name() + "_saving";
+    return name + "_saving";
   }
 }

@@ -5,12 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
 import dev.lionstore.opencl.DeviceSteps.Way;
+import dev.lionstore.rule.AdamW;
 import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -27,26 +31,40 @@ class DeviceEqualsReferenceTest {
 
   @TempDir Path folder;
 
+  private static final List<UpdateRule> RULES = List.of(Lion.RULE, AdamW.RULE, AdamW.BF16_RULE);
+
   static Stream<Arguments> cases() {
-    return Stream.of(Way.values())
-        .flatMap(way ->
-            Source.Variant.all().stream()
-                .map(variant -> Arguments.of(way, variant.gradients(), variant.rounding())));
+    return RULES.stream()
+        .flatMap(rule ->
+            Stream.of(Way.values())
+                .flatMap(way ->
+                    Source.Variant.all().stream()
+                        .map(variant ->
+                            Arguments.of(
+                                rule.name(), way, variant.gradients(), variant.rounding()))));
+  }
+
+  @Test
+  void theseRulesHaveAForm() {
+    assertEquals(
+        RULES, UpdateRules.all().stream().filter(rule -> Source.of(rule).isPresent()).toList());
   }
 
   @ParameterizedTest
   @MethodSource("cases")
-  void stepsToTheSameBits(Way way, ElementType type, Rounding rounding) {
+  void stepsToTheSameBits(String name, Way way, ElementType type, Rounding rounding) {
+    UpdateRule rule = UpdateRules.named(name).orElseThrow();
+    Source source = Source.required(rule);
     try (Context context = new Context(Drivers.device(Drivers.POCL))) {
       for (int count : SIZES) {
         HostileTensor.Values values =
             count % 2 == 0 ? HostileTensor.Values.EXTREME : HostileTensor.Values.HOSTILE;
-        HostileTensor.Shape shape = new HostileTensor.Shape(type, count, count * 31L, values);
+        HostileTensor.Shape shape = new HostileTensor.Shape(rule, type, count, count * 31L, values);
         try (Arena arena = Arena.ofShared()) {
           HostileTensor expected = HostileTensor.of(arena, shape);
           HostileTensor found = HostileTensor.of(arena, shape);
           DeviceSteps.ofReference(expected, rounding);
-          DeviceSteps.of(context, LION, way, found, rounding);
+          DeviceSteps.of(context, source, way, found, rounding);
           assertEquals(Optional.empty(), expected.difference(found));
         }
       }

@@ -126,7 +126,8 @@ class DeviceFailureTest {
       DeviceException failed =
           assertThrows(
               DeviceException.class,
-              () -> context.program(broken.build(Source.Variant.all().getFirst())));
+              () ->
+                  context.program(broken.build(Source.Variant.all().getFirst(), context.device())));
       String message = String.valueOf(failed.getMessage());
       assertTrue(message.contains("CL_BUILD_PROGRAM_FAILURE"), message);
       assertTrue(message.contains("error:"), message);

@@ -7,10 +7,10 @@ import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
-import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.Plane;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** A few steps of a tensor, by the reference or by a device. */
 final class DeviceSteps {
@@ -21,8 +21,6 @@ final class DeviceSteps {
 
   /** What a word counts from. */
   private static final long WORD = 1L << 40;
-
-  private static final List<Plane> PLANES = List.of(Plane.WEIGHTS, Plane.REMAINDER, Lion.MOMENTUM);
 
   private DeviceSteps() {}
 
@@ -48,7 +46,7 @@ final class DeviceSteps {
 
   /** By the reference. */
   static void ofReference(HostileTensor tensor, Rounding rounding) {
-    apply(new ScalarKernel(Lion.RULE)::apply, tensor, rounding);
+    apply(new ScalarKernel(tensor.rule())::apply, tensor, rounding);
   }
 
   /** By a device. */
@@ -84,9 +82,11 @@ final class DeviceSteps {
 
   private static List<Undo> undo(HostileTensor tensor, long from, int count) {
     List<Undo> slots = new ArrayList<>();
+    List<Plane> planes =
+        Stream.concat(Plane.MASTER.stream(), tensor.rule().statePlanes().stream()).toList();
     for (int done = 0; done < count; done += CHUNK) {
       long at = HostileTensor.SLOT_BYTES * slots.size() + HostileTensor.PAGE;
-      Undo undo = new Undo(tensor.memory().progress(), at, at + Long.BYTES * 8L, PLANES);
+      Undo undo = new Undo(tensor.memory().progress(), at, at + Long.BYTES * 8L, planes);
       undo.begin(WORD * slots.size(), from + done);
       slots.add(undo);
     }

@@ -7,9 +7,10 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Master;
+import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.StochasticBits;
+import dev.lionstore.rule.UpdateRule;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -38,7 +39,6 @@ final class HostileTensor {
   static final long SLOT_BYTES = 4L * PAGE;
 
   private static final int SLOTS = 100;
-  private static final int PLANES = 3;
   private static final int STAGGER = 1024;
   private static final double BETA1 = 0.9;
   private static final double SCALE = 0.37;
@@ -46,6 +46,7 @@ final class HostileTensor {
 
   private final List<MemorySegment> files = new ArrayList<>();
   private final List<MemorySegment> planes = new ArrayList<>();
+  private final List<Integer> planeBytes;
   private final MemorySegment progress;
   private final MemorySegment gradientFile;
   private final GradientValues gradient;
@@ -55,12 +56,17 @@ final class HostileTensor {
   /**
    * What is in a tensor.
    *
+   * @param rule that steps it
    * @param type of its gradient
    * @param count of its elements
    * @param seed of its values
    * @param values what they are like
    */
-  record Shape(ElementType type, long count, long seed, Values values) {}
+  record Shape(UpdateRule rule, ElementType type, long count, long seed, Values values) {
+    Shape(ElementType type, long count, long seed, Values values) {
+      this(Lion.RULE, type, count, seed, values);
+    }
+  }
 
   /** What values are like. */
   enum Values {
@@ -84,13 +90,15 @@ final class HostileTensor {
     this.shape = shape;
     this.ranges = ranges;
     long padded = Planes.padded(shape.count());
-    for (int p = 0; p < PLANES; p++) {
-      files.add(allocator.apply(wholePages(PAGE + (long) p * STAGGER + 2 * padded)));
-      planes.add(files.get(p).asSlice(PAGE + (long) p * STAGGER, 2 * padded));
+    this.planeBytes = Planes.bytesPerElement(shape.rule());
+    for (int p = 0; p < planeBytes.size(); p++) {
+      long size = planeBytes.get(p) * padded;
+      files.add(allocator.apply(wholePages(PAGE + (long) p * STAGGER + size)));
+      planes.add(files.get(p).asSlice(PAGE + (long) p * STAGGER, size));
     }
     this.progress = allocator.apply(PAGE + SLOTS * SLOT_BYTES);
     long bytes = shape.count() * shape.type().bytes();
-    long offset = PAGE + (long) PLANES * STAGGER;
+    long offset = PAGE + (long) planeBytes.size() * STAGGER;
     this.gradientFile = allocator.apply(wholePages(offset + bytes));
     this.gradient = new GradientValues(shape.type(), gradientFile.asSlice(offset, bytes));
     SplittableRandom random = new SplittableRandom(shape.seed());
@@ -136,15 +144,26 @@ final class HostileTensor {
   private void fill(SplittableRandom random, long i) {
     float theta = number(random, shape.values());
     int bits = Float.floatToRawIntBits(Master.holds(theta) ? theta : 1f);
-    short momentum = (short) (Float.floatToRawIntBits(number(random, shape.values())) >>> 16);
+    float momentum = number(random, shape.values());
     planes.get(0).setAtIndex(I16, i, Master.weights(bits));
     planes.get(1).setAtIndex(I16, i, Master.remainder(bits));
-    planes.get(2).setAtIndex(I16, i, momentum);
-    float g = gradient(random, shape.values(), Float.intBitsToFloat(momentum << 16));
+    set(2, i, momentum);
+    for (int p = 3; p < planes.size(); p++) {
+      set(p, i, Math.abs(number(random, shape.values())));
+    }
+    float g = gradient(random, shape.values(), momentum);
     switch (shape.type()) {
       case F32 -> gradient.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, g);
       case BF16 -> gradient.data().setAtIndex(I16, i, (short) (Float.floatToRawIntBits(g) >>> 16));
       case F16 -> gradient.data().setAtIndex(I16, i, half(random, g, shape.values()));
+    }
+  }
+
+  private void set(int plane, long i, float value) {
+    if (planeBytes.get(plane) == Float.BYTES) {
+      planes.get(plane).setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+    } else {
+      planes.get(plane).setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));
     }
   }
 
@@ -183,6 +202,11 @@ final class HostileTensor {
     return new StoreMemory(files, Optional.of(gradientFile), progress);
   }
 
+  /** The rule that steps it. */
+  UpdateRule rule() {
+    return shape.rule();
+  }
+
   /** The planes. */
   List<MemorySegment> planes() {
     return planes;
@@ -193,13 +217,17 @@ final class HostileTensor {
    */
   TensorStep step(Rounding rounding, int step) {
     boolean extreme = shape.values() == Values.EXTREME;
-    LionConfig config = extreme ? new LionConfig(BETA1, 0.01, 0) : new LionConfig(BETA1, 0.99, 1);
+    RuleSettings settings =
+        RuleSettings.defaults(shape.rule())
+            .with("beta1", BETA1)
+            .with("beta2", extreme ? 0.01 : 0.99)
+            .with(RuleSettings.WEIGHT_DECAY, extreme ? 0 : 1);
+    double[] hyperparameters =
+        settings.hyperparameters(extreme ? 1e37 : 0.01, ParameterGroup.ofDefaults());
     return new TensorStep(
         planes,
         gradient,
-        Lion.RULE.coefficients(
-            config.hyperparameters(extreme ? 1e38 : 0.01, ParameterGroup.ofDefaults()),
-            extreme ? 1 : SCALE),
+        shape.rule().coefficients(hyperparameters, extreme ? 1 : SCALE, step + 1L),
         rounding,
         StochasticBits.key(5, step, StochasticBits.nameKey("tensor")));
   }
@@ -211,14 +239,16 @@ final class HostileTensor {
 
   /** The first filled element that differs in a plane, in words; empty if none does. */
   Optional<String> difference(HostileTensor other) {
-    for (int p = 0; p < PLANES; p++) {
+    for (int p = 0; p < planes.size(); p++) {
+      int bytesEach = planeBytes.get(p);
       for (Range range : ranges) {
-        long from = 2 * range.from();
-        long bytes = 2 * Planes.padded(range.count());
+        long from = bytesEach * range.from();
+        long bytes = bytesEach * Planes.padded(range.count());
         long at =
             planes.get(p).asSlice(from, bytes).mismatch(other.planes.get(p).asSlice(from, bytes));
         if (at >= 0) {
-          return Optional.of("plane " + p + ", element " + (range.from() + at / 2) + ", " + shape);
+          return Optional.of(
+              "plane " + p + ", element " + (range.from() + at / bytesEach) + ", " + shape);
         }
       }
     }

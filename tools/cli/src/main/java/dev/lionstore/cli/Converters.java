@@ -3,11 +3,15 @@ package dev.lionstore.cli;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.DeviceOptions;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.schedule.LearningRateSchedule;
 import dev.lionstore.store.PlaneAccess;
 import java.math.BigInteger;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -35,6 +39,14 @@ final class Converters {
     @Override
     public PlaneAccess convert(String text) {
       return constant(PlaneAccess.class, text);
+    }
+  }
+
+  /** What follows a warm-up. */
+  static final class OfScheduleShape implements ITypeConverter<LearningRateSchedule.Shape> {
+    @Override
+    public LearningRateSchedule.Shape convert(String text) {
+      return constant(LearningRateSchedule.Shape.class, text);
     }
   }
 
@@ -186,5 +198,27 @@ final class Converters {
             + Arrays.stream(type.getEnumConstants())
                 .map(Converters::word)
                 .collect(Collectors.joining(", ")));
+  }
+
+  /** The name of an update rule. */
+  static final class OfRule implements ITypeConverter<UpdateRule> {
+    /** All names, for the help. */
+    static final class Names implements Iterable<String> {
+      @Override
+      public Iterator<String> iterator() {
+        return UpdateRules.all().stream().map(UpdateRule::name).iterator();
+      }
+    }
+
+    @Override
+    public UpdateRule convert(String value) {
+      return UpdateRules.named(value)
+          .orElseThrow(() ->
+              new TypeConversionException(
+                  "'"
+                      + value
+                      + "' is no update rule, expected one of "
+                      + String.join(", ", new Names())));
+    }
   }
 }

@@ -14,6 +14,8 @@ import dev.lionstore.checkpoint.RandomModel;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotSums;
 import dev.lionstore.models.ModelSource;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StoreBuilder;
@@ -68,6 +70,14 @@ final class ImportCommand implements Callable<Integer> {
   private boolean random;
 
   @Option(
+      names = "--rule",
+      paramLabel = "RULE",
+      converter = Converters.OfRule.class,
+      completionCandidates = Converters.OfRule.Names.class,
+      description = "The update rule: ${COMPLETION-CANDIDATES} (default: lion).")
+  private UpdateRule rule = Lion.RULE;
+
+  @Option(
       names = "--gradient-plane",
       paramLabel = "none|bf16|f32",
       converter = Converters.OfGradientPlane.class,
@@ -80,7 +90,7 @@ final class ImportCommand implements Callable<Integer> {
       names = "--rounding",
       paramLabel = "nearest|stochastic",
       converter = Converters.OfRounding.class,
-      description = "How momentum is rounded (default: nearest).")
+      description = "How bf16 moments are rounded (default: nearest).")
   private Rounding rounding = Rounding.NEAREST;
 
   @Option(
@@ -164,6 +174,7 @@ final class ImportCommand implements Callable<Integer> {
   /** What is printed. */
   record Result(
       String store,
+      String rule,
       long parameters,
       int tensors,
       String gradientPlane,
@@ -182,6 +193,7 @@ final class ImportCommand implements Callable<Integer> {
     Result result =
         new Result(
             store.toString(),
+            layout.rule().name(),
             layout.parameterCount(),
             layout.tensors().size(),
             layout.gradientPlane().word(),
@@ -269,14 +281,15 @@ final class ImportCommand implements Callable<Integer> {
         + result.tensors()
         + " tensors into "
         + store
-        + " (gradient plane "
+        + " (rule "
+        + result.rule()
+        + ", gradient plane "
         + result.gradientPlane()
         + ", rounding "
         + result.rounding()
-        + ", momentum "
         + (momentum == null
-            ? "starts at zero"
-            : "of " + result.momentumTensors() + " tensors from " + momentum)
+            ? ", moments start at zero"
+            : ", momentum of " + result.momentumTensors() + " tensors from " + momentum)
         + "), "
         + Words.bytes(result.diskBytes())
         + " on disk";
@@ -284,6 +297,7 @@ final class ImportCommand implements Callable<Integer> {
 
   private ImportOptions options() {
     return new ImportOptions(
+        rule,
         Optional.ofNullable(gradientPlane),
         rounding,
         seed,

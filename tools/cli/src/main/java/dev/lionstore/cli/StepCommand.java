@@ -1,13 +1,13 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.LionConfig;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
@@ -16,6 +16,7 @@ import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileSystemException;
@@ -64,24 +65,7 @@ final class StepCommand implements Callable<Integer> {
       description = "The learning rate, at least 0.")
   private double learningRate;
 
-  @Option(
-      names = "--weight-decay",
-      paramLabel = "X",
-      description = "Decoupled weight decay (default: 0).")
-  private double weightDecay;
-
-  @Option(
-      names = "--beta1",
-      paramLabel = "X",
-      description =
-          "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
-  private double beta1 = LionConfig.defaults().beta1();
-
-  @Option(
-      names = "--beta2",
-      paramLabel = "X",
-      description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
-  private double beta2 = LionConfig.defaults().beta2();
+  @Mixin private RuleOptions rule = new RuleOptions();
 
   @Option(
       names = "--clip-norm",
@@ -112,7 +96,7 @@ final class StepCommand implements Callable<Integer> {
       names = "--rounding",
       paramLabel = "nearest|stochastic",
       converter = Converters.OfRounding.class,
-      description = "How momentum is rounded (default: the store's).")
+      description = "How bf16 moments are rounded (default: the store's).")
   private @Nullable Rounding rounding;
 
   @Option(
@@ -139,8 +123,9 @@ final class StepCommand implements Callable<Integer> {
     byte[] positionBytes = position();
     StoreOptions options = Usage.of(spec, backend::store);
     Usage.requirePositive(spec, "--micro-batches", microBatches);
-    StepRequest request = Usage.of(spec, () -> request(positionBytes));
     Source.requireStore(store);
+    UpdateRule stored = Source.onStore(store, () -> StoreReader.layoutOf(store)).rule();
+    StepRequest request = Usage.of(spec, () -> request(stored, positionBytes));
     try (SafetensorsModel values = Source.model(gradients);
         StateStore opened = Source.onStore(store, () -> StateStore.open(store, options))) {
       long begin = System.nanoTime();
@@ -175,14 +160,11 @@ final class StepCommand implements Callable<Integer> {
     return Files.readAllBytes(file);
   }
 
-  private StepRequest request(byte[] positionBytes) {
+  private StepRequest request(UpdateRule stored, byte[] positionBytes) {
     Double clip = clipNorm;
     Long ownSeed = seed;
-    LionConfig config = new LionConfig(beta1, beta2, weightDecay);
-    config.hyperparameters(
-        learningRate, ParameterGroup.ofDefaults()); // refuses what is out of bounds
     return new StepRequest(
-        config,
+        rule.settings(RuleSettings.defaults(stored), learningRate),
         learningRate,
         clip == null ? OptionalDouble.empty() : OptionalDouble.of(clip),
         lossScale,

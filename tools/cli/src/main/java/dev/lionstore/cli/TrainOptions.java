@@ -2,10 +2,16 @@ package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.schedule.LearningRateSchedule;
 import dev.lionstore.trainer.ModelShape;
+import dev.lionstore.trainer.Optimizer;
 import dev.lionstore.trainer.TrainingSettings;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of {@code train} that decide the run's bits. */
@@ -37,29 +43,33 @@ final class TrainOptions {
   private @Nullable Long warmUp;
 
   @Option(
+      names = "--schedule",
+      paramLabel = "constant|linear|cosine|stable-decay",
+      converter = Converters.OfScheduleShape.class,
+      description = "What follows the warm-up (default: cosine).")
+  private LearningRateSchedule.Shape shape = LearningRateSchedule.Shape.COSINE;
+
+  @Option(
+      names = "--decay",
+      paramLabel = "N",
+      description = "stable-decay: how many steps at the end decay (default: a fifth of all).")
+  private @Nullable Long decay;
+
+  @Option(
       names = "--lr-floor",
       paramLabel = "X",
-      description = "Where the cosine ends, as a fraction of the peak (default: ${DEFAULT-VALUE}).")
+      description = "Where a decay ends, as a fraction of the peak (default: ${DEFAULT-VALUE}).")
   private double floor = 0.1;
 
   @Option(
-      names = "--beta1",
-      paramLabel = "X",
-      description =
-          "How much momentum the update takes, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
-  private double beta1 = 0.95;
+      names = "--rule",
+      paramLabel = "RULE",
+      converter = Converters.OfRule.class,
+      completionCandidates = Converters.OfRule.Names.class,
+      description = "The update rule: ${COMPLETION-CANDIDATES} (default: lion).")
+  private UpdateRule rule = Lion.RULE;
 
-  @Option(
-      names = "--beta2",
-      paramLabel = "X",
-      description = "How much momentum is kept, from 0 to below 1 (default: ${DEFAULT-VALUE}).")
-  private double beta2 = 0.98;
-
-  @Option(
-      names = "--weight-decay",
-      paramLabel = "X",
-      description = "Decoupled weight decay (default: ${DEFAULT-VALUE}).")
-  private double weightDecay = 0.1;
+  @Mixin private RuleOptions hyperparameters = new RuleOptions();
 
   @Option(
       names = "--clip-norm",
@@ -108,7 +118,7 @@ final class TrainOptions {
       names = "--rounding",
       paramLabel = "nearest|stochastic",
       converter = Converters.OfRounding.class,
-      description = "How momentum is rounded (default: nearest).")
+      description = "How bf16 moments are rounded (default: nearest).")
   private Rounding rounding = Rounding.NEAREST;
 
   @Option(
@@ -122,17 +132,27 @@ final class TrainOptions {
     return Objects.requireNonNullElse(warmUp, Math.min(50, steps / 10));
   }
 
+  private long decaySteps() {
+    return shape == LearningRateSchedule.Shape.STABLE_DECAY
+        ? Objects.requireNonNullElse(decay, Math.min(steps / 5, steps - warmUpSteps()))
+        : 0;
+  }
+
+  /** For language; β as the paper has it, and AdamW's as language models are trained with. */
+  private RuleSettings usual() {
+    RuleSettings settings = RuleSettings.defaults(rule).with(RuleSettings.WEIGHT_DECAY, 0.1);
+    return rule.countsSteps()
+        ? settings.with("beta2", 0.95)
+        : settings.with("beta1", 0.95).with("beta2", 0.98);
+  }
+
   TrainingSettings settings() {
     return new TrainingSettings(
         new ModelShape(layers, heads, width, feedForward, context),
         batch,
         steps,
-        learningRate,
-        warmUpSteps(),
-        floor,
-        beta1,
-        beta2,
-        weightDecay,
+        new LearningRateSchedule(shape, learningRate, warmUpSteps(), steps, decaySteps(), floor),
+        Optimizer.of(hyperparameters.settings(usual(), learningRate)),
         clipNorm,
         seed,
         rounding,

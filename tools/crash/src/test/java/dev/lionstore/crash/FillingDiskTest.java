@@ -15,6 +15,7 @@ import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsType;
@@ -274,6 +275,7 @@ class FillingDiskTest {
   private void importModel(Path target) throws IOException {
     ImportOptions options =
         new ImportOptions(
+            Lion.RULE,
             Optional.of(GradientPlane.F32),
             Rounding.STOCHASTIC,
             7,

@@ -7,7 +7,6 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreBuilder;
@@ -165,7 +164,7 @@ final class RunStore {
 
   private StoreLayout layout() {
     return new StoreLayout(
-        Lion.RULE,
+        settings.optimizer().settings().rule(),
         settings.rounding(),
         settings.seed(),
         settings.gradientPlane(),

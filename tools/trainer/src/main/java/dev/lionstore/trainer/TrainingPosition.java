@@ -23,7 +23,7 @@ import java.util.Map;
  */
 record TrainingPosition(
     String format, long step, TrainingSettings settings, String text, String cpu) {
-  private static final String FORMAT = "lionstore-train-1";
+  private static final String FORMAT = "lionstore-train-2";
   private static final ObjectMapper JSON =
       JsonMapper.builder()
           .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
@@ -75,10 +75,10 @@ record TrainingPosition(
   private static void compare(
       String prefix, JsonNode began, JsonNode wanted, List<String> differences) {
     for (Map.Entry<String, JsonNode> field : began.properties()) {
-      JsonNode other = wanted.get(field.getKey());
+      JsonNode other = wanted.path(field.getKey());
       if (other.isObject()) {
         compare(prefix + field.getKey() + ".", field.getValue(), other, differences);
-      } else if (!other.equals(field.getValue())) {
+      } else if (!other.isMissingNode() && !other.equals(field.getValue())) {
         differences.add(
             prefix
                 + field.getKey()

@@ -80,7 +80,7 @@ public final class TrainingRun implements AutoCloseable {
    * @param bitsPerByteAtLast held-out loss now
    * @param tokensPerSecond median over the run's steps
    * @param stepMilliseconds median wall time of a step, forward and backward included
-   * @param stateBytes of weights, remainder and momentum
+   * @param stateBytes of all planes
    * @param hash the store's content hash
    * @param sample generated text
    */
@@ -209,7 +209,7 @@ public final class TrainingRun implements AutoCloseable {
   private StepResult.Applied apply(long step) throws IOException {
     StepResult result =
         store.step(
-            StepRequest.of(settings.lion(), settings.schedule().at(step))
+            StepRequest.of(settings.optimizer().settings(), settings.schedule().at(step))
                 .withClipNorm(settings.clipNorm())
                 .withPosition(TrainingPosition.of(step + 1, settings, fingerprint).encode()));
     return switch (result) {
@@ -265,7 +265,11 @@ public final class TrainingRun implements AutoCloseable {
   public void draw() throws IOException {
     LossChart.write(
         curve.rows(),
-        String.format(Locale.ROOT, "Lion, %,d parameters", settings.shape().parameterCount()),
+        String.format(
+            Locale.ROOT,
+            "%s, %,d parameters",
+            settings.optimizer().rule(),
+            settings.shape().parameterCount()),
         folder.chart());
   }
 

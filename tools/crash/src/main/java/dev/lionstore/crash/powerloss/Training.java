@@ -10,6 +10,7 @@ import dev.lionstore.checkpoint.SnapshotJob;
 import dev.lionstore.checkpoint.SnapshotOptions;
 import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsType;
@@ -75,6 +76,7 @@ final class Training {
   static void importModel(Path model, Path store) throws IOException {
     ImportOptions options =
         new ImportOptions(
+            Lion.RULE,
             Optional.of(GradientPlane.F32),
             Rounding.STOCHASTIC,
             7,
