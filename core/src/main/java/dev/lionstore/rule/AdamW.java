@@ -80,6 +80,11 @@ public final class AdamW implements UpdateRule {
   }
 
   @Override
+  public AdamW withFloatMoments() {
+    return RULE;
+  }
+
+  @Override
   public double[] defaults() {
     return new double[] {1e-3, 0.9, 0.999, 1e-8, 0.01};
   }

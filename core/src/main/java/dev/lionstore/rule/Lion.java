@@ -58,6 +58,11 @@ public final class Lion implements UpdateRule {
   }
 
   @Override
+  public Lion withFloatMoments() {
+    return F32_RULE;
+  }
+
+  @Override
   public double[] defaults() {
     return new double[] {1e-4, 0.9, 0.99, 0};
   }

@@ -33,12 +33,17 @@ public record Plane(String name, String suffix, Type type) {
     }
   }
 
+  /** Whether values are rounded when they are stored. */
+  public boolean isRounded() {
+    return type == Type.BF16;
+  }
+
   /**
    * The value that is stored.
    *
    * @param bits of a floating-point plane
    */
-  float read(int bits) {
+  public float read(int bits) {
     return type == Type.F32 ? Float.intBitsToFloat(bits) : Bf16.toFloat((short) bits);
   }
 
@@ -47,7 +52,7 @@ public record Plane(String name, String suffix, Type type) {
    *
    * @param random16 uniform in 0…65535, for stochastic rounding to bfloat16
    */
-  int write(float value, Rounding rounding, int random16) {
+  public int write(float value, Rounding rounding, int random16) {
     if (type == Type.F32) {
       return Float.floatToRawIntBits(Math.clamp(value, -Float.MAX_VALUE, Float.MAX_VALUE));
     }

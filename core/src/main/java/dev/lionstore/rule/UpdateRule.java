@@ -30,6 +30,9 @@ public interface UpdateRule {
   /** Whether a step depends on how many a tensor has taken; only then a store counts them. */
   boolean countsSteps();
 
+  /** The same with state in float32, which nothing rounds; this one if it has no other. */
+  UpdateRule withFloatMoments();
+
   /** What hyperparameters are unless a user sets them, in the order of their names. */
   double[] defaults();
 

@@ -6,7 +6,7 @@ import java.util.Optional;
 /** Every update rule there is. */
 public final class UpdateRules {
   private static final List<UpdateRule> ALL =
-      List.of(Lion.RULE, Lion.F32_RULE, AdamW.RULE, AdamW.BF16_RULE);
+      List.of(Lion.RULE, Lion.F32_RULE, Bf16Lion.RULE, AdamW.RULE, AdamW.BF16_RULE);
 
   private UpdateRules() {}
 

@@ -265,6 +265,17 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   /**
+   * What a step with these gradients would lose of momentum's changes in rounding. It looks at some
+   * values of each tensor and changes nothing.
+   *
+   * @throws IllegalArgumentException as {@link #step}
+   */
+  public Swallowed swallowed(StepRequest request) throws IOException {
+    requireUsable();
+    return Swallowed.of(this, gradients, StepPlan.of(files.layout(), gradients, request).intent());
+  }
+
+  /**
    * Steps every tensor that has a gradient, and forgets the gradients.
    *
    * @return {@link StepResult.Refused} if a gradient is not finite; the state is then untouched

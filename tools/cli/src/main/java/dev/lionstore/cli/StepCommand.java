@@ -111,12 +111,24 @@ final class StepCommand implements Callable<Integer> {
       description = "A file with the trainer's own bytes, published with the step.")
   private @Nullable Path position;
 
+  @Option(
+      names = "--meter",
+      description =
+          "Look at some values of each tensor beforehand: the share of momentum's changes that"
+              + " rounding swallows.")
+  private boolean meter;
+
   @Option(names = "--json", description = "Print the result as JSON.")
   private boolean json;
 
-  /** What is printed. */
+  /** What is printed; without {@code --meter} the share is null. */
   record Result(
-      long step, double gradientNorm, double clipCoefficient, String backend, double seconds) {}
+      long step,
+      double gradientNorm,
+      double clipCoefficient,
+      @Nullable Double swallowedShare,
+      String backend,
+      double seconds) {}
 
   @Override
   public Integer call() throws IOException {
@@ -130,9 +142,10 @@ final class StepCommand implements Callable<Integer> {
         StateStore opened = Source.onStore(store, () -> StateStore.open(store, options))) {
       long begin = System.nanoTime();
       put(values, opened);
+      Double swallowed = meter ? opened.swallowed(request).share() : null;
       StepResult result = opened.step(request);
       double seconds = (System.nanoTime() - begin) / 1e9;
-      return print(result, opened.kernel().kernel().backend(), seconds);
+      return print(result, swallowed, opened.kernel().kernel().backend(), seconds);
     }
   }
 
@@ -230,7 +243,9 @@ final class StepCommand implements Callable<Integer> {
     }
   }
 
-  private int print(StepResult result, String backendUsed, double seconds) throws IOException {
+  private int print(
+      StepResult result, @Nullable Double swallowed, String backendUsed, double seconds)
+      throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     return switch (result) {
       case StepResult.Applied applied -> {
@@ -239,6 +254,7 @@ final class StepCommand implements Callable<Integer> {
                 applied.step(),
                 applied.gradientNorm(),
                 applied.clipCoefficient(),
+                swallowed,
                 backendUsed,
                 seconds);
         out.println(
@@ -246,10 +262,14 @@ final class StepCommand implements Callable<Integer> {
                 ? Json.of(printed)
                 : String.format(
                     Locale.ROOT,
-                    "step %d: gradient norm %.6g, clip coefficient %.6g, %s, %.3f s",
+                    "step %d: gradient norm %.6g, clip coefficient %.6g, %s%s, %.3f s",
                     printed.step(),
                     printed.gradientNorm(),
                     printed.clipCoefficient(),
+                    swallowed == null
+                        ? ""
+                        : String.format(
+                            Locale.ROOT, "%.2f %% of changes swallowed, ", 100 * swallowed),
                     printed.backend(),
                     printed.seconds()));
         yield 0;

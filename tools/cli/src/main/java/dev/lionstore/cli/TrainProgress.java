@@ -54,7 +54,11 @@ final class TrainProgress implements TrainingRun.Listener, AutoCloseable {
   public void stepped(LossCurve.Row row, StepResult.Applied result) {
     String heldOut =
         row.heldOut().isPresent()
-            ? String.format(Locale.ROOT, ", held-out %.3f", row.heldOut().getAsDouble())
+            ? String.format(
+                Locale.ROOT,
+                ", held-out %.3f, %.1f %% swallowed",
+                row.heldOut().getAsDouble(),
+                100 * row.swallowed().orElse(0))
             : "";
     ProgressBar shown = bar;
     if (shown != null) {

@@ -14,6 +14,7 @@ record TrainResult(
     double tokensPerSecond,
     double stepMilliseconds,
     long stateBytes,
+    double swallowedShare,
     String store,
     String snapshots,
     String losses,
@@ -31,6 +32,7 @@ record TrainResult(
         outcome.tokensPerSecond(),
         outcome.stepMilliseconds(),
         outcome.stateBytes(),
+        outcome.swallowedShare(),
         folder.store().toString(),
         folder.snapshots().toString(),
         folder.losses().toString(),
@@ -58,10 +60,16 @@ record TrainResult(
             stepMilliseconds),
         "state        "
             + Words.bytes(stateBytes)
-            + ", 6 per parameter, for "
+            + ", "
+            + stateBytes / parameters
+            + " per parameter, for "
             + Words.count(parameters)
             + " parameters in "
             + store,
+        String.format(
+            Locale.ROOT,
+            "rounding     swallows %.2f %% of momentum's changes (median)",
+            100 * swallowedShare),
         "snapshots    " + snapshots,
         "losses       " + losses + ", " + chart,
         "hash         " + hash);

@@ -16,6 +16,9 @@ final class Fingerprint {
     digest.update(ByteBuffer.allocate(Long.BYTES).putLong(0, view.step()));
     digest.update(view.position());
     for (int t = 0; t < view.layout().tensors().size(); t++) {
+      digest.update(ByteBuffer.allocate(Long.BYTES).putLong(view.stepCount(t)).flip());
+    }
+    for (int t = 0; t < view.layout().tensors().size(); t++) {
       for (Plane plane : view.layout().planes()) {
         digest.update(view.values(plane, t).asByteBuffer());
       }

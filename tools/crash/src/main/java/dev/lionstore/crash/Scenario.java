@@ -6,8 +6,10 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.AdamW;
 import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
@@ -32,7 +34,7 @@ import java.util.SplittableRandom;
  * clipping, several micro-batches, missing gradients, refused steps and positions of varying
  * lengths in some steps.
  *
- * @param seed decides all of it
+ * @param seed decides all of it, the update rule included
  * @param gradientPlane of the store
  * @param rounding of the store
  * @param chunkElements of the store
@@ -41,6 +43,9 @@ import java.util.SplittableRandom;
 public record Scenario(
     long seed, GradientPlane gradientPlane, Rounding rounding, int chunkElements, long rows) {
   private static final long FEW_ROWS = 9;
+
+  /** The seed chooses one; those with kernels of their own. */
+  private static final List<UpdateRule> RULES = List.of(Lion.RULE, AdamW.RULE, AdamW.BF16_RULE);
 
   private static final int POSITION_CAPACITY = 8192;
   private static final int INITIAL = -1;
@@ -62,9 +67,13 @@ public record Scenario(
         256 << random.nextInt(5));
   }
 
+  private UpdateRule rule() {
+    return RULES.get(Math.floorMod(seed, RULES.size()));
+  }
+
   private StoreLayout layout() {
     return new StoreLayout(
-        Lion.RULE,
+        rule(),
         rounding,
         seed,
         gradientPlane,
@@ -159,7 +168,8 @@ public record Scenario(
 
   private StepRequest request(long step) {
     double learningRate = 0.01 / (1 + step % 10);
-    return StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), learningRate)
+    RuleSettings settings = RuleSettings.defaults(rule()).with(RuleSettings.WEIGHT_DECAY, 0.1);
+    return StepRequest.of(settings, learningRate)
         .withMissing(StepRequest.Missing.ALLOWED)
         .withPosition(position(step + 1));
   }

@@ -20,7 +20,7 @@ import java.util.OptionalDouble;
  */
 public final class LossCurve implements AutoCloseable {
   private static final String HEADER =
-      "step,training_bits_per_byte,held_out_bits_per_byte,tokens_per_second,step_milliseconds";
+      "step,training_bits_per_byte,held_out_bits_per_byte,tokens_per_second,step_milliseconds,swallowed_share";
 
   private static final String REMEDY =
       "; move the file away, the run goes on without its older losses";
@@ -39,13 +39,16 @@ public final class LossCurve implements AutoCloseable {
    * @param heldOut held-out loss before the step, bits per byte; absent where not evaluated
    * @param tokensPerSecond bytes predicted per second
    * @param milliseconds what a step takes, wall time
+   * @param swallowed the share of momentum's changes that rounding swallows in this step; absent
+   *     where not looked at
    */
   public record Row(
       long step,
       OptionalDouble training,
       OptionalDouble heldOut,
       double tokensPerSecond,
-      double milliseconds) {
+      double milliseconds,
+      OptionalDouble swallowed) {
     private String toLine() {
       return step
           + ","
@@ -55,7 +58,9 @@ public final class LossCurve implements AutoCloseable {
           + ","
           + tokensPerSecond
           + ","
-          + milliseconds;
+          + milliseconds
+          + ","
+          + text(swallowed);
     }
 
     private static String text(OptionalDouble value) {
@@ -68,7 +73,7 @@ public final class LossCurve implements AutoCloseable {
 
     private static Optional<Row> parse(String line) {
       String[] fields = line.split(",", -1);
-      if (fields.length != 5) {
+      if (fields.length != 6) {
         return Optional.empty();
       }
       try {
@@ -78,7 +83,8 @@ public final class LossCurve implements AutoCloseable {
                 number(fields[1]),
                 number(fields[2]),
                 Double.parseDouble(fields[3]),
-                Double.parseDouble(fields[4])));
+                Double.parseDouble(fields[4]),
+                number(fields[5])));
       } catch (NumberFormatException e) {
         return Optional.empty();
       }

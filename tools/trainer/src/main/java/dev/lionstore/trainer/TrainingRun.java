@@ -81,6 +81,8 @@ public final class TrainingRun implements AutoCloseable {
    * @param tokensPerSecond median over the run's steps
    * @param stepMilliseconds median wall time of a step, forward and backward included
    * @param stateBytes of all planes
+   * @param swallowedShare the share of momentum's changes that rounding swallowed, the median of
+   *     the steps that were looked at
    * @param hash the store's content hash
    * @param sample generated text
    */
@@ -92,6 +94,7 @@ public final class TrainingRun implements AutoCloseable {
       double tokensPerSecond,
       double stepMilliseconds,
       long stateBytes,
+      double swallowedShare,
       String hash,
       String sample) {}
 
@@ -170,7 +173,12 @@ public final class TrainingRun implements AutoCloseable {
     double heldOut = heldOutBitsPerByte();
     curve.append(
         new LossCurve.Row(
-            store.step(), OptionalDouble.empty(), OptionalDouble.of(heldOut), 0, lastMilliseconds));
+            store.step(),
+            OptionalDouble.empty(),
+            OptionalDouble.of(heldOut),
+            0,
+            lastMilliseconds,
+            OptionalDouble.empty()));
     return outcome(heldOut);
   }
 
@@ -185,16 +193,20 @@ public final class TrainingRun implements AutoCloseable {
     try (Gradients gradients = model.gradients(batch)) {
       double tokensPerSecond =
           lastMilliseconds > 0 ? batch.predictions() / lastMilliseconds * 1e3 : 0;
+      put(gradients);
+      StepRequest request = request(step);
       LossCurve.Row row =
           new LossCurve.Row(
               step,
               OptionalDouble.of(gradients.bitsPerByte()),
               heldOut,
               tokensPerSecond,
-              lastMilliseconds);
+              lastMilliseconds,
+              heldOut.isPresent()
+                  ? OptionalDouble.of(store.swallowed(request).share())
+                  : OptionalDouble.empty());
       curve.append(row);
-      put(gradients);
-      listener.stepped(row, apply(step));
+      listener.stepped(row, apply(request));
     }
   }
 
@@ -206,12 +218,14 @@ public final class TrainingRun implements AutoCloseable {
     }
   }
 
-  private StepResult.Applied apply(long step) throws IOException {
-    StepResult result =
-        store.step(
-            StepRequest.of(settings.optimizer().settings(), settings.schedule().at(step))
-                .withClipNorm(settings.clipNorm())
-                .withPosition(TrainingPosition.of(step + 1, settings, fingerprint).encode()));
+  private StepRequest request(long step) {
+    return StepRequest.of(settings.optimizer().settings(), settings.schedule().at(step))
+        .withClipNorm(settings.clipNorm())
+        .withPosition(TrainingPosition.of(step + 1, settings, fingerprint).encode());
+  }
+
+  private StepResult.Applied apply(StepRequest request) throws IOException {
+    StepResult result = store.step(request);
     return switch (result) {
       case StepResult.Applied applied -> applied;
       case StepResult.Refused refused ->
@@ -223,7 +237,7 @@ public final class TrainingRun implements AutoCloseable {
                   + ", is "
                   + refused.value()
                   + " at step "
-                  + step
+                  + store.step()
                   + ": the run has diverged; try a smaller --lr with another --run");
     };
   }
@@ -253,6 +267,7 @@ public final class TrainingRun implements AutoCloseable {
         median(rows.stream().mapToDouble(LossCurve.Row::tokensPerSecond).toArray()),
         median(rows.stream().mapToDouble(LossCurve.Row::milliseconds).toArray()),
         parameters * store.layout().planes().stream().mapToInt(p -> p.type().bytes()).sum(),
+        median(rows.stream().flatMapToDouble(row -> row.swallowed().stream()).toArray()),
         ContentHash.of(store, _ -> {}),
         new String(sample, StandardCharsets.ISO_8859_1));
   }

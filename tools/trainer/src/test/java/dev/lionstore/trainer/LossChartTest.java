@@ -26,7 +26,9 @@ final class LossChartTest {
       OptionalDouble heldOut =
           step % evaluatedEvery == 0 ? OptionalDouble.of(trend + 0.1) : OptionalDouble.empty();
       double noise = 0.3 * (SplitMix.drawUnit(1, step) - 0.5);
-      rows.add(new LossCurve.Row(step, OptionalDouble.of(trend + noise), heldOut, 20_000, 51));
+      rows.add(
+          new LossCurve.Row(
+              step, OptionalDouble.of(trend + noise), heldOut, 20_000, 51, OptionalDouble.empty()));
     }
     return rows;
   }

@@ -27,7 +27,7 @@ final class LossCurveTest {
   private static LossCurve.Row row(long step) {
     OptionalDouble heldOut = step % 2 == 0 ? OptionalDouble.of(8.5) : OptionalDouble.empty();
     OptionalDouble training = OptionalDouble.of(8.0 - step / 3.0);
-    return new LossCurve.Row(step, training, heldOut, 20_000, 51.2);
+    return new LossCurve.Row(step, training, heldOut, 20_000, 51.2, heldOut);
   }
 
   private static List<LossCurve.Row> rows(long count) {
@@ -53,7 +53,9 @@ final class LossCurveTest {
   void theRowAfterTheLastStepHasNoTrainingLossAndGoesWhenTrainingGoesOn() throws IOException {
     run(0, 5);
     try (LossCurve curve = LossCurve.resume(file, 5)) {
-      curve.append(new LossCurve.Row(5, OptionalDouble.empty(), OptionalDouble.of(3.5), 0, 0));
+      curve.append(
+          new LossCurve.Row(
+              5, OptionalDouble.empty(), OptionalDouble.of(3.5), 0, 0, OptionalDouble.empty()));
     }
     assertEquals(OptionalDouble.empty(), LossCurve.read(file).get(5).training());
     run(5, 7);

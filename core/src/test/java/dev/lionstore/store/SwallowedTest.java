@@ -1,0 +1,103 @@
+package dev.lionstore.store;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.ParameterGroup;
+import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.AdamW;
+import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SwallowedTest {
+  private static final int COUNT = 4096;
+
+  @TempDir Path folder;
+
+  private StateStore open(UpdateRule rule, Rounding rounding) throws IOException {
+    TensorSpec tensor =
+        new TensorSpec(
+            "w", List.of((long) COUNT), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE);
+    StoreLayout layout =
+        new StoreLayout(
+            rule,
+            rounding,
+            0,
+            GradientPlane.F32,
+            List.of(ParameterGroup.ofDefaults()),
+            List.of(tensor));
+    Path store = folder.resolve(rule.name() + rounding);
+    try (StoreBuilder builder = StoreBuilder.create(store, layout)) {
+      builder.finish(0, new byte[0]);
+    }
+    return StateStore.open(store);
+  }
+
+  private static void put(StateStore store, float every, float other) {
+    MemorySegment data = Arena.ofAuto().allocate(COUNT * Float.BYTES, Float.BYTES);
+    for (int i = 0; i < COUNT; i++) {
+      data.setAtIndex(ValueLayout.JAVA_FLOAT, i, i % 4 == 0 ? other : every);
+    }
+    store.putGradient(0, new GradientValues(ElementType.F32, data));
+  }
+
+  private static StepRequest request(StateStore store) {
+    return StepRequest.of(RuleSettings.defaults(store.layout().rule()).with("beta2", 0.99), 0.01);
+  }
+
+  /** Momentum 1; a gradient of 1.1 moves it by a thousandth, a bfloat16 there is 1/128 apart. */
+  @Test
+  void aChangeThatRoundsBackIsLost() throws IOException {
+    try (StateStore store = open(Lion.RULE, Rounding.NEAREST)) {
+      put(store, 100, 100);
+      store.step(request(store));
+      put(store, 1.1f, 1);
+      Swallowed swallowed = store.swallowed(request(store));
+      assertEquals(new Swallowed(COUNT / 4 * 3, COUNT / 4 * 3), swallowed);
+      byte[] before = Stores.bytes(store);
+      store.step(request(store));
+      assertTrue(before.length > 0);
+      assertEquals(1f, store.layout().planes().get(2).read(momentum(store)));
+      put(store, 50, 1);
+      assertEquals(0, store.swallowed(request(store)).share());
+    }
+  }
+
+  private static short momentum(StateStore store) {
+    return store.values(Lion.MOMENTUM, 0).getAtIndex(ValueLayout.JAVA_SHORT, 1);
+  }
+
+  @Test
+  void stochasticRoundingLosesSomeOfThem() throws IOException {
+    try (StateStore store = open(Lion.RULE, Rounding.STOCHASTIC)) {
+      put(store, 100, 100);
+      store.step(request(store));
+      put(store, 1.1f, 1.1f);
+      // A thousandth upwards is taken with a probability of 0.128.
+      assertEquals(0.872, store.swallowed(request(store)).share(), 0.05);
+    }
+  }
+
+  @Test
+  void momentumInFloat32LosesNothing() throws IOException {
+    for (UpdateRule rule : List.of(Lion.F32_RULE, AdamW.RULE)) {
+      try (StateStore store = open(rule, Rounding.NEAREST)) {
+        put(store, 1, 2);
+        assertEquals(new Swallowed(0, 0), store.swallowed(request(store)));
+      }
+    }
+  }
+}
