@@ -144,7 +144,7 @@ final class HostileTensor {
   private void fill(SplittableRandom random, long i) {
     float theta = number(random, shape.values());
     int bits = Float.floatToRawIntBits(Master.holds(theta) ? theta : 1f);
-    float momentum = number(random, shape.values());
+    float momentum = kept(2, number(random, shape.values()));
     planes.get(0).setAtIndex(I16, i, Master.weights(bits));
     planes.get(1).setAtIndex(I16, i, Master.remainder(bits));
     set(2, i, momentum);
@@ -157,6 +157,13 @@ final class HostileTensor {
       case BF16 -> gradient.data().setAtIndex(I16, i, (short) (Float.floatToRawIntBits(g) >>> 16));
       case F16 -> gradient.data().setAtIndex(I16, i, half(random, g, shape.values()));
     }
+  }
+
+  /** What a plane keeps of a value. */
+  private float kept(int plane, float value) {
+    return planeBytes.get(plane) == Float.BYTES
+        ? value
+        : Float.intBitsToFloat(Float.floatToRawIntBits(value) & 0xFFFF0000);
   }
 
   private void set(int plane, long i, float value) {

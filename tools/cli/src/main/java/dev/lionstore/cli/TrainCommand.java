@@ -6,13 +6,11 @@ import dev.lionstore.store.StoreReader;
 import dev.lionstore.trainer.Corpus;
 import dev.lionstore.trainer.RunFolder;
 import dev.lionstore.trainer.RunSnapshots;
-import dev.lionstore.trainer.TextFiles;
 import dev.lionstore.trainer.TrainingRun;
 import dev.lionstore.trainer.TrainingSettings;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -118,7 +116,7 @@ final class TrainCommand implements Callable<Integer> {
             Optional.ofNullable(store).orElse(run.resolve("store")),
             Optional.ofNullable(snapshots).orElse(run.resolve("snapshots")));
     TrainingRun.Schedule schedule = Usage.of(spec, this::schedule);
-    Text text = text(folder);
+    RunText text = RunText.of(folder, texts);
     try (TrainProgress show =
             new TrainProgress(settings, evaluateEvery, spec.commandLine().getErr());
         TrainingRun training = open(folder, settings, schedule, text, show)) {
@@ -144,20 +142,12 @@ final class TrainCommand implements Callable<Integer> {
         sampleBytes);
   }
 
-  /**
-   * What is learned from.
-   *
-   * @param isNew whether the run has not kept it yet
-   */
-  @SuppressWarnings("ArrayRecordComponent") // never compared
-  private record Text(byte[] bytes, boolean isNew) {}
-
   /** Opens a run; what cannot begin leaves nothing that a later beginning would stumble over. */
   private TrainingRun open(
       RunFolder folder,
       TrainingSettings settings,
       TrainingRun.Schedule schedule,
-      Text text,
+      RunText text,
       TrainingRun.Listener show)
       throws IOException {
     Corpus corpus = Usage.of(spec, () -> Corpus.of(text.bytes(), settings.shape().context()));
@@ -187,30 +177,6 @@ final class TrainCommand implements Callable<Integer> {
     } catch (IOException e) {
       // What stopped the run is what the user should read.
     }
-  }
-
-  /** A run keeps the text that it began with; text named anew is held against it when it opens. */
-  private Text text(RunFolder folder) throws IOException {
-    Optional<byte[]> begun = folder.readText();
-    if (begun.isPresent() && texts.isEmpty()) {
-      return new Text(begun.get(), false);
-    }
-    byte[] named = TextFiles.read(texts.isEmpty() ? TextFiles.ofProject(project()) : texts);
-    if (begun.isPresent() && !Arrays.equals(named, begun.get())) {
-      throw new IOException(
-          folder.text()
-              + ": the run began with other text than is named now; leave the text out to go on, or"
-              + " choose another --run");
-    }
-    return new Text(named, begun.isEmpty());
-  }
-
-  private static Path project() throws IOException {
-    String root = System.getProperty("lionstore.root");
-    if (root == null || !Files.isDirectory(Path.of(root))) {
-      throw new IOException("the project's folder is unknown here: name text files or folders");
-    }
-    return Path.of(root);
   }
 
   private String draw(TrainingRun training, RunFolder folder) {

@@ -6,7 +6,6 @@ import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.schedule.LearningRateSchedule;
-import dev.lionstore.trainer.ModelShape;
 import dev.lionstore.trainer.Optimizer;
 import dev.lionstore.trainer.TrainingSettings;
 import java.util.Objects;
@@ -16,8 +15,6 @@ import picocli.CommandLine.Option;
 
 /** The options of {@code train} that decide the run's bits. */
 final class TrainOptions {
-  private static final ModelShape SHAPE = ModelShape.defaults();
-
   @Option(
       names = "--steps",
       paramLabel = "N",
@@ -83,36 +80,7 @@ final class TrainOptions {
       description = "The seed of weights, data order and rounding (default: ${DEFAULT-VALUE}).")
   private long seed = 1;
 
-  @Option(
-      names = "--layers",
-      paramLabel = "N",
-      description = "Blocks of the model (default: ${DEFAULT-VALUE}).")
-  private int layers = SHAPE.layers();
-
-  @Option(
-      names = "--heads",
-      paramLabel = "N",
-      description = "Attention heads per block (default: ${DEFAULT-VALUE}).")
-  private int heads = SHAPE.heads();
-
-  @Option(
-      names = "--width",
-      paramLabel = "N",
-      description =
-          "Elements per position, a multiple of twice the heads (default: ${DEFAULT-VALUE}).")
-  private int width = SHAPE.width();
-
-  @Option(
-      names = "--feed-forward",
-      paramLabel = "N",
-      description = "Elements per position inside the feed-forward (default: ${DEFAULT-VALUE}).")
-  private int feedForward = SHAPE.feedForward();
-
-  @Option(
-      names = "--context",
-      paramLabel = "N",
-      description = "Bytes that the model sees at once (default: ${DEFAULT-VALUE}).")
-  private int context = SHAPE.context();
+  @Mixin private ShapeOptions model = new ShapeOptions();
 
   @Option(
       names = "--rounding",
@@ -148,7 +116,7 @@ final class TrainOptions {
 
   TrainingSettings settings() {
     return new TrainingSettings(
-        new ModelShape(layers, heads, width, feedForward, context),
+        model.shape(),
         batch,
         steps,
         new LearningRateSchedule(shape, learningRate, warmUpSteps(), steps, decaySteps(), floor),

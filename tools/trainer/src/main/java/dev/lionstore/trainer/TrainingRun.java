@@ -3,6 +3,8 @@ package dev.lionstore.trainer;
 import dev.lionstore.ElementType;
 import dev.lionstore.checkpoint.ContentHash;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.Bf16;
+import dev.lionstore.rule.Bf16Lion;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
@@ -10,6 +12,7 @@ import dev.lionstore.store.StoreOptions;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -83,6 +86,8 @@ public final class TrainingRun implements AutoCloseable {
    * @param stateBytes of all planes
    * @param swallowedShare the share of momentum's changes that rounding swallowed, the median of
    *     the steps that were looked at
+   * @param unmovedShare the share of parameters that are at the end what they were before the first
+   *     step
    * @param hash the store's content hash
    * @param sample generated text
    */
@@ -95,6 +100,7 @@ public final class TrainingRun implements AutoCloseable {
       double stepMilliseconds,
       long stateBytes,
       double swallowedShare,
+      double unmovedShare,
       String hash,
       String sample) {}
 
@@ -268,6 +274,7 @@ public final class TrainingRun implements AutoCloseable {
         median(rows.stream().mapToDouble(LossCurve.Row::milliseconds).toArray()),
         parameters * store.layout().planes().stream().mapToInt(p -> p.type().bytes()).sum(),
         median(rows.stream().flatMapToDouble(row -> row.swallowed().stream()).toArray()),
+        unmovedShare(),
         ContentHash.of(store, _ -> {}),
         new String(sample, StandardCharsets.ISO_8859_1));
   }
@@ -286,6 +293,30 @@ public final class TrainingRun implements AutoCloseable {
             settings.optimizer().rule(),
             settings.shape().parameterCount()),
         folder.chart());
+  }
+
+  /** Counted from the masters that were read last. */
+  private double unmovedShare() {
+    boolean bf16Alone = store.layout().rule().equals(Bf16Lion.RULE);
+    long unmoved = 0;
+    try (Arena scratch = Arena.ofConfined()) {
+      List<ParameterTensor> parameters = settings.shape().parameters();
+      for (int p = 0; p < parameters.size(); p++) {
+        MemorySegment initial = scratch.allocate(masters.get(p).byteSize(), Float.BYTES);
+        InitialValues.fill(settings.shape(), p, settings.seed(), initial);
+        for (long i = 0; i < parameters.get(p).count(); i++) {
+          float began = initial.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+          float kept = bf16Alone ? Bf16.toFloat(Bf16.nearest(began)) : began;
+          unmoved += kept == masters.get(p).getAtIndex(ValueLayout.JAVA_FLOAT, i) ? 1 : 0;
+        }
+      }
+    }
+    return (double) unmoved / settings.shape().parameterCount();
+  }
+
+  /** The losses of all steps that have been taken. */
+  public List<LossCurve.Row> losses() {
+    return List.copyOf(curve.rows());
   }
 
   private static double median(double[] values) {
