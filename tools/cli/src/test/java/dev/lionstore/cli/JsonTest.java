@@ -33,7 +33,7 @@ class JsonTest {
     Example example = Example.in(folder);
     JsonNode json = json("import", example.model(), folder.resolve("new"), "--json");
     assertEquals(
-        "store parameters tensors gradient_plane rounding momentum_tensors momentum_zero_tensors"
+        "store rule parameters tensors gradient_plane rounding momentum_tensors momentum_zero_tensors"
             + " momentum_rounded_values disk_bytes",
         keys(json));
     assertEquals(10, json.get("parameters").asInt());
@@ -45,7 +45,7 @@ class JsonTest {
     Example example = Example.in(folder);
     JsonNode json =
         json("step", example.store(), "--gradients", example.gradients(), "--lr", "0", "--json");
-    assertEquals("step gradient_norm clip_coefficient backend seconds", keys(json));
+    assertEquals("step gradient_norm clip_coefficient swallowed_share backend seconds", keys(json));
     assertEquals(2, json.get("step").asInt());
     assertEquals(1.0, json.get("clip_coefficient").asDouble());
   }
@@ -152,7 +152,7 @@ class JsonTest {
             "--json");
     assertEquals(
         "steps parameters held_out_bits_per_byte_at_first held_out_bits_per_byte tokens_per_second"
-            + " step_milliseconds state_bytes store snapshots losses chart hash sample",
+            + " step_milliseconds state_bytes swallowed_share store snapshots losses chart hash sample",
         keys(json));
     assertEquals(2, json.get("steps").asInt());
     assertEquals(Cli.hash(run.resolve("store")), json.get("hash").asText());

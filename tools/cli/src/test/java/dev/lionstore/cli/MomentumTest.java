@@ -53,7 +53,7 @@ class MomentumTest {
   @Test
   void aPlainModelSaysThatMomentumStartsAtZero() {
     Cli.Run run = Cli.run("import", example.model(), store);
-    assertTrue(run.out().contains(", rounding nearest, momentum starts at zero), "), run::out);
+    assertTrue(run.out().contains(", rounding nearest, moments start at zero), "), run::out);
     assertEquals("", run.err());
   }
 

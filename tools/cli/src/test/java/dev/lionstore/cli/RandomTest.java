@@ -58,7 +58,7 @@ class RandomTest {
         line.startsWith(
             "made 3,552 random parameters in 13 tensors into "
                 + store
-                + " (gradient plane bf16, rounding nearest, momentum starts at zero), "),
+                + " (rule lion, gradient plane bf16, rounding nearest, moments start at zero), "),
         line);
     Path exported = folder.resolve("exported");
     Cli.result("export", store, exported);
@@ -103,7 +103,7 @@ class RandomTest {
       512
     };
     String line = Cli.result(words);
-    assertTrue(line.contains("(gradient plane f32, rounding stochastic, momentum"), line);
+    assertTrue(line.contains("(rule lion, gradient plane f32, rounding stochastic, moments"), line);
     String shown = Cli.result("inspect", store);
     assertTrue(shown.contains("norms: 64 parameters"), shown);
     assertTrue(

@@ -165,6 +165,20 @@ class WrongOptionsTest {
         "train  | --lr             | 0      | 2 | learning rate is 0.0, expected a number from",
         "train  | --lr-floor       | 2      | 2 | floor fraction is 2.0, expected a number from 0.0 to 1.0",
         "train  | --beta1          | 1      | 2 | beta1 is 1.0, expected 0 <= beta1 < 1",
+        "step   | --eps            | 1e-8   | 2 | rule lion has no eps; it has learning_rate, beta1, beta2, weight_decay",
+        "train  | --eps            | 1e-8   | 2 | rule lion has no eps; it has learning_rate, beta1, beta2, weight_decay",
+        "import | --rule           | sgd    | 2 | --rule: 'sgd' is no update rule, expected one of lion, lion-f32, lion-bf16, adamw, adamw-bf16",
+        "train  | --rule           | sgd    | 2 | --rule: 'sgd' is no update rule, expected one of lion",
+        "train  | --schedule       | step   | 2 | --schedule: 'step' is none of constant, linear, cosine, stable-decay",
+        "compare | --contender     | sgd    | 2 | 'sgd' is no update rule, expected one of lion",
+        "compare | --contender     | adamw lr | 2 | 'lr' has no value, expected NAME=VALUE",
+        "compare | --contender     | lion eps=1 | 2 | rule lion has no eps; it has",
+        "compare | --contender     | lion lr=x | 2 | lr is 'x', expected a number",
+        "compare | --contender     | lion lr=9 wd=1 | 2 | learning rate 9.0 x weight decay 1.0 is 9.0, expected less than 1",
+        "compare | --contender     | lion rounding=up | 2 | rounding is 'up', expected nearest or stochastic",
+        "compare | --seeds         | 0      | 2 | seeds is 0, expected at least 1",
+        "compare | --steps         | 0      | 2 | warm-up is 0 steps, expected 0 to less than the total of 0",
+        "compare | --context       | 1000000 | 2 | the text has",
         "train  | --clip-norm      | 0      | 2 | clip norm is 0.0, expected a number from",
         "train  | --layers         | 0      | 2 | layers is 0, expected at least 1",
         "train  | --heads          | 3      | 2 | width is 128, expected a multiple of 6 (twice the heads)",
@@ -191,7 +205,7 @@ class WrongOptionsTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "imprt                     | unknown command 'imprt'; did you mean import or export?",
+        "imprt                     | unknown command 'imprt'; did you mean import or export or compare?",
         "import                    | missing parameters: 'MODEL', 'STORE'",
         "import a                  | missing parameter: 'STORE'",
         "import a b c              | unexpected argument 'c'",
@@ -251,6 +265,7 @@ class WrongOptionsTest {
                   : List.of("import", example.model(), none);
           case "restore" -> List.of("restore", none, folder.resolve("restored"));
           case "train" -> List.of("train", text, "--run", none, "--steps", "4", "--warm-up", "0");
+          case "compare" -> List.of("compare", text, "--run", none);
           default -> List.of(command, example.store(), none);
         };
     Object[] right = words.toArray();
