@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class EveryPointTest {
-  private static final int STRIDE = 29;
+  private static final int STRIDE = 61;
 
   private static final ProbedStores.Unit SLICE = ProbedStores.Unit.SLICE;
   private static final ProbedStores.Unit CHUNK = ProbedStores.Unit.CHUNK;
