@@ -33,6 +33,7 @@ record Fence(String name, ArchRule rule, List<Class<?>> trespassers) {
             "dev.lionstore.safetensors",
             "dev.lionstore.checkpoint",
             "dev.lionstore.trainer",
+            "dev.lionstore.trainer.compare",
             "dev.lionstore.cli"),
         nativeCallsInMapping(),
         coreKnowsNobody(),
