@@ -2,6 +2,12 @@ package dev.lionstore.benchmarks;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.bench.BenchmarkStore;
+import dev.lionstore.bench.Comparison;
+import dev.lionstore.bench.Proc;
+import dev.lionstore.bench.Samples;
+import dev.lionstore.bench.Subject;
+import dev.lionstore.bench.Turns;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
@@ -133,7 +139,7 @@ public final class DiskStepBenchmark {
       }
       List<Long> putting = new ArrayList<>();
       subjects.add(new Subject("step", () -> putting.add(put()), this::step));
-      long cached = ExtraUse.bytesTold(MEMORY, "Cached:");
+      long cached = Proc.bytesTold(MEMORY, "Cached:");
       Turns turns = Turns.measure(subjects, steps);
       int best = threads.isEmpty() ? 0 : turns.best(threads.size()); // the step beside itself
       out.printf(
@@ -156,8 +162,8 @@ public final class DiskStepBenchmark {
               + " cache %+.2f GB%n",
           put / SnapshotFigures.GIGA,
           store.step(),
-          ExtraUse.bytesTold(ExtraUse.STATUS, "RssAnon:") / 1e6,
-          (ExtraUse.bytesTold(MEMORY, "Cached:") - cached) / SnapshotFigures.GIGA);
+          Proc.bytesTold(ExtraUse.STATUS, "RssAnon:") / 1e6,
+          (Proc.bytesTold(MEMORY, "Cached:") - cached) / SnapshotFigures.GIGA);
     }
   }
 

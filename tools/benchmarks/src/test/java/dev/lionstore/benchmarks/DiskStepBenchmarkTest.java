@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.GradientPlane;
+import dev.lionstore.bench.BenchmarkStore;
 import dev.lionstore.checkpoint.ContentHash;
 import dev.lionstore.store.StoreReader;
 import java.io.ByteArrayOutputStream;

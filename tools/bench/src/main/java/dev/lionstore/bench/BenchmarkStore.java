@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.GradientPlane;
@@ -16,7 +16,6 @@ import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreOptions;
-import dev.lionstore.store.UndoSwitch;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -26,35 +25,46 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /** A store of one tensor in a new folder, filled; closing deletes it. */
-final class BenchmarkStore implements AutoCloseable {
+public final class BenchmarkStore implements AutoCloseable {
   private static final StepRequest REQUEST =
       StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 1e-4);
 
   private final Path folder;
-  private final UndoSwitch undo;
   private final StateStore store;
 
-  private BenchmarkStore(Path folder, UndoSwitch undo, StateStore store) {
+  /** Opens a store. */
+  public interface Opener {
+    /** As {@link StateStore#open(Path, StoreOptions)}. */
+    StateStore open(Path directory, StoreOptions options) throws IOException;
+  }
+
+  private BenchmarkStore(Path folder, StateStore store) {
     this.folder = folder;
-    this.undo = undo;
     this.store = store;
   }
 
-  static BenchmarkStore create(Path parent, long count, GradientPlane plane, StoreOptions options)
+  /** Makes one in a new folder. */
+  public static BenchmarkStore create(
+      Path parent, long count, GradientPlane plane, StoreOptions options) throws IOException {
+    return create(parent, count, plane, options, StateStore::open);
+  }
+
+  /** Makes one in a new folder, and opens it in a way of its own. */
+  public static BenchmarkStore create(
+      Path parent, long count, GradientPlane plane, StoreOptions options, Opener opener)
       throws IOException {
     Path folder = Files.createTempDirectory(parent, "lionstore-benchmark-");
     try {
       Path directory = folder.resolve("store");
       build(directory, count, plane);
-      UndoSwitch undo = new UndoSwitch();
-      return new BenchmarkStore(folder, undo, undo.open(directory, options));
+      return new BenchmarkStore(folder, opener.open(directory, options));
     } catch (IOException | RuntimeException | Error e) {
       delete(folder);
       throw e;
     }
   }
 
-  static void build(Path directory, long count, GradientPlane plane) throws IOException {
+  public static void build(Path directory, long count, GradientPlane plane) throws IOException {
     TensorSpec tensor =
         new TensorSpec(
             "weight", List.of(count), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE);
@@ -76,26 +86,20 @@ final class BenchmarkStore implements AutoCloseable {
   }
 
   /** Whether saving can be switched off. */
-  boolean canStepUnsaved() {
+  public boolean canStepUnsaved() {
     return store.kernel().kernel().unit() != Kernel.Unit.CHUNK;
   }
 
   /** The gradients that a plane holds without a loss. */
-  static ElementType gradientType(GradientPlane plane) {
+  public static ElementType gradientType(GradientPlane plane) {
     return plane == GradientPlane.F32 ? ElementType.F32 : ElementType.BF16;
   }
 
-  void putGradient(GradientValues gradient) {
+  public void putGradient(GradientValues gradient) {
     store.putGradient(0, gradient);
   }
 
-  /** Puts a gradient and says whether the step to come saves what it changes. */
-  void putGradient(GradientValues gradient, boolean saving) {
-    putGradient(gradient);
-    undo.set(saving);
-  }
-
-  StepResult step(Rounding rounding) throws IOException {
+  public StepResult step(Rounding rounding) throws IOException {
     StepResult result = store.step(REQUEST.withRounding(rounding));
     if (!(result instanceof StepResult.Applied)) {
       throw new IllegalStateException("refused: " + result);
@@ -104,12 +108,12 @@ final class BenchmarkStore implements AutoCloseable {
   }
 
   /** Whether its planes have not seen the last step: a device keeps the state. */
-  boolean isAhead() {
+  public boolean isAhead() {
     return store.step() > store.planesStep();
   }
 
   /** The values of every plane of the state. */
-  List<MemorySegment> state() {
+  public List<MemorySegment> state() {
     return Stream.of(Plane.WEIGHTS, Plane.REMAINDER, Lion.MOMENTUM)
         .map(plane -> store.values(plane, 0))
         .toList();
@@ -122,7 +126,7 @@ final class BenchmarkStore implements AutoCloseable {
   }
 
   /** Deletes a folder and everything in it. */
-  static void delete(Path folder) throws IOException {
+  public static void delete(Path folder) throws IOException {
     try (Stream<Path> tree = Files.walk(folder)) {
       for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(path);
