@@ -12,7 +12,8 @@ import java.util.stream.Stream;
 
 /** Threads that share passes over parameters chunk by chunk, as the store's do. */
 public final class Crew implements AutoCloseable {
-  private static final int CHUNK = 65_536;
+  /** What a thread takes at once, in parameters. */
+  static final int CHUNK = 65_536;
 
   private final int threads;
   private final ExecutorService pool;

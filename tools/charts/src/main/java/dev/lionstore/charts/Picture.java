@@ -5,8 +5,10 @@ import java.awt.Font;
 import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import javax.imageio.ImageIO;
@@ -70,8 +72,7 @@ public final class Picture {
   }
 
   /**
-   * Finds out whether a picture could be written, before the work that it will show; nothing is
-   * left.
+   * Finds out whether a picture could be written, before the work that it will show.
    *
    * @throws IOException as {@link #write}
    */
@@ -83,10 +84,13 @@ public final class Picture {
     }
     BufferedImage picture = new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB);
     paint(picture, png, graphics -> graphics.drawString("0", 0, 0));
-    Path beside = beside(png);
-    Files.deleteIfExists(beside);
-    Files.createFile(beside);
-    Files.delete(beside);
+    Path folder = png.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder)) {
+      throw new NotDirectoryException(String.valueOf(folder));
+    }
+    if (!Files.isWritable(folder)) {
+      throw new AccessDeniedException(folder.toString());
+    }
   }
 
   private static Path beside(Path png) {
