@@ -11,8 +11,8 @@ final class CachePeak {
   /** 128 KB with the gradient: they stay in a core's second-level cache. */
   private static final int PARAMETERS = 16_384;
 
-  private static final int REPEATS = 256;
-  private static final int PASSES = 40;
+  private static final int REPEATS = 64;
+  private static final int PASSES = 10;
 
   private CachePeak() {}
 
