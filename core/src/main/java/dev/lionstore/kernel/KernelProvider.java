@@ -40,6 +40,11 @@ public interface KernelProvider {
     return List.of();
   }
 
+  /** Its form of converting gradients, if it has one that is faster than the reference. */
+  default Optional<GradientConversion> conversion() {
+    return Optional.empty();
+  }
+
   /**
    * Opens the kernel for a rule, if this backend has one and runs on this machine.
    *

@@ -83,6 +83,14 @@ public final class Kernels {
         .kernel();
   }
 
+  /** The fastest form of converting gradients. */
+  public static GradientConversion conversion() {
+    return providers().stream()
+        .flatMap(provider -> provider.conversion().stream())
+        .findFirst()
+        .orElseGet(ScalarConversion::new);
+  }
+
   private static Selection warming(KernelProvider provider, Selection found) {
     return provider.needsWarmUp()
         ? new Selection(new WarmingKernel(found.kernel(), provider), found.reason())

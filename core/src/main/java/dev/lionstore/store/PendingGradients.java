@@ -3,33 +3,31 @@ package dev.lionstore.store;
 import dev.lionstore.ElementType;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientConversion;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.Kernels;
 import dev.lionstore.mapping.LargePages;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The gradients that have arrived for the next step: in the gradient plane if there is one, else
  * where the caller keeps them. Different tensors may be put from different threads at once.
  */
 final class PendingGradients {
-  private static final ValueLayout.OfFloat F32 =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfShort U16 =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final int LOW_HALF = 0xFFFF;
-
   /** What a disk is asked to write at once. */
   private static final long PIECE_ELEMENTS = 1L << 21;
 
@@ -39,6 +37,7 @@ final class PendingGradients {
   private final double[] sumsOfSquares;
   private final BitSet present;
   private final Kernel kernel;
+  private final GradientConversion conversion = Kernels.conversion();
   private final Deque<Kernel.Stepper> idleSteppers = new ConcurrentLinkedDeque<>();
   private final Optional<DirectPlanes> direct;
   private final Deque<MemorySegment> idleBuffers = new ConcurrentLinkedDeque<>();
@@ -80,6 +79,43 @@ final class PendingGradients {
     set(tensor, kept.get(tensor).map(plane -> copy(tensor, gradient, plane)).orElse(gradient), sum);
   }
 
+  /**
+   * Takes the gradients of many tensors by all workers of a crew, the largest first; by the caller
+   * alone if a thread may not read one of them. All that can be put has been when one is refused.
+   */
+  void putAll(Map<Integer, GradientValues> gradients, WorkerCrew crew) {
+    gradients.forEach(this::requireFits);
+    List<Map.Entry<Integer, GradientValues>> order =
+        gradients.entrySet().stream()
+            .sorted(Comparator.comparingLong(entry -> -entry.getValue().count()))
+            .toList();
+    AtomicInteger next = new AtomicInteger();
+    @Nullable RuntimeException[] refusals = new @Nullable RuntimeException[layout.tensors().size()];
+    WorkerCrew.Task putting =
+        worker -> {
+          for (int i = next.getAndIncrement(); i < order.size(); i = next.getAndIncrement()) {
+            try {
+              put(order.get(i).getKey(), order.get(i).getValue());
+            } catch (RuntimeException e) {
+              refusals[order.get(i).getKey()] = e;
+            }
+          }
+        };
+    boolean shared =
+        gradients.values().stream()
+            .allMatch(g -> crew.threads().stream().allMatch(g.data()::isAccessibleBy));
+    if (shared) {
+      crew.run(putting);
+    } else {
+      putting.run(0);
+    }
+    for (RuntimeException refusal : refusals) {
+      if (refusal != null) {
+        throw refusal;
+      }
+    }
+  }
+
   /** Adds to a tensor's gradient in float32, or takes it if it is the first. */
   void accumulate(int tensor, GradientValues gradient) {
     requireFits(tensor, gradient);
@@ -92,9 +128,7 @@ final class PendingGradients {
     boolean first = !isPresent(tensor);
     forget(tensor);
     if (!first) {
-      for (long i = 0; i < sum.count(); i++) {
-        sum.data().set(F32, 4 * i, sum.get(i) + gradient.get(i));
-      }
+      conversion.add(gradient, sum.data());
       set(tensor, sum, sumOfSquares(sum));
     } else {
       set(tensor, copy(tensor, gradient, sum), sumOfSquares(gradient));
@@ -161,9 +195,7 @@ final class PendingGradients {
     } else if (from.type() == to.type()) {
       MemorySegment.copy(from.data(), 0, to.data(), 0, to.data().byteSize());
     } else if (to.type() == ElementType.F32) {
-      for (long i = 0; i < to.count(); i++) {
-        to.data().set(F32, 4 * i, from.get(i));
-      }
+      conversion.widen(from, to.data());
     } else {
       narrow(tensor, from, to);
     }
@@ -196,21 +228,17 @@ final class PendingGradients {
 
   /** Narrows to bfloat16 what bfloat16 holds exactly; NaN stays NaN so that the step is refused. */
   private void narrow(int tensor, GradientValues from, GradientValues to) {
-    for (long i = 0; i < to.count(); i++) {
-      float value = from.get(i);
-      int bits = Float.floatToRawIntBits(value);
-      if ((bits & LOW_HALF) != 0 && !Float.isNaN(value)) {
-        throw new IllegalArgumentException(
-            "gradient of tensor "
-                + layout.tensors().get(tensor).name()
-                + ": element "
-                + i
-                + " is "
-                + value
-                + ", which the bf16 gradient plane cannot hold exactly; import the model with"
-                + " --gradient-plane f32, or hand over bf16 gradients");
-      }
-      to.data().set(U16, 2 * i, (short) ((bits | (Float.isNaN(value) ? 0x400000 : 0)) >>> 16));
+    long notHeld = conversion.narrow(from, to.data());
+    if (notHeld != GradientConversion.ALL_HELD) {
+      throw new IllegalArgumentException(
+          "gradient of tensor "
+              + layout.tensors().get(tensor).name()
+              + ": element "
+              + notHeld
+              + " is "
+              + from.get(notHeld)
+              + ", which the bf16 gradient plane cannot hold exactly; import the model with"
+              + " --gradient-plane f32, or hand over bf16 gradients");
     }
   }
 

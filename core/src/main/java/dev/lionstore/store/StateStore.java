@@ -13,6 +13,7 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -230,6 +231,19 @@ public final class StateStore implements StateView, AutoCloseable {
   public void putGradient(int tensor, GradientValues gradient) {
     requireOpen();
     gradients.put(tensor, gradient);
+  }
+
+  /**
+   * Takes the gradients of many tensors at once, as {@link #putGradient} does, by as many threads
+   * as step if all of them may read the gradients.
+   *
+   * @param all by the tensors' indexes in the layout
+   * @throws IllegalArgumentException as {@link #putGradient}, for the first tensor in their order;
+   *     if none is frozen or of a wrong size, the others have been put
+   */
+  public void putGradients(Map<Integer, GradientValues> all) {
+    requireOpen();
+    gradients.putAll(all, crew);
   }
 
   /**

@@ -64,7 +64,7 @@ final class Lanes {
             .convertShape(VectorOperators.ZERO_EXTEND_S2I, I32, 0);
   }
 
-  private static FloatVector loadBf16(MemorySegment plane, long element) {
+  static FloatVector loadBf16(MemorySegment plane, long element) {
     return loadUnsigned(plane, element).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
   }
 
@@ -73,7 +73,7 @@ final class Lanes {
   }
 
   /** Finite halves, subnormals included, by a multiplication that is exact; Inf and NaN stay so. */
-  private static FloatVector loadF16(MemorySegment plane, long element) {
+  static FloatVector loadF16(MemorySegment plane, long element) {
     return halves(loadUnsigned(plane, element));
   }
 

@@ -1,6 +1,7 @@
 package dev.lionstore.kernel.vector;
 
 import dev.lionstore.kernel.DeviceRequest;
+import dev.lionstore.kernel.GradientConversion;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.KernelProvider;
 import dev.lionstore.kernel.Kernels;
@@ -48,6 +49,11 @@ public final class VectorKernels implements KernelProvider {
   @Override
   public void warmUp(Kernel kernel) {
     WarmUp.run(kernel);
+  }
+
+  @Override
+  public Optional<GradientConversion> conversion() {
+    return supported() ? Optional.of(new VectorConversion()) : Optional.empty();
   }
 
   @Override

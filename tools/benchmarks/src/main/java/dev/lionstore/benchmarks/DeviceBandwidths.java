@@ -1,5 +1,7 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.Subject;
+import dev.lionstore.bench.Warming;
 import dev.lionstore.opencl.Device;
 import dev.lionstore.opencl.DeviceBandwidth;
 import java.io.IOException;

@@ -2,6 +2,9 @@ package dev.lionstore.benchmarks;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
+import dev.lionstore.bench.Planes;
+import dev.lionstore.bench.Subject;
+import dev.lionstore.bench.Warming;
 import dev.lionstore.kernel.DeviceException;
 import dev.lionstore.opencl.Device;
 import dev.lionstore.opencl.DeviceReport;

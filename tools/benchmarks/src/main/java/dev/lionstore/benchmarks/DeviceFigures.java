@@ -1,5 +1,7 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.Comparison;
+import dev.lionstore.bench.Proc;
 import dev.lionstore.mapping.Posix;
 import dev.lionstore.opencl.Device;
 import dev.lionstore.opencl.DeviceReport;
@@ -86,7 +88,7 @@ record DeviceFigures(
             options,
             report.device(),
             report.verdict().orElseThrow(),
-            RoofReport.Machine.cpuModel(),
+            Proc.cpuModel(),
             Posix.fileSystem(options.directory()));
     return new DeviceFigures(
         run, List.of(), List.of(), List.of(), List.of(), TorchTimes.nothing("not yet"));

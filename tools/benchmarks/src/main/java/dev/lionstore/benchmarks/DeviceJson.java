@@ -1,5 +1,6 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.Comparison;
 import dev.lionstore.opencl.Device;
 import java.util.List;
 import java.util.Locale;

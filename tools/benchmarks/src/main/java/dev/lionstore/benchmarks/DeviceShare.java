@@ -1,5 +1,7 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.Comparison;
+import dev.lionstore.bench.Subject;
 import java.io.IOException;
 
 /**

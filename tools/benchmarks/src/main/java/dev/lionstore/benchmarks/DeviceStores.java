@@ -2,6 +2,9 @@ package dev.lionstore.benchmarks;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.bench.BenchmarkStore;
+import dev.lionstore.bench.Subject;
+import dev.lionstore.bench.Warming;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Memory;
 import dev.lionstore.kernel.GradientValues;

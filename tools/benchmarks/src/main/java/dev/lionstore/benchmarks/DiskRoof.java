@@ -1,6 +1,8 @@
 package dev.lionstore.benchmarks;
 
 import dev.lionstore.ElementType;
+import dev.lionstore.bench.Samples;
+import dev.lionstore.bench.Subject;
 import dev.lionstore.mapping.LargePages;
 import dev.lionstore.mapping.MappedFile;
 import dev.lionstore.mapping.Posix;

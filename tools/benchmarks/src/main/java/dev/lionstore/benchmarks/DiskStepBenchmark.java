@@ -2,6 +2,12 @@ package dev.lionstore.benchmarks;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.bench.BenchmarkStore;
+import dev.lionstore.bench.Comparison;
+import dev.lionstore.bench.Proc;
+import dev.lionstore.bench.Samples;
+import dev.lionstore.bench.Subject;
+import dev.lionstore.bench.Turns;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
@@ -17,8 +23,10 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 import joptsimple.OptionException;
 import joptsimple.OptionParser;
@@ -133,7 +141,7 @@ public final class DiskStepBenchmark {
       }
       List<Long> putting = new ArrayList<>();
       subjects.add(new Subject("step", () -> putting.add(put()), this::step));
-      long cached = ExtraUse.bytesTold(MEMORY, "Cached:");
+      long cached = Proc.bytesTold(MEMORY, "Cached:");
       Turns turns = Turns.measure(subjects, steps);
       int best = threads.isEmpty() ? 0 : turns.best(threads.size()); // the step beside itself
       out.printf(
@@ -156,8 +164,8 @@ public final class DiskStepBenchmark {
               + " cache %+.2f GB%n",
           put / SnapshotFigures.GIGA,
           store.step(),
-          ExtraUse.bytesTold(ExtraUse.STATUS, "RssAnon:") / 1e6,
-          (ExtraUse.bytesTold(MEMORY, "Cached:") - cached) / SnapshotFigures.GIGA);
+          Proc.bytesTold(ExtraUse.STATUS, "RssAnon:") / 1e6,
+          (Proc.bytesTold(MEMORY, "Cached:") - cached) / SnapshotFigures.GIGA);
     }
   }
 
@@ -168,14 +176,15 @@ public final class DiskStepBenchmark {
   /** Gives the time that it took, in nanoseconds. */
   private long put() {
     long start = System.nanoTime();
+    Map<Integer, GradientValues> all = new HashMap<>();
     for (int t = 0; t < store.layout().tensors().size(); t++) {
       TensorSpec tensor = store.layout().tensors().get(t);
       if (tensor.trainable()) {
         long bytes = tensor.count() * gradients.type().bytes();
-        store.putGradient(
-            t, new GradientValues(gradients.type(), gradients.data().asSlice(0, bytes)));
+        all.put(t, new GradientValues(gradients.type(), gradients.data().asSlice(0, bytes)));
       }
     }
+    store.putGradients(all);
     return System.nanoTime() - start;
   }
 

@@ -1,5 +1,6 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.Proc;
 import java.io.IOException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -8,7 +9,6 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.stream.Stream;
 
 /** The most memory and disk that is used beyond what was at the beginning, looked at often. */
 final class ExtraUse implements AutoCloseable {
@@ -50,20 +50,7 @@ final class ExtraUse implements AutoCloseable {
 
   /** Of this process that no file backs, native and heap, in bytes; 0 where that is not told. */
   private static long memory() throws IOException {
-    return bytesTold(STATUS, "RssAnon:");
-  }
-
-  /** What the system tells in kilobytes, in bytes; 0 where it does not. */
-  static long bytesTold(Path file, String name) throws IOException {
-    if (!Files.isReadable(file)) {
-      return 0;
-    }
-    try (Stream<String> lines = Files.lines(file)) {
-      return lines
-          .filter(line -> line.startsWith(name))
-          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) * 1024)
-          .sum();
-    }
+    return Proc.bytesTold(STATUS, "RssAnon:");
   }
 
   private long disk() throws IOException {

@@ -1,6 +1,7 @@
 package dev.lionstore.benchmarks;
 
 import dev.lionstore.ElementType;
+import dev.lionstore.bench.Planes;
 import dev.lionstore.rule.Master;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;

@@ -3,10 +3,18 @@ package dev.lionstore.benchmarks;
 import dev.lionstore.ElementType;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.bench.BenchmarkStore;
+import dev.lionstore.bench.Comparison;
+import dev.lionstore.bench.Crew;
+import dev.lionstore.bench.Planes;
+import dev.lionstore.bench.Roofs;
+import dev.lionstore.bench.Subject;
+import dev.lionstore.bench.Sweep;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.UndoSwitch;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -25,9 +33,6 @@ public final class RoofBenchmark {
 
   /** C2 takes seconds for the vector loop, twice: the undo comes after kernels that have none. */
   private static final long WARM_UP_NANOS = 4_000_000_000L;
-
-  /** What each roof copies at once of a stream; 0: all streams in one loop of vectors. */
-  private static final int[] ROOF_PIECE_BYTES = {0, 512, 4096, 16384};
 
   private final RoofOptions options;
   private final Crew crew;
@@ -66,10 +71,7 @@ public final class RoofBenchmark {
   }
 
   private RoofReport run() throws IOException, InterruptedException {
-    List<Subject> roofs = new ArrayList<>();
-    for (int bytes : ROOF_PIECE_BYTES) {
-      roofs.add(roof(bytes));
-    }
+    List<Subject> roofs = Roofs.of(crew, planes);
     Kernels.Selection selection = Kernels.select(options.backend().name(), Lion.RULE);
     List<Subject> kernels = kernels(selection.kernel());
     warmUp(roofs);
@@ -109,41 +111,38 @@ public final class RoofBenchmark {
     return kernels;
   }
 
-  private Subject roof(int pieceBytes) {
-    return pieceBytes == 0
-        ? Subject.of("vectors", crew.pass(() -> new VectorRoof(planes), planes.count()))
-        : Subject.of(
-            "copies of " + pieceBytes + " bytes",
-            crew.pass(() -> new CopyRoof(planes, pieceBytes), planes.count()));
-  }
-
   /** A store's step beside the roof and, if it saves what it changes, beside one that does not. */
   private List<Comparison> stores(
       Subject roof, Path directory, GradientPlane plane, List<Comparison> guarded)
       throws IOException, InterruptedException {
     StoreOptions store = options.backend().options(crew.threads());
-    try (BenchmarkStore stepped = BenchmarkStore.create(directory, planes.count(), plane, store)) {
+    UndoSwitch undo = new UndoSwitch();
+    try (BenchmarkStore stepped =
+        BenchmarkStore.create(directory, planes.count(), plane, store, undo::open)) {
       List<Comparison> results = new ArrayList<>();
       for (Rounding rounding : Rounding.values()) {
         Subject subject =
             new Subject(
                 "store, gradient plane " + plane.word() + ", " + word(rounding),
-                () -> stepped.putGradient(planes.gradient(), true),
+                () -> put(stepped, undo, true),
                 () -> stepped.step(rounding));
         warmUp(List.of(subject));
         results.add(Comparison.measure(roof, subject, options.pairs()));
         if (plane != GradientPlane.NONE && stepped.canStepUnsaved()) {
           Subject unguarded =
               new Subject(
-                  "without undo",
-                  () -> stepped.putGradient(planes.gradient(), false),
-                  () -> stepped.step(rounding));
+                  "without undo", () -> put(stepped, undo, false), () -> stepped.step(rounding));
           warmUp(List.of(unguarded, subject));
           guarded.add(Comparison.measure(unguarded, subject, options.pairs()));
         }
       }
       return results;
     }
+  }
+
+  private void put(BenchmarkStore stepped, UndoSwitch undo, boolean saving) {
+    stepped.putGradient(planes.gradient());
+    undo.set(saving);
   }
 
   private static void warmUp(List<Subject> subjects) throws IOException, InterruptedException {

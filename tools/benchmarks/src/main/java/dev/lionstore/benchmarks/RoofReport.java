@@ -1,9 +1,9 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.Comparison;
+import dev.lionstore.bench.Proc;
 import dev.lionstore.mapping.Posix;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
@@ -48,25 +48,11 @@ record RoofReport(
               ? "files on " + Posix.fileSystem(options.directory().get())
               : "anonymous";
       return new Machine(
-          cpuModel(),
+          Proc.cpuModel(),
           Runtime.getRuntime().availableProcessors(),
           simd,
           memory,
           Runtime.version().toString());
-    }
-
-    static String cpuModel() throws IOException {
-      Path info = Path.of("/proc/cpuinfo");
-      if (!Files.isReadable(info)) {
-        return System.getProperty("os.arch", "unknown");
-      }
-      try (var lines = Files.lines(info)) {
-        return lines
-            .filter(line -> line.startsWith("model name"))
-            .map(line -> line.substring(line.indexOf(':') + 1).strip())
-            .findFirst()
-            .orElse("unknown");
-      }
     }
   }
 

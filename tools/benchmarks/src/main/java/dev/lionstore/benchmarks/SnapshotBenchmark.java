@@ -1,5 +1,9 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.BenchmarkStore;
+import dev.lionstore.bench.Subject;
+import dev.lionstore.bench.Turns;
+import dev.lionstore.bench.Warming;
 import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.ContentHash;
 import dev.lionstore.checkpoint.Snapshot;

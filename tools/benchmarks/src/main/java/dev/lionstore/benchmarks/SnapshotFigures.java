@@ -1,5 +1,8 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.Comparison;
+import dev.lionstore.bench.Proc;
+import dev.lionstore.bench.Turns;
 import dev.lionstore.mapping.Posix;
 import java.io.IOException;
 import java.time.LocalDate;
@@ -69,7 +72,7 @@ record SnapshotFigures(
         new Run(
             LocalDate.now(ZoneId.systemDefault()),
             options,
-            RoofReport.Machine.cpuModel(),
+            Proc.cpuModel(),
             Posix.fileSystem(options.store()),
             Posix.fileSystem(options.directory()));
     return new SnapshotFigures(run, writing, reading, delays, equal);

@@ -1,5 +1,6 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.Comparison;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;

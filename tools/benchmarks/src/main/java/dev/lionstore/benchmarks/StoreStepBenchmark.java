@@ -3,6 +3,8 @@ package dev.lionstore.benchmarks;
 import dev.lionstore.ElementType;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.bench.BenchmarkStore;
+import dev.lionstore.bench.Samples;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreOptions;

@@ -1,5 +1,7 @@
 package dev.lionstore.benchmarks;
 
+import dev.lionstore.bench.BenchmarkStore;
+import dev.lionstore.bench.Turns;
 import dev.lionstore.checkpoint.SnapshotJob;
 import dev.lionstore.checkpoint.SnapshotOptions;
 import dev.lionstore.checkpoint.SnapshotWriter;

@@ -5,6 +5,8 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.bench.BenchmarkStore;
+import dev.lionstore.bench.Samples;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.LionConfig;

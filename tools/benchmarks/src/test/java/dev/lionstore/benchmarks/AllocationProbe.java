@@ -3,6 +3,8 @@ package dev.lionstore.benchmarks;
 import com.sun.management.ThreadMXBean;
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
+import dev.lionstore.bench.Planes;
+import dev.lionstore.bench.Sweep;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.rule.Lion;

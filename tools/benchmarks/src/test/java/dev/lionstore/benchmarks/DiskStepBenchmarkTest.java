@@ -5,12 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.GradientPlane;
+import dev.lionstore.bench.BenchmarkStore;
 import dev.lionstore.checkpoint.ContentHash;
 import dev.lionstore.store.StoreReader;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -18,20 +16,6 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class DiskStepBenchmarkTest {
-  private record Ended(int exitCode, String out, String err) {}
-
-  private static Ended run(String... arguments) throws InterruptedException {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    int exitCode =
-        DiskStepBenchmark.run(
-            new PrintStream(out, true, StandardCharsets.UTF_8),
-            new PrintStream(err, true, StandardCharsets.UTF_8),
-            arguments);
-    return new Ended(
-        exitCode, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-  }
-
   /** On the disk that the tests run from: temporary files may be in memory. */
   private interface Use {
     void of(Path store) throws IOException, InterruptedException;
@@ -53,7 +37,15 @@ class DiskStepBenchmarkTest {
   void aStepStandsBesidePassesThatMoveTheSameBytes() throws IOException, InterruptedException {
     withStore(store -> {
       String before = hash(store);
-      Ended ended = run("--store", store.toString(), "--steps", "2", "--access", "direct");
+      Ended ended =
+          Ended.of(
+              DiskStepBenchmark::run,
+              "--store",
+              store.toString(),
+              "--steps",
+              "2",
+              "--access",
+              "direct");
       assertEquals("", ended.err());
       assertEquals(0, ended.exitCode());
       List<String> rows =
@@ -80,7 +72,7 @@ class DiskStepBenchmarkTest {
 
   @Test
   void aMissingStoreIsWrongUsage() throws InterruptedException {
-    Ended ended = run("--steps", "2");
+    Ended ended = Ended.of(DiskStepBenchmark::run, "--steps", "2");
     assertEquals(2, ended.exitCode());
     assertTrue(ended.err().contains("--store is missing"), ended::err);
   }

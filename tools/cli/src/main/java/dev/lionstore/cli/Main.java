@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
       SnapshotsCommand.class,
       RecoverCommand.class,
       DevicesCommand.class,
+      BenchCommand.class,
       CompareCommand.class
     },
     versionProvider = Main.Version.class)

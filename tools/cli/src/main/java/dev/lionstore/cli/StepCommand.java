@@ -22,8 +22,10 @@ import java.io.PrintWriter;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
@@ -195,12 +197,13 @@ final class StepCommand implements Callable<Integer> {
       throw new FormatException(
           gradients, "holds no gradient, expected one for at least one trainable tensor");
     }
+    Map<Integer, GradientValues> found = new HashMap<>();
     for (int t = 0; t < tensors.size(); t++) {
       String name = tensors.get(t).name();
       Optional<TensorEntry> entry = values.tensor(name);
       if (entry.isPresent()) {
         requireFits(tensors.get(t), entry.get());
-        opened.putGradient(
+        found.put(
             t, new GradientValues(ModelImport.elementType(entry.get().type()), values.data(name)));
       } else if (tensors.get(t).trainable() && !allowMissing) {
         throw new FormatException(
@@ -210,6 +213,7 @@ final class StepCommand implements Callable<Integer> {
                 + " has no gradient; --allow-missing leaves tensors without one as they are");
       }
     }
+    opened.putGradients(found);
   }
 
   private void requireKnown(SafetensorsModel values, List<TensorSpec> tensors)

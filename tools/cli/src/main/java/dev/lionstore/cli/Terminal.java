@@ -22,24 +22,41 @@ final class Terminal {
 
   private Terminal() {}
 
-  /** Something long that tells how many bytes it has done since the last call. */
+  /** Something long that tells how much it has done since the last call. */
   interface Work<T> {
     T run(LongConsumer progress) throws IOException;
   }
+
+  /**
+   * What progress is counted in.
+   *
+   * @param name with a space before it
+   * @param size how much one is
+   */
+  private record Unit(String name, long size) {}
 
   /** Runs work of about so many bytes under a bar, with rate and time left. */
   static <T> T show(String what, long bytes, Work<T> work) throws IOException {
     if (bytes < SHOWN_BYTES) {
       return work.run(done -> {});
     }
+    return show(what, bytes, new Unit(" MiB", MEBIBYTE), work);
+  }
+
+  /** Runs work of so many parts under a bar, with rate and time left. */
+  static <T> T showParts(String what, long parts, String name, Work<T> work) throws IOException {
+    return show(what, parts, new Unit(" " + name, 1), work);
+  }
+
+  private static <T> T show(String what, long total, Unit unit, Work<T> work) throws IOException {
     if (!isTerminal()) {
-      return work.run(new Lines(what, bytes, System.err));
+      return work.run(new Lines(what, total, unit, System.err));
     }
     try (ProgressBar bar =
         new ProgressBarBuilder()
             .setTaskName(what)
-            .setInitialMax(bytes)
-            .setUnit(" MiB", MEBIBYTE)
+            .setInitialMax(total)
+            .setUnit(unit.name(), unit.size())
             .setStyle(ProgressBarStyle.ASCII)
             .setConsumer(new ConsoleProgressBarConsumer(System.err))
             .showSpeed()
@@ -63,25 +80,32 @@ final class Terminal {
   private static final class Lines implements LongConsumer {
     private final String what;
     private final long total;
+    private final Unit unit;
     private final PrintStream out;
     private long done;
     private long shownTenths;
 
-    Lines(String what, long total, PrintStream out) {
+    Lines(String what, long total, Unit unit, PrintStream out) {
       this.what = what;
       this.total = total;
+      this.unit = unit;
       this.out = out;
     }
 
     @Override
-    public void accept(long bytes) {
-      done += bytes;
+    public void accept(long more) {
+      done += more;
       long tenths = Math.min(done * 10 / total, 10);
       if (tenths > shownTenths) {
         shownTenths = tenths;
         String line =
             String.format(
-                Locale.ROOT, "%s: %d %% of %d MiB%n", what, tenths * 10, total / MEBIBYTE);
+                Locale.ROOT,
+                "%s: %d %% of %d%s%n",
+                what,
+                tenths * 10,
+                total / unit.size(),
+                unit.name());
         out.write(line.getBytes(StandardCharsets.UTF_8), 0, line.length());
         out.flush();
       }

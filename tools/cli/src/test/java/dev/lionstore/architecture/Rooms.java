@@ -11,6 +11,8 @@ final class Rooms {
     "dev.lionstore.models..",
     "dev.lionstore.trainer..",
     "dev.lionstore.cli..",
+    "dev.lionstore.charts..",
+    "dev.lionstore.bench..",
     "dev.lionstore.benchmarks.."
   };
   static final String[] OUTSIDE_CORE =

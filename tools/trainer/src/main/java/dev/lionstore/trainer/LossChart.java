@@ -1,27 +1,22 @@
 package dev.lionstore.trainer;
 
+import dev.lionstore.charts.Picture;
 import java.awt.BasicStroke;
 import java.awt.Color;
-import java.awt.Font;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.knowm.xchart.XYChart;
-import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
-import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /** Training and held-out loss over the steps, as a picture. */
 public final class LossChart {
-  private static final int WIDTH = 1200;
-  private static final int HEIGHT = 720;
   private static final Color SINGLE_BATCH = new Color(0xC6, 0xDB, 0xEF);
   private static final Color TRAINING = new Color(0x1F, 0x77, 0xB4);
   private static final Color HELD_OUT = new Color(0xD6, 0x27, 0x28);
-  private static final Color GRID = new Color(0xE5, 0xE5, 0xE5);
 
   /** How far to either side the smoothed curve looks, a fraction of all steps. */
   private static final double SMOOTHING = 0.01;
@@ -39,23 +34,12 @@ public final class LossChart {
     if (rows.isEmpty()) {
       throw new IOException(png + ": no steps to draw yet");
     }
-    XYChart chart = chart(rows, title);
-    Picture.write(png, WIDTH, HEIGHT, graphics -> chart.paint(graphics, WIDTH, HEIGHT));
-  }
-
-  private static XYChart chart(List<LossCurve.Row> rows, String title) {
-    XYChart chart =
-        new XYChartBuilder()
-            .width(WIDTH)
-            .height(HEIGHT)
-            .title(title)
-            .xAxisTitle("step")
-            .yAxisTitle("loss, bits per byte")
-            .build();
-    style(chart);
+    XYChart chart = Picture.chart(title, "step", "loss, bits per byte");
+    // XChart sets ticks so densely that longer labels touch.
+    chart.getStyler().setXAxisTickLabelsFormattingFunction(LossChart::shortLabel);
     addTraining(chart, rows.stream().filter(row -> row.training().isPresent()).toList());
     addHeldOut(chart, rows.stream().filter(row -> row.heldOut().isPresent()).toList());
-    return chart;
+    Picture.write(chart, png);
   }
 
   private static void addTraining(XYChart chart, List<LossCurve.Row> rows) {
@@ -87,26 +71,6 @@ public final class LossChart {
     series.setMarker(SeriesMarkers.NONE);
     series.setLineColor(color);
     series.setLineStyle(new BasicStroke(width, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND));
-  }
-
-  private static void style(XYChart chart) {
-    // XChart sets ticks so densely that longer labels touch.
-    chart.getStyler().setXAxisTickLabelsFormattingFunction(LossChart::shortLabel);
-    chart
-        .getStyler()
-        .setLegendPosition(LegendPosition.InsideNE)
-        .setLegendFont(new Font(Font.SANS_SERIF, Font.PLAIN, 16))
-        .setLegendBorderColor(GRID)
-        .setChartTitleFont(new Font(Font.SANS_SERIF, Font.BOLD, 20))
-        .setChartBackgroundColor(Color.WHITE)
-        .setPlotBackgroundColor(Color.WHITE);
-    chart
-        .getStyler()
-        .setAxisTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 17))
-        .setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 12))
-        .setPlotGridLinesColor(GRID)
-        .setPlotBorderVisible(false)
-        .setMarkerSize(7);
   }
 
   private static String shortLabel(double step) {

@@ -1,9 +1,8 @@
 package dev.lionstore.trainer.compare;
 
-import dev.lionstore.trainer.Picture;
+import dev.lionstore.charts.Picture;
 import java.awt.BasicStroke;
 import java.awt.Color;
-import java.awt.Font;
 import java.awt.Graphics2D;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -12,9 +11,7 @@ import java.util.Locale;
 import org.knowm.xchart.HeatMapChart;
 import org.knowm.xchart.HeatMapChartBuilder;
 import org.knowm.xchart.XYChart;
-import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
-import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /**
@@ -65,19 +62,8 @@ public final class ComparisonChart {
 
   private static XYChart curves(List<Contender> contenders, List<Cell.Result> results) {
     XYChart chart =
-        new XYChartBuilder()
-            .width(WIDTH)
-            .height(CURVES_HEIGHT)
-            .title("Held-out loss at each one's best setting, a line per seed")
-            .xAxisTitle("step")
-            .yAxisTitle("bits per byte")
-            .build();
-    chart
-        .getStyler()
-        .setLegendPosition(LegendPosition.InsideNE)
-        .setLegendFont(new Font(Font.SANS_SERIF, Font.PLAIN, 16))
-        .setChartTitleFont(new Font(Font.SANS_SERIF, Font.BOLD, 20))
-        .setChartBackgroundColor(Color.WHITE);
+        Picture.chart(
+            "Held-out loss at each one's best setting, a line per seed", "step", "bits per byte");
     for (int c = 0; c < contenders.size(); c++) {
       for (Cell.Result result : Comparison.atBest(results, c)) {
         addCurve(chart, contenders.get(c), result, COLORS[c % COLORS.length]);

@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import java.io.IOException;
 
@@ -9,19 +9,19 @@ import java.io.IOException;
  * @param prepare what comes before each pass, not measured
  * @param pass one pass over all parameters
  */
-record Subject(String name, Pass prepare, Pass pass) {
+public record Subject(String name, Pass prepare, Pass pass) {
   /** Something that touches every parameter once. */
-  interface Pass {
+  public interface Pass {
     /** Does it. */
     void run() throws IOException, InterruptedException;
   }
 
-  static Subject of(String name, Pass pass) {
+  public static Subject of(String name, Pass pass) {
     return new Subject(name, () -> {}, pass);
   }
 
   /** The time of one pass, in nanoseconds. */
-  long nanos() throws IOException, InterruptedException {
+  public long nanos() throws IOException, InterruptedException {
     prepare.run();
     long start = System.nanoTime();
     pass.run();

@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -8,7 +8,7 @@ import java.util.List;
  * Four streams read, three written in place, by the JDK's copy routine through a piece that stays
  * in the first-level cache. The values stay what they are.
  */
-final class CopyRoof implements Sweep {
+public final class CopyRoof implements Sweep {
   private final List<MemorySegment> state;
   private final MemorySegment gradient;
   private final MemorySegment piece;
@@ -18,7 +18,7 @@ final class CopyRoof implements Sweep {
    *
    * @param pieceBytes what is copied at once of each stream
    */
-  CopyRoof(Planes planes, int pieceBytes) {
+  public CopyRoof(Planes planes, int pieceBytes) {
     state = planes.state();
     gradient = planes.gradient().data();
     piece = Arena.ofAuto().allocate(pieceBytes, 4096);

@@ -1,6 +1,7 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Arrays;
 
 /**
@@ -12,26 +13,41 @@ import java.util.Arrays;
  * @param subjectNanos the subject's times, ascending
  * @param roofNanos the roof's times, ascending
  */
-record Comparison(String name, double[] share, long[] subjectNanos, long[] roofNanos) {
+public record Comparison(String name, double[] share, long[] subjectNanos, long[] roofNanos) {
   /** Measures pairs; which of the two comes first alternates. */
-  static Comparison measure(Subject roof, Subject subject, int pairs)
+  public static Comparison measure(Subject roof, Subject subject, int pairs)
       throws IOException, InterruptedException {
-    long[] subjectNanos = new long[pairs];
-    long[] roofNanos = new long[pairs];
-    for (int i = 0; i < pairs; i++) {
-      if (i % 2 == 0) {
-        roofNanos[i] = roof.nanos();
-        subjectNanos[i] = subject.nanos();
+    return measure(roof, subject, pairs, pairs, Duration.ZERO);
+  }
+
+  /**
+   * Measures as many pairs as there is time for.
+   *
+   * @param least pairs, however long they take
+   * @param most pairs
+   * @param time after which no pair beyond the least is begun
+   */
+  public static Comparison measure(
+      Subject roof, Subject subject, int least, int most, Duration time)
+      throws IOException, InterruptedException {
+    long[] subjectNanos = new long[most];
+    long[] roofNanos = new long[most];
+    long end = System.nanoTime() + time.toNanos();
+    int pairs = 0;
+    for (; pairs < most && (pairs < least || System.nanoTime() - end < 0); pairs++) {
+      if (pairs % 2 == 0) {
+        roofNanos[pairs] = roof.nanos();
+        subjectNanos[pairs] = subject.nanos();
       } else {
-        subjectNanos[i] = subject.nanos();
-        roofNanos[i] = roof.nanos();
+        subjectNanos[pairs] = subject.nanos();
+        roofNanos[pairs] = roof.nanos();
       }
     }
-    return of(subject.name(), roofNanos, subjectNanos);
+    return of(subject.name(), Arrays.copyOf(roofNanos, pairs), Arrays.copyOf(subjectNanos, pairs));
   }
 
   /** Compares times of the same length, of which those at the same index are a pair. */
-  static Comparison of(String name, long[] roof, long[] subject) {
+  public static Comparison of(String name, long[] roof, long[] subject) {
     double[] share = new double[roof.length];
     Arrays.setAll(share, i -> (double) roof[i] / subject[i]);
     long[] subjectNanos = subject.clone();
@@ -43,7 +59,7 @@ record Comparison(String name, double[] share, long[] subjectNanos, long[] roofN
   }
 
   /** The share of the roof that a fraction of the pairs stayed below. */
-  double share(double fraction) {
+  public double share(double fraction) {
     return share[index(fraction)];
   }
 
@@ -51,17 +67,22 @@ record Comparison(String name, double[] share, long[] subjectNanos, long[] roofN
    * The roof's shortest time divided by the subject's: what a machine on which others work would
    * give undisturbed, if passes are short and pairs many.
    */
-  double shareOfShortest() {
+  public double shareOfShortest() {
     return (double) roofNanos[0] / subjectNanos[0];
   }
 
   /** The subject's median time, in nanoseconds. */
-  long medianNanos() {
+  public long medianNanos() {
     return subjectNanos[index(0.5)];
   }
 
+  /** How many pairs there are. */
+  public int pairs() {
+    return share.length;
+  }
+
   /** The roof's median time, in nanoseconds. */
-  long medianRoofNanos() {
+  public long medianRoofNanos() {
     return roofNanos[index(0.5)];
   }
 

@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
@@ -22,14 +22,14 @@ import java.util.List;
  * @param gradient the gradient
  * @param memory frees them
  */
-record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable memory)
+public record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable memory)
     implements AutoCloseable {
   private static final int STATE_PLANES = 3;
   private static final int PAGE_BYTES = 4096;
 
   /** Native memory that no file backs. */
   @SuppressWarnings("MustBeClosedChecker") // closed by close()
-  static Planes anonymous(long count, ElementType gradientType) {
+  public static Planes anonymous(long count, ElementType gradientType) {
     Arena arena = Arena.ofShared();
     List<MemorySegment> state = new ArrayList<>();
     for (int p = 0; p < STATE_PLANES; p++) {
@@ -45,7 +45,8 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
   }
 
   /** Files in a new folder, mapped as a store maps its planes; closing deletes them. */
-  static Planes mapped(Path parent, long count, ElementType gradientType) throws IOException {
+  public static Planes mapped(Path parent, long count, ElementType gradientType)
+      throws IOException {
     Path folder = Files.createTempDirectory(parent, "lionstore-benchmark-");
     List<MappedFile> files = new ArrayList<>();
     AutoCloseable memory = () -> unmap(folder, files);
@@ -94,12 +95,12 @@ record Planes(List<MemorySegment> state, GradientValues gradient, AutoCloseable 
   }
 
   /** How many parameters there are. */
-  long count() {
+  public long count() {
     return gradient.count();
   }
 
   /** A step of the paper's defaults with weight decay. */
-  TensorStep step(Rounding rounding) {
+  public TensorStep step(Rounding rounding) {
     Lion.LionCoefficients coefficients =
         Lion.RULE.coefficients(new double[] {1e-4, 0.9, 0.99, 0.1}, 1, 1);
     return new TensorStep(state, gradient, coefficients, rounding, 0xbb158ce5bae6963aL);

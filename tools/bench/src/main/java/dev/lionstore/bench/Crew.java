@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -11,23 +11,24 @@ import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /** Threads that share passes over parameters chunk by chunk, as the store's do. */
-final class Crew implements AutoCloseable {
-  private static final int CHUNK = 65_536;
+public final class Crew implements AutoCloseable {
+  /** What a thread takes at once, in parameters. */
+  static final int CHUNK = 65_536;
 
   private final int threads;
   private final ExecutorService pool;
 
-  Crew(int threads) {
+  public Crew(int threads) {
     this.threads = threads;
     this.pool = Executors.newFixedThreadPool(threads, Thread.ofPlatform().daemon(true).factory());
   }
 
-  int threads() {
+  public int threads() {
     return threads;
   }
 
   /** A pass over parameters 0 to count - 1. */
-  Subject.Pass pass(Supplier<? extends Sweep> sweeps, long count) {
+  public Subject.Pass pass(Supplier<? extends Sweep> sweeps, long count) {
     AtomicLong next = new AtomicLong();
     List<Callable<Boolean>> tasks =
         Stream.generate(sweeps)

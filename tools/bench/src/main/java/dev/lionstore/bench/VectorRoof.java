@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
@@ -11,7 +11,7 @@ import jdk.incubator.vector.VectorSpecies;
  * they are, so that what is measured next meets no subnormals; C2 would drop a store of what it
  * just loaded, so each value passes an XOR with a zero that C2 cannot know.
  */
-final class VectorRoof implements Sweep {
+public final class VectorRoof implements Sweep {
   private static final VectorSpecies<Short> I16 = ShortVector.SPECIES_PREFERRED;
   private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 
@@ -22,7 +22,7 @@ final class VectorRoof implements Sweep {
   private final short[] seen = new short[I16.length()];
   private final short zero;
 
-  VectorRoof(Planes planes) {
+  public VectorRoof(Planes planes) {
     weights = planes.state().get(0);
     remainder = planes.state().get(1);
     momentum = planes.state().get(2);

@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import java.io.IOException;
 import java.util.Arrays;
@@ -12,9 +12,9 @@ import java.util.stream.IntStream;
  * @param subjects what is measured
  * @param nanos the times of each subject, one per round
  */
-record Turns(List<Subject> subjects, long[][] nanos) {
+public record Turns(List<Subject> subjects, long[][] nanos) {
   /** Measures rounds of all subjects. */
-  static Turns measure(List<Subject> subjects, int rounds)
+  public static Turns measure(List<Subject> subjects, int rounds)
       throws IOException, InterruptedException {
     long[][] nanos = new long[subjects.size()][rounds];
     for (int round = 0; round < rounds; round++) {
@@ -27,7 +27,7 @@ record Turns(List<Subject> subjects, long[][] nanos) {
   }
 
   /** Which of the first subjects has the shortest median. */
-  int best(int candidates) {
+  public int best(int candidates) {
     int best = 0;
     for (int i = 1; i < candidates; i++) {
       if (median(nanos[i]) < median(nanos[best])) {
@@ -38,13 +38,13 @@ record Turns(List<Subject> subjects, long[][] nanos) {
   }
 
   /** Some of the subjects beside one of them. */
-  List<Comparison> compare(int roof, int from, int to) {
+  public List<Comparison> compare(int roof, int from, int to) {
     return IntStream.range(from, to)
         .mapToObj(i -> Comparison.of(subjects.get(i).name(), nanos[roof], nanos[i]))
         .toList();
   }
 
-  static long median(long... values) {
+  public static long median(long... values) {
     long[] sorted = values.clone();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];

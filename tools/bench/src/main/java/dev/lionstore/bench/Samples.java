@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.rule.Master;
@@ -10,7 +10,7 @@ import java.util.SplittableRandom;
  * Values as training has them: normal, no subnormals. They repeat after {@value #PERIOD} elements,
  * so that filling gigabytes takes a second; no kernel can tell.
  */
-final class Samples {
+public final class Samples {
   private static final int PERIOD = 1 << 20;
   private static final double WEIGHT_DEVIATION = 0.02;
   private static final double GRADIENT_DEVIATION = 1e-3;
@@ -18,7 +18,8 @@ final class Samples {
   private Samples() {}
 
   /** Fills a tensor's weights, remainder and momentum. */
-  static void fillState(MemorySegment weights, MemorySegment remainder, MemorySegment momentum) {
+  public static void fillState(
+      MemorySegment weights, MemorySegment remainder, MemorySegment momentum) {
     fill(
         weights,
         Short.BYTES,
@@ -35,7 +36,7 @@ final class Samples {
   }
 
   /** Fills a gradient; its values are those of bfloat16, except for half precision. */
-  static void fillGradient(ElementType type, MemorySegment gradient, long seed) {
+  public static void fillGradient(ElementType type, MemorySegment gradient, long seed) {
     fill(
         gradient,
         type.bytes(),

@@ -1,4 +1,4 @@
-package dev.lionstore.benchmarks;
+package dev.lionstore.bench;
 
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.Kernel;
@@ -6,7 +6,7 @@ import dev.lionstore.kernel.TensorStep;
 import java.util.function.Supplier;
 
 /** One thread's pass over consecutive parameters. */
-interface Sweep {
+public interface Sweep {
   /** Passes over the parameters from one index to before another. */
   void run(long from, long to);
 

@@ -1,0 +1,5 @@
+/** Charts as picture files. */
+@NullMarked
+package dev.lionstore.charts;
+
+import org.jspecify.annotations.NullMarked;
