@@ -212,7 +212,6 @@ class Lion(Stored):
 
     def take_over_changes(self) -> None:
         """Takes over weights that something else has written, such as ``load_state_dict``."""
-        self._loading.forget()
         for binding in self._bindings:
             binding.require_in_place()
         changed = [b for b in self._bindings if b.was_changed]

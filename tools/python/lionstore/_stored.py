@@ -137,18 +137,19 @@ class Stored(torch.optim.Optimizer):
         """
         there = state_dict.get(_KEY)
         if there is not None and there["steps"] != self.steps:
-            self._loading.undo(self.store)
+            self._loading.refuse(self.store)
             raise errors.MismatchError(
                 f"the state_dict is of step {there['steps']} of {there['store']}, {self._path} is at"
                 f" step {self.steps}; a checkpoint's weights cannot take the store back. Without"
                 " loading any (Trainer: without resume_from_checkpoint) the store goes on from its own"
                 " last step; to go back, make it anew from a snapshot with Lion.restore. "
                 + (
-                    "Weights that were loaded before this have been taken back"
+                    "Weights that were loaded before this have not reached the store, and the model"
+                    " has its own again"
                     if self._loading.is_watched
                     else "bfloat16 weights that were loaded before this are in the store already (with"
-                    " model=model and PyTorch 2.5 or newer they would have been taken back): then only"
-                    " a snapshot will do"
+                    " model=model and PyTorch 2.5 or newer they would have waited for the next step):"
+                    " then only a snapshot will do"
                 )
             )
         super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
