@@ -1,6 +1,7 @@
 """How much of the optimizer's time a training step is seen to take: by the way gradients come.
 
     python3 overlap.py [--layers 8] [--width 1024] [--tokens 512] [--threads 1] [--torch-threads 1]
+    python3 overlap.py --device cuda --dtype bfloat16 --layers 64 --width 4096 --tokens 4096 --threads 8
 
 Exposed time is that of a step less that of its forward and backward pass alone; what is measured is
 interleaved, and medians are of pairs. Each has the cores that it is given, for the whole run.
@@ -28,8 +29,9 @@ class Work:
         torch.manual_seed(1)
         width, dtype = chosen.width, getattr(torch, chosen.dtype)
         layers = [nn.Linear(width, width, bias=False) for _ in range(chosen.layers)]
-        self.model = nn.Sequential(*layers).to(dtype)
-        self.batch = torch.randn(chosen.tokens, width).to(dtype)
+        self.model = nn.Sequential(*layers).to(chosen.device, dtype)
+        self.batch = torch.randn(chosen.tokens, width).to(chosen.device, dtype)
+        self.is_on_gpu = chosen.device.startswith("cuda")
         self.optimizer = way and Lion(
             self.model.named_parameters(),
             f"{folder}/{way}",
@@ -43,13 +45,20 @@ class Work:
         return sum(p.numel() for p in self.model.parameters())
 
     def seconds(self) -> float:
+        self.wait()
         begun = time.perf_counter()
         self.model(self.batch).float().square().mean().backward()
         if self.optimizer:
             self.optimizer.step()
+        self.wait()
         spent = time.perf_counter() - begun
         self.model.zero_grad()
         return spent
+
+    def wait(self) -> None:
+        """Lets a GPU end what it has begun: weights that go back belong to the step."""
+        if self.is_on_gpu:
+            torch.cuda.synchronize()
 
 
 def options() -> argparse.Namespace:
@@ -57,6 +66,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--tokens", type=int, default=512)
+    parser.add_argument("--device", default="cpu", help="that computes the passes")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="float32")
     parser.add_argument("--threads", type=int, default=1, help="that step")
     parser.add_argument("--torch-threads", type=int, default=1, help="of the two passes")

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lionstore import Lion
 
-CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 64, 64, 4, 2, 8
+CONTEXT, WIDTH, HEADS, LAYERS = 64, 64, 4, 2
 
 
 class Block(nn.Module):
@@ -57,9 +57,9 @@ class Transformer(nn.Module):
         return self.output(self.norm(self.blocks(hidden)))
 
 
-def batch(text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(text: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random pieces of the text, and the same one byte on."""
-    starts = [random.randrange(len(text) - CONTEXT) for _ in range(BATCH)]
+    starts = [random.randrange(len(text) - CONTEXT) for _ in range(count)]
     pieces = torch.stack([text[start : start + CONTEXT + 1] for start in starts]).long()
     return pieces[:, :-1], pieces[:, 1:]
 
@@ -78,6 +78,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("texts", nargs="+", type=Path, help="text files to learn from")
     parser.add_argument("--store", required=True, help="the folder of the state")
     parser.add_argument("--steps", type=int, default=200, help="steps in all (default: 200)")
+    parser.add_argument("--batch", type=int, default=8, help="pieces of text in a step (default: 8)")
     parser.add_argument("--snapshot", help="a folder that gets a snapshot at the end")
     parser.add_argument("--gradients", choices=["step", "plane", "stream"], default="step")
     return parser.parse_args()
@@ -100,7 +101,7 @@ def main() -> None:
     print(f"at step {optimizer.steps}; {optimizer.kernel}", flush=True)
 
     while optimizer.steps < chosen.steps:
-        tokens, expected = batch(text)
+        tokens, expected = batch(text, chosen.batch)
         loss = nn.functional.cross_entropy(model(tokens).flatten(0, 1).float(), expected.flatten())
         loss.backward()
         optimizer.step()

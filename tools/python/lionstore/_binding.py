@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any, Callable, Mapping, Sequence
 
 import torch
@@ -15,11 +16,17 @@ from ._store import TYPES, Store
 _increment_version = getattr(torch.autograd.graph, "increment_version", lambda tensor: None)
 
 
+def is_on_host(tensor: torch.Tensor) -> bool:
+    """Whether the CPU has a tensor in its memory."""
+    return tensor.device.type == "cpu"
+
+
 class Binding:
     """A parameter and the tensor of the store that it is.
 
-    A parameter in bfloat16 on the CPU *is* the store's memory from now on. Any other is written
-    after each step: float32 from the exact master, the rest rounded from it.
+    A parameter in bfloat16 on the CPU *is* the store's memory from now on, but for the time from its
+    being loaded to the next step. Any other is written after each step: float32 from the exact
+    master, the rest rounded from it.
     """
 
     def __init__(
@@ -32,15 +39,29 @@ class Binding:
         self.is_trained = parameter.requires_grad
         self._store = store
         self._device, self._dtype = parameter.device, parameter.dtype
-        self.is_alias = parameter.dtype is torch.bfloat16 and parameter.device.type == "cpu"
+        self.is_alias = parameter.dtype is torch.bfloat16 and is_on_host(parameter)
+        self.is_detached = False
         if self.is_alias:
-            parameter.data = store.weights(number, parameter.shape)
-            self._address = parameter.data_ptr()
+            self._alias()
         self._version = parameter._version
+
+    def _alias(self) -> None:
+        self.parameter.data = self._store.weights(self.number, self.parameter.shape)
+        self._address = self.parameter.data_ptr()
 
     @property
     def has_elements(self) -> bool:
         return self.parameter.numel() > 0
+
+    def detach(self) -> None:
+        """Gives an alias memory of its own, so that what is written to it does not reach the store."""
+        self.parameter.data = self.parameter.data.clone()
+        self.is_detached = True
+
+    def attach(self) -> None:
+        """Ends that: the parameter has the store's memory again, and its weights."""
+        self._alias()
+        self.is_detached = False
 
     def release(self) -> None:
         """Gives the parameter memory of its own: the store's is about to go."""
@@ -74,7 +95,8 @@ class Binding:
                 f"{self.name} was {self._dtype} on {self._device} when the optimizer was made and is"
                 f" {parameter.dtype} on {parameter.device} now: move the model first"
             )
-        if self.is_alias and self.has_elements and parameter.data_ptr() != self._address:
+        is_in_store = self.is_alias and self.has_elements and not self.is_detached
+        if is_in_store and parameter.data_ptr() != self._address:
             raise errors.StateError(
                 f"{self.name} is no longer in the store's memory: something has replaced its .data;"
                 " copy values into it instead (with torch.no_grad(): parameter.copy_(values))"
@@ -86,7 +108,7 @@ class Binding:
 
         A change in the store's own memory is where it belongs already.
         """
-        return not self.is_alias and self.parameter._version != self._version
+        return self.is_detached or not self.is_alias and self.parameter._version != self._version
 
     def stepped(self) -> None:
         """Tells autograd that the parameter was changed in place."""
@@ -108,26 +130,40 @@ def write_weights(store: Store, bindings: Sequence[Binding]) -> None:
 
 def _is_exact(binding: Binding) -> bool:
     parameter = binding.parameter
-    return (
-        parameter.dtype is torch.float32
-        and parameter.device.type == "cpu"
-        and parameter.is_contiguous()
-    )
+    return parameter.dtype is torch.float32 and is_on_host(parameter) and parameter.is_contiguous()
 
 
 def _write_remote(store: Store, binding: Binding) -> None:
     parameter = binding.parameter
-    if parameter.dtype is torch.bfloat16:
-        values = store.weights(binding.number, parameter.shape)
-    else:
-        values = torch.empty(parameter.shape, dtype=torch.float32)
-        store.call_with_lists("copyMasters", [binding.number], [values.data_ptr()])
+    values = torch.empty(parameter.shape, dtype=parameter.dtype)
+    copy_weights(store, binding, values)
     parameter.detach().copy_(values)
+
+
+def copy_weights(store: Store, binding: Binding, to: torch.Tensor) -> None:
+    """Copies a parameter's weights in its dtype into contiguous memory of the host."""
+    if to.dtype is torch.bfloat16:
+        size = to.numel() * to.element_size()
+        ctypes.memmove(to.data_ptr(), store.call("weights", binding.number), size)
+    elif to.dtype is torch.float32:
+        store.call_with_lists("copyMasters", [binding.number], [to.data_ptr()])
+    else:
+        masters = torch.empty(to.shape, dtype=torch.float32)
+        copy_weights(store, binding, masters)
+        to.copy_(masters)
 
 
 def replace_masters(store: Store, bindings: Sequence[Binding]) -> None:
     """Takes over values that something else has written into parameters."""
     _replace(store, "setMasters", bindings, lambda binding: binding.parameter.detach())
+    give_weights_back(store, bindings)
+
+
+def give_weights_back(store: Store, bindings: Sequence[Binding]) -> None:
+    """Gives the store's weights to parameters that something else has written."""
+    for binding in bindings:
+        if binding.is_detached:
+            binding.attach()
     write_weights(store, bindings)
 
 
@@ -162,16 +198,35 @@ def _replace(
     values_of: Callable[[Binding], torch.Tensor],
 ) -> None:
     some = [b for b in bindings if b.has_elements]
-    values = [values_of(b).to("cpu", torch.float32).contiguous() for b in some]
+    values = [_on_host(values_of(b)) for b in some]
     if some:
-        store.call_with_lists(function, [b.number for b in some], [v.data_ptr() for v in values])
+        store.call_with_lists(
+            function,
+            [b.number for b in some],
+            [TYPES[v.dtype] for v in values],
+            [v.data_ptr() for v in values],
+        )
+
+
+def _on_host(values: torch.Tensor) -> torch.Tensor:
+    """Values as the store takes them: contiguous, on the CPU, of a dtype that it knows."""
+    dtype = values.dtype if values.dtype in TYPES else torch.float32
+    return values.detach().to("cpu", dtype).contiguous()
+
+
+def require_storable_gradient(gradient: torch.Tensor) -> None:
+    """Checks that the store can take a gradient.
+
+    :raises ArgumentError: if it is sparse or of another dtype
+    """
+    if gradient.layout is not torch.strided:
+        raise errors.ArgumentError(f"Lion takes dense gradients, not {gradient.layout} ones")
+    if gradient.dtype not in TYPES:
+        raise errors.ArgumentError(f"Lion takes float32, float16 and bfloat16, not {gradient.dtype}")
 
 
 def gradient_on_host(gradient: torch.Tensor, *, maximize: bool) -> torch.Tensor:
     """A gradient as the store takes it: dense, contiguous, on the CPU."""
-    if gradient.layout is not torch.strided:
-        raise errors.ArgumentError(f"Lion takes dense gradients, not {gradient.layout} ones")
+    require_storable_gradient(gradient)
     host = gradient.detach().to("cpu").contiguous()
-    if host.dtype not in TYPES:
-        raise errors.ArgumentError(f"Lion takes float32, float16 and bfloat16, not {host.dtype}")
     return host.neg() if maximize else host

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 from contextlib import contextmanager
@@ -10,14 +11,22 @@ from typing import Callable, Iterator, Sequence
 import torch
 
 from . import errors
-from ._binding import Binding, write_weights
+from ._binding import Binding, require_storable_gradient
+from ._courier import Arrival, couriers_for
 from ._gradients import Gradients, Optimizer
-from ._store import TYPES
+from ._store import TYPES, Store
 from ._stored_gradient import StoredGradient, read_double
+from ._worker import Worker
+
+_MOST_WAITING = 8
+"""How many gradients wait for the worker before a backward pass waits: they take memory."""
 
 
 class Hooked(Gradients):
     """Gradients leave ``.grad`` as soon as a backward pass has written them."""
+
+    _is_beside = False
+    """Whether even a gradient that is on the host is left to the worker."""
 
     def __init__(self, optimizer: Optimizer, bindings: Sequence[Binding]) -> None:
         super().__init__(optimizer, bindings)
@@ -25,6 +34,8 @@ class Hooked(Gradients):
         self._lock = threading.Lock()
         self._taken: dict[int, Binding] = {}
         trained = [b for b in bindings if b.is_trained and b.has_elements]
+        self._worker = Worker(_MOST_WAITING)
+        self._couriers = couriers_for(trained)
         myself = weakref.proxy(self)
         self._stored = {
             b.number: StoredGradient.of(b.number, b.name, b.parameter, myself) for b in trained
@@ -53,10 +64,19 @@ class Hooked(Gradients):
         parameter.grad = None
         if gradient is stored:
             gradient = stored.take_added()
-        self._take(binding, self._on_host(binding, gradient))
+        require_storable_gradient(gradient)
+        use = self._admit(binding)
+        courier = self._couriers[parameter.device]
+        is_maximized = self._optimizer.is_maximized(binding)
+        arrival = courier.fetch(gradient, maximize=is_maximized)
+        if courier.is_beside or self._is_beside:
+            self._worker.do(functools.partial(use, arrival))
+        else:
+            use(arrival)
         parameter.grad = stored
 
-    def _take(self, binding: Binding, gradient: torch.Tensor) -> None:
+    def _admit(self, binding: Binding) -> Callable[[Arrival], None]:
+        """Lets a gradient be taken for this step; gives what is done with it when it is there."""
         raise NotImplementedError
 
     def norm_of(self, number: int) -> float:
@@ -100,12 +120,15 @@ class Hooked(Gradients):
     def close(self) -> None:
         for hook in self._hooks:
             hook.remove()
+        self._worker.close()
+        for courier in self._couriers.values():
+            courier.close()
 
 
 class IntoPlane(Hooked):
     """Gradients go into the gradient plane as they appear, and add up there."""
 
-    def _take(self, binding: Binding, gradient: torch.Tensor) -> None:
+    def _admit(self, binding: Binding) -> Callable[[Arrival], None]:
         store = self._optimizer.store
         with self._lock:
             if not self._taken:
@@ -119,20 +142,34 @@ class IntoPlane(Hooked):
                 " optimizer.accumulating():`, or make the store with gradient_dtype=torch.float32"
             )
         function = "put" if is_first else "accumulate"
-        store.call(function, binding.number, TYPES[gradient.dtype], gradient.data_ptr())
+        return functools.partial(_keep, store, function, binding)
 
     def step(self) -> int | None:
         self._require_frozen()
         if not self._taken:
             return None
+        self._settle()
         optimizer = self._optimizer
         factor = self._factor()
         taken = self._taken_now()
         position = optimizer.request()
         optimizer.arguments.set_loss_scale(1 / factor)
         steps = optimizer.store.call_with_position("step", optimizer.arguments, position)
-        write_weights(optimizer.store, taken)
+        for device, courier in self._couriers.items():
+            courier.send(optimizer.store, [b for b in taken if b.parameter.device == device])
+            courier.settle()
         return steps
+
+    def norm_of(self, number: int) -> float:
+        self._settle()
+        return super().norm_of(number)
+
+    def _settle(self) -> None:
+        """Waits until all gradients are in the plane; forgets them if one is not."""
+        failures = self._worker.join()
+        if failures:
+            self.discard()
+            raise failures[0]
 
     def _factor(self) -> float:
         """What gradients were multiplied with after they were taken.
@@ -148,5 +185,11 @@ class IntoPlane(Hooked):
         return factors.pop()
 
     def discard(self) -> None:
+        self._worker.join()  # what failed is forgotten, too
         self._taken_now()
         self._optimizer.store.call("discard")
+
+
+def _keep(store: Store, function: str, binding: Binding, arrival: Arrival) -> None:
+    with arrival.received() as gradient:
+        store.call(function, binding.number, TYPES[gradient.dtype], gradient.data_ptr())

@@ -7,21 +7,20 @@ from typing import Any, Mapping, Sequence
 
 import torch
 
-from ._binding import Binding, write_weights
+from ._binding import Binding, give_weights_back
 from ._store import Store
 
 
 class Loading:
-    """Keeps what ``model.load_state_dict`` replaces until the next step, so that it can be undone.
+    """Lets what ``model.load_state_dict`` writes come to the store with the next step only.
 
     Hugging Face's Trainer loads a checkpoint's weights before it asks the optimizer whether it is of
-    the checkpoint's step. A parameter that is not the store's memory needs no copy: the store has
-    its weights.
+    the checkpoint's step. Until then a parameter that is the store's memory has memory of its own,
+    if what is loaded differs: however the process ends, the store is what it was.
     """
 
     def __init__(self, model: torch.nn.Module | None) -> None:
         self._bindings: Sequence[Binding] = ()
-        self._kept: dict[int, torch.Tensor] = {}
         # PyTorch before 2.5 has no such hook.
         register = getattr(model, "register_load_state_dict_pre_hook", None)
         self.is_watched = register is not None
@@ -31,35 +30,25 @@ class Loading:
             def hook(_: torch.nn.Module, state: Mapping[str, Any], prefix: str, *__: Any) -> None:
                 loading = loading_of()
                 if loading is not None:
-                    loading._keep(state, prefix)
+                    loading._begin(state, prefix)
 
             register(hook)
 
     def watch(self, bindings: Sequence[Binding]) -> None:
         """Watches parameters, none of which is being loaded."""
         self._bindings = bindings
-        self.forget()
 
-    def _keep(self, state: Mapping[str, Any], prefix: str) -> None:
+    def _begin(self, state: Mapping[str, Any], prefix: str) -> None:
         for binding in self._bindings:
             loaded = state.get(prefix + binding.name)
-            if binding.is_alias and isinstance(loaded, torch.Tensor):
-                weights = binding.parameter.detach()
-                if not _has_equal_bits(weights, loaded):
-                    self._kept.setdefault(binding.number, weights.clone())
+            if binding.is_alias and not binding.is_detached and isinstance(loaded, torch.Tensor):
+                if not _has_equal_bits(binding.parameter.detach(), loaded):
+                    binding.detach()
 
-    def forget(self) -> None:
-        """Lets what was loaded stay."""
-        self._kept = {}
-
-    def undo(self, store: Store) -> None:
-        """Gives the store and the model the weights that they had."""
+    def refuse(self, store: Store) -> None:
+        """Gives the model the weights that the store has."""
         with torch.no_grad():
-            for binding in self._bindings:
-                if binding.number in self._kept:
-                    binding.parameter.copy_(self._kept[binding.number])
-            write_weights(store, [b for b in self._bindings if b.was_changed])
-        self.forget()
+            give_weights_back(store, [b for b in self._bindings if b.was_changed])
 
 
 def _has_equal_bits(weights: torch.Tensor, loaded: torch.Tensor) -> bool:

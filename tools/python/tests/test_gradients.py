@@ -100,7 +100,7 @@ class GradientsTest(LionTest):
         self.addCleanup(optimizer.close)
         loss_of(model, batches(1)[0]).backward()
         # A forward pass beside the worker that steps would be stopped by autograd: no less an error.
-        optimizer._gradients._todo.join()
+        optimizer._gradients._worker.join()
         with self.assertRaisesRegex(lionstore.StateError, r"optimizer\.accumulating\(\)"):
             loss_of(model, batches(1)[0]).backward()
         with self.assertRaisesRegex(lionstore.StateError, "stepped already"):

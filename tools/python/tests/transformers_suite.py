@@ -133,9 +133,11 @@ class TrainerTest(unittest.TestCase):
                 self.train(model, optimizer, end_at=5)
                 expected = optimizer.hash()
                 with self.assertRaisesRegex(
-                    MismatchError, "step 4 .* is at step 5.*resume_from_checkpoint.*taken back"
+                    MismatchError,
+                    "step 4 .* is at step 5.*resume_from_checkpoint.*not reached the store",
                 ):
                     self.train(model, optimizer, checkpoint=f"{self.folder}/trainer/checkpoint-4")
+                self.assertEqual(optimizer.hash(), expected)
                 optimizer.take_over_changes()
                 self.assertEqual(optimizer.hash(), expected)
 

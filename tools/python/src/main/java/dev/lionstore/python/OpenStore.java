@@ -147,7 +147,7 @@ final class OpenStore implements AutoCloseable {
   }
 
   /** Replaces masters, exactly, without a step. */
-  void setMasters(long[] tensors, long[] addresses) throws IOException {
+  void setMasters(long[] tensors, long[] types, long[] addresses) throws IOException {
     store.refresh(
         store.step(),
         store.position(),
@@ -156,7 +156,7 @@ final class OpenStore implements AutoCloseable {
             int tensor = index(tensors[i]);
             MemorySegment weights = planes.of(Plane.WEIGHTS, tensor);
             MemorySegment remainder = planes.of(Plane.REMAINDER, tensor);
-            GradientValues values = values(tensors[i], 0, addresses[i]);
+            GradientValues values = values(tensors[i], types[i], addresses[i]);
             for (long e = 0; e < values.count(); e++) {
               int bits = Float.floatToRawIntBits(values.get(e));
               weights.set(I16, 2 * e, Master.weights(bits));
@@ -176,15 +176,15 @@ final class OpenStore implements AutoCloseable {
     }
   }
 
-  /** Replaces momenta by float32 values rounded to nearest, without a step. */
-  void setMomenta(long[] tensors, long[] addresses) throws IOException {
+  /** Replaces momenta by values rounded to nearest, without a step. */
+  void setMomenta(long[] tensors, long[] types, long[] addresses) throws IOException {
     store.refresh(
         store.step(),
         store.position(),
         planes -> {
           for (int i = 0; i < tensors.length; i++) {
             MemorySegment momentum = planes.of(Lion.MOMENTUM, index(tensors[i]));
-            GradientValues values = values(tensors[i], 0, addresses[i]);
+            GradientValues values = values(tensors[i], types[i], addresses[i]);
             for (long e = 0; e < values.count(); e++) {
               momentum.set(I16, 2 * e, Bf16.nearest(values.get(e)));
             }

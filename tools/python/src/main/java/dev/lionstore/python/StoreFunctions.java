@@ -61,10 +61,12 @@ final class StoreFunctions {
     return 0;
   }
 
-  /** Replaces masters by float32 values. */
-  public static long setMasters(long store, long count, long tensors, long addresses)
+  /** Replaces masters. */
+  public static long setMasters(long store, long count, long tensors, long types, long values)
       throws IOException {
-    OpenStore.of(store).setMasters(Native.longs(tensors, count), Native.longs(addresses, count));
+    OpenStore.of(store)
+        .setMasters(
+            Native.longs(tensors, count), Native.longs(types, count), Native.longs(values, count));
     return 0;
   }
 
@@ -74,10 +76,12 @@ final class StoreFunctions {
     return 0;
   }
 
-  /** Replaces momenta by float32 values. */
-  public static long setMomenta(long store, long count, long tensors, long addresses)
+  /** Replaces momenta. */
+  public static long setMomenta(long store, long count, long tensors, long types, long values)
       throws IOException {
-    OpenStore.of(store).setMomenta(Native.longs(tensors, count), Native.longs(addresses, count));
+    OpenStore.of(store)
+        .setMomenta(
+            Native.longs(tensors, count), Native.longs(types, count), Native.longs(values, count));
     return 0;
   }
 

@@ -1,0 +1,39 @@
+"""Runs every module of tests in a process of its own, as many at once as there are cores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+LONGEST = ["test_kill", "test_bits", "test_processes"]
+"""They begin first."""
+
+
+def run(module: str) -> tuple[int, str]:
+    """Gives the exit code and what was printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "unittest", module],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, f"{module}\n{done.stdout}"
+
+
+def main() -> None:
+    found = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
+    modules = [*LONGEST, *sorted(found.difference(LONGEST))]
+    failed = False
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for running in as_completed([pool.submit(run, module) for module in modules]):
+            code, said = running.result()
+            print(said, flush=True)
+            failed |= code != 0
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
