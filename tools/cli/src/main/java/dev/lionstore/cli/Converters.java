@@ -2,6 +2,9 @@ package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.audit.AuditedRule;
+import dev.lionstore.audit.Moments;
+import dev.lionstore.audit.Place;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.store.PlaneAccess;
 import java.math.BigInteger;
@@ -43,6 +46,34 @@ final class Converters {
     @Override
     public GradientPlane convert(String text) {
       return constant(GradientPlane.class, text);
+    }
+  }
+
+  /** {@code lion} or {@code adamw}. */
+  static final class OfAuditedRule implements ITypeConverter<AuditedRule> {
+    @Override
+    public AuditedRule convert(String text) {
+      return constant(AuditedRule.class, text);
+    }
+  }
+
+  /** {@code bf16} or {@code f32}. */
+  static final class OfMoments implements ITypeConverter<Moments> {
+    @Override
+    public Moments convert(String text) {
+      return constant(Moments.class, text);
+    }
+  }
+
+  /** {@code ram} or {@code disk}. */
+  static final class OfStorePlace implements ITypeConverter<Place> {
+    @Override
+    public Place convert(String text) {
+      return switch (text.toLowerCase(Locale.ROOT)) {
+        case "ram" -> Place.HOST;
+        case "disk" -> Place.DISK;
+        default -> throw new TypeConversionException("'" + text + "' is none of ram, disk");
+      };
     }
   }
 

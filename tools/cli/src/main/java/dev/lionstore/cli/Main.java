@@ -31,7 +31,8 @@ import picocli.CommandLine.Spec;
       VerifyCommand.class,
       SnapshotsCommand.class,
       RecoverCommand.class,
-      DevicesCommand.class
+      DevicesCommand.class,
+      AuditCommand.class
     },
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {

@@ -1,18 +1,14 @@
 package dev.lionstore.trainer;
 
+import dev.lionstore.pictures.Picture;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;
-import java.awt.Graphics2D;
-import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import javax.imageio.ImageIO;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
@@ -44,25 +40,8 @@ public final class LossChart {
     if (rows.isEmpty()) {
       throw new IOException(png + ": no steps to draw yet");
     }
-    System.setProperty("java.awt.headless", "true");
-    BufferedImage picture = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
-    Graphics2D graphics = picture.createGraphics();
-    try {
-      chart(rows, title).paint(graphics, WIDTH, HEIGHT);
-    } catch (VirtualMachineError e) {
-      throw e;
-    } catch (Error | RuntimeException e) {
-      // The JDK draws text through the system's fontconfig, which a bare container lacks. It says
-      // so with a plain Error or a RuntimeException, as the JDK's sun.font does at its pleasure.
-      throw new IOException(
-          png + ": cannot draw text here, install libfontconfig1 and fonts-dejavu-core (Debian)",
-          e);
-    } finally {
-      graphics.dispose();
-    }
-    Path beside = png.resolveSibling(png.getFileName() + ".new");
-    ImageIO.write(picture, "png", beside.toFile());
-    Files.move(beside, png, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Picture.write(
+        png, WIDTH, HEIGHT, graphics -> chart(rows, title).paint(graphics, WIDTH, HEIGHT));
   }
 
   private static XYChart chart(List<LossCurve.Row> rows, String title) {

@@ -1,0 +1,5 @@
+/** Pictures as files. */
+@NullMarked
+package dev.lionstore.pictures;
+
+import org.jspecify.annotations.NullMarked;
