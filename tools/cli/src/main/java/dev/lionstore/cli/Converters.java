@@ -3,6 +3,7 @@ package dev.lionstore.cli;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.audit.AuditedRule;
+import dev.lionstore.audit.LionSettings;
 import dev.lionstore.audit.Moments;
 import dev.lionstore.audit.Place;
 import dev.lionstore.kernel.DeviceOptions;
@@ -54,6 +55,14 @@ final class Converters {
     @Override
     public AuditedRule convert(String text) {
       return constant(AuditedRule.class, text);
+    }
+  }
+
+  /** {@code language} or {@code other}. */
+  static final class OfTask implements ITypeConverter<LionSettings.Task> {
+    @Override
+    public LionSettings.Task convert(String text) {
+      return constant(LionSettings.Task.class, text);
     }
   }
 
@@ -193,6 +202,14 @@ final class Converters {
         }
       }
       throw new TypeConversionException("'" + text + "' is no size, expected for instance 5GB");
+    }
+  }
+
+  /** A size in bytes, or 0. */
+  static final class OfBytesOrNone implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String text) {
+      return text.equals("0") ? Long.valueOf(0) : new OfBytes().convert(text);
     }
   }
 

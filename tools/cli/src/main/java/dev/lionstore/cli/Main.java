@@ -32,7 +32,8 @@ import picocli.CommandLine.Spec;
       SnapshotsCommand.class,
       RecoverCommand.class,
       DevicesCommand.class,
-      AuditCommand.class
+      AuditCommand.class,
+      PlanCommand.class
     },
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {

@@ -3,6 +3,8 @@ package dev.lionstore.pictures;
 import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -23,6 +25,7 @@ public final class Picture {
    */
   public static void write(Path png, int width, int height, Consumer<Graphics2D> drawing)
       throws IOException {
+    requirePlace(png);
     System.setProperty("java.awt.headless", "true");
     BufferedImage picture = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
     Graphics2D graphics = picture.createGraphics();
@@ -40,7 +43,22 @@ public final class Picture {
       graphics.dispose();
     }
     Path beside = png.resolveSibling(png.getFileName() + ".new");
-    ImageIO.write(picture, "png", beside.toFile());
+    try (OutputStream out = Files.newOutputStream(beside)) { // ImageIO would not say what failed
+      ImageIO.write(picture, "png", out);
+    }
     Files.move(beside, png, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private static void requirePlace(Path png) throws IOException {
+    if (Files.isDirectory(png)) {
+      throw new FileSystemException(
+          png.toString(),
+          null,
+          "is a folder; name the picture's file, for instance FOLDER/picture.png");
+    }
+    Path folder = png.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder)) {
+      throw new FileSystemException(png.toString(), null, "no such folder to draw into; make it");
+    }
   }
 }
