@@ -102,7 +102,7 @@ public final class AuditChart {
             .title(title)
             .yAxisTitle("GB (10⁹ bytes)")
             .build();
-    chart.getStyler().setStacked(true).setAvailableSpaceFill(0.6);
+    chart.getStyler().setStacked(true).setAvailableSpaceFill(0.6).setYAxisMin(0.0);
     chart
         .getStyler()
         .setPlotGridVerticalLinesVisible(false)

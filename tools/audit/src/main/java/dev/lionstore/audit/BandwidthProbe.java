@@ -71,11 +71,11 @@ public final class BandwidthProbe {
    * @param folder on the disk; a hidden file is made there and removed
    * @param bytes how large the file is
    * @return bytes per second: read and written at once; only written
-   * @throws FileSystemException if the disk has no direct I/O, or no room
+   * @throws FileSystemException if the disk has no direct I/O or no room, or cannot be written
    */
   public static double[] disk(Path folder, long bytes) throws IOException {
     long size = Math.max(1, bytes / BLOCK_BYTES) * BLOCK_BYTES;
-    Path file = Files.createTempFile(folder, ".lionstore-plan-", "");
+    Path file = probe(folder);
     try (Arena arena = Arena.ofShared()) {
       Posix.allocate(file, size);
       DirectAccess direct =
@@ -106,6 +106,21 @@ public final class BandwidthProbe {
       }
     } finally {
       Files.deleteIfExists(file);
+    }
+  }
+
+  private static Path probe(Path folder) throws FileSystemException {
+    try {
+      return Files.createTempFile(folder, ".lionstore-plan-", "");
+    } catch (IOException e) {
+      FileSystemException named =
+          new FileSystemException(
+              folder.toString(),
+              null,
+              "no file can be made there, to measure the disk; choose another folder by --directory,"
+                  + " or give --disk-bandwidth");
+      named.initCause(e);
+      throw named;
     }
   }
 

@@ -1,9 +1,11 @@
 package dev.lionstore.audit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Stream;
@@ -21,6 +23,14 @@ class BandwidthProbeTest {
       assertEquals(0, left.count());
     }
     Files.delete(folder);
+  }
+
+  @Test
+  void aFolderWhereNothingCanBeMadeIsNamed() {
+    Path nowhere = Path.of("/proc");
+    FileSystemException refused =
+        assertThrows(FileSystemException.class, () -> BandwidthProbe.disk(nowhere, 16 << 20));
+    assertTrue(String.valueOf(refused.getMessage()).startsWith("/proc: no file can be made"));
   }
 
   @Test
