@@ -1,13 +1,13 @@
 package dev.lionstore.audit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.GradientPlane;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.ToLongFunction;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,13 +38,24 @@ class AuditChartTest {
     AuditChart.write(audit, png);
     BufferedImage picture = ImageIO.read(png.toFile());
     assertEquals(1400, picture.getHeight());
-    int[] parts = {0x1F77B4, 0x9ECAE1, 0xFF7F0E, 0xD62728, 0x2CA02C};
-    int[] places = {0x17BECF, 0x9467BD, 0x8C564B};
-    for (int color : parts) {
-      assertTrue(pixels(picture, color) > 1000, Integer.toHexString(color));
-    }
-    for (int color : places) {
-      assertTrue(pixels(picture, color) > 1000, Integer.toHexString(color));
-    }
+    assertInProportion(picture, 0xFF7F0E, sum(audit, f -> f.of(Part.MOMENTUM)), audit);
+    assertInProportion(picture, 0xD62728, sum(audit, f -> f.of(Part.SECOND_MOMENT)), audit);
+    assertInProportion(picture, 0x9ECAE1, sum(audit, f -> f.of(Part.MASTER)), audit);
+    assertInProportion(picture, 0x2CA02C, sum(audit, f -> f.of(Part.GRADIENTS)), audit);
+    assertInProportion(picture, 0x17BECF, sum(audit, f -> f.at(Place.HOST)), audit);
+    assertInProportion(picture, 0x9467BD, sum(audit, f -> f.at(Place.GPU)), audit);
+    assertInProportion(picture, 0x8C564B, sum(audit, f -> f.at(Place.DISK)), audit);
+  }
+
+  /** All bars are equally wide, so their areas are as the bytes; the weights' are the measure. */
+  private static void assertInProportion(
+      BufferedImage picture, int color, long bytes, Audit audit) {
+    double share = (double) pixels(picture, color) / pixels(picture, 0x1F77B4);
+    double expected = (double) bytes / sum(audit, f -> f.of(Part.WEIGHTS));
+    assertEquals(1, share / expected, 0.1, Integer.toHexString(color));
+  }
+
+  private static long sum(Audit audit, ToLongFunction<Footprint> bytes) {
+    return audit.footprints().stream().mapToLong(bytes).sum();
   }
 }
