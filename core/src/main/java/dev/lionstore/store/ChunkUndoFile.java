@@ -60,7 +60,8 @@ class ChunkUndoFile {
     return MappedFile.wholePages((long) layout.chunkElements() * perElement);
   }
 
-  private static long size(LayoutFile layout, int workers) {
+  /** What it takes for so many chunks in hand, in bytes. */
+  static long size(LayoutFile layout, int workers) {
     return MappedFile.PAGE_BYTES + workers * chunkBytes(layout);
   }
 

@@ -2,6 +2,7 @@ package dev.lionstore.store;
 
 import dev.lionstore.mapping.DirectAccess;
 import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -55,8 +56,12 @@ class DirectPlanes implements AutoCloseable {
 
   /** What a buffer for so many elements of a plane needs, in bytes, wherever they begin. */
   long bufferBytes(int plane, long elements) {
-    return MappedFile.wholePages(elements * planes.get(plane).plane().type().bytes())
-        + MappedFile.PAGE_BYTES;
+    return bufferBytes(planes.get(plane).plane(), elements);
+  }
+
+  /** The same for a plane that is not open. */
+  static long bufferBytes(Plane plane, long elements) {
+    return MappedFile.wholePages(elements * plane.type().bytes()) + MappedFile.PAGE_BYTES;
   }
 
   /**

@@ -69,6 +69,11 @@ record LayoutFile(UUID storeId, StoreLayout layout, int chunkElements, int posit
     return ByteBuffer.wrap(encode()).getInt(CRC_OFFSET);
   }
 
+  /** What it takes, in bytes. */
+  int size() {
+    return encode().length;
+  }
+
   void write(Path directory) throws IOException {
     Files.write(directory.resolve(NAME), encode(), StandardOpenOption.CREATE_NEW);
   }

@@ -8,6 +8,7 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.mapping.LargePages;
+import dev.lionstore.rule.Plane;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -219,6 +220,11 @@ final class PendingGradients {
       throw new UncheckedIOException(e);
     }
     idleBuffers.push(buffer);
+  }
+
+  /** What the buffer takes through which a plane is written past the page cache, in bytes. */
+  static long bufferBytes(Plane plane) {
+    return DirectPlanes.bufferBytes(plane, PIECE_ELEMENTS);
   }
 
   @SuppressWarnings("MustBeClosedChecker") // freed with the gradients

@@ -67,7 +67,17 @@ public enum PlaneAccess {
   }
 
   private static boolean isLarge(StoreFiles files) {
-    return files.planeBytes() > SMALL_BYTES && files.planeBytes() > memoryBytes() / 2;
+    return files.planeBytes() > SMALL_BYTES && isLarge(files.planeBytes(), memoryBytes());
+  }
+
+  /**
+   * Whether {@link #AUTO} steps planes of a store on a disk past the page cache.
+   *
+   * @param planeBytes what the planes' files take, in bytes
+   * @param memoryBytes of the machine, or of the container
+   */
+  public static boolean isLarge(long planeBytes, long memoryBytes) {
+    return planeBytes > SMALL_BYTES && planeBytes > memoryBytes / 2;
   }
 
   private static boolean onDisk(StoreFiles files) {

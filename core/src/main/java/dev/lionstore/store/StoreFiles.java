@@ -12,8 +12,10 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
 
 /** The mapped files of one store. */
 final class StoreFiles implements AutoCloseable {
@@ -140,15 +142,22 @@ final class StoreFiles implements AutoCloseable {
     }
   }
 
-  /** What all files of a store take, in bytes. */
+  /** What the mapped files of a store take, in bytes. */
   static long size(LayoutFile layout) {
+    return sizes(layout).values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  /** What each mapped file of a new store takes, in bytes, by its name. */
+  static SequencedMap<String, Long> sizes(LayoutFile layout) {
     Geometry geometry = layout.geometry();
-    long bytes = HeaderFile.size(layout) + progressSize(layout, geometry);
+    SequencedMap<String, Long> sizes = new LinkedHashMap<>();
+    sizes.put(HeaderFile.NAME, HeaderFile.size(layout));
+    sizes.put(ProgressFile.NAME, progressSize(layout, geometry));
     List<Plane> planes = allPlanes(layout.layout());
     for (int p = 0; p < planes.size(); p++) {
-      bytes += PlaneFile.size(planes.get(p), p, geometry);
+      sizes.put(PlaneFile.name(planes.get(p)), PlaneFile.size(planes.get(p), p, geometry));
     }
-    return bytes;
+    return sizes;
   }
 
   private static long progressSize(LayoutFile layout, Geometry geometry) {

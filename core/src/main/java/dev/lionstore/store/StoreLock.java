@@ -24,7 +24,7 @@ final class StoreLock implements AutoCloseable {
   static final String NAME = "lock";
 
   /** As many as the longest process number has digits. */
-  private static final int BYTES = 20;
+  static final int BYTES = 20;
 
   private static final int MOST_LOOKS = 100;
   private static final long PAUSE_NANOSECONDS = 1_000_000;

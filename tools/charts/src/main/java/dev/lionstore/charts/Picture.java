@@ -5,10 +5,10 @@ import java.awt.Font;
 import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import javax.imageio.ImageIO;
@@ -76,10 +76,13 @@ public final class Picture {
    */
   public static void write(Path png, int width, int height, Painter painter) throws IOException {
     headless();
+    requirePlace(png);
     BufferedImage picture = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
     paint(picture, png, painter);
     Path beside = beside(png);
-    ImageIO.write(picture, "png", beside.toFile());
+    try (OutputStream out = Files.newOutputStream(beside)) { // ImageIO would not say what failed
+      ImageIO.write(picture, "png", out);
+    }
     Files.move(beside, png, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
@@ -90,18 +93,25 @@ public final class Picture {
    */
   public static void requireWritable(Path png) throws IOException {
     headless();
-    if (Files.isDirectory(png)) {
-      throw new FileSystemException(
-          png.toString(), null, "is a folder, expected the name of a PNG file");
-    }
+    requirePlace(png);
     BufferedImage picture = new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB);
     paint(picture, png, graphics -> graphics.drawString("0", 0, 0));
     Path folder = png.toAbsolutePath().getParent();
-    if (folder == null || !Files.isDirectory(folder)) {
-      throw new NotDirectoryException(String.valueOf(folder));
-    }
-    if (!Files.isWritable(folder)) {
+    if (folder != null && !Files.isWritable(folder)) {
       throw new AccessDeniedException(folder.toString());
+    }
+  }
+
+  private static void requirePlace(Path png) throws IOException {
+    if (Files.isDirectory(png)) {
+      throw new FileSystemException(
+          png.toString(),
+          null,
+          "is a folder; name the picture's file, for instance FOLDER/picture.png");
+    }
+    Path folder = png.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder)) {
+      throw new FileSystemException(png.toString(), null, "no such folder to draw into; make it");
     }
   }
 

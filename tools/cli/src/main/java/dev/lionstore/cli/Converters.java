@@ -2,6 +2,10 @@ package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.audit.AuditedRule;
+import dev.lionstore.audit.LionSettings;
+import dev.lionstore.audit.Moments;
+import dev.lionstore.audit.Place;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
@@ -55,6 +59,42 @@ final class Converters {
     @Override
     public GradientPlane convert(String text) {
       return constant(GradientPlane.class, text);
+    }
+  }
+
+  /** {@code lion} or {@code adamw}. */
+  static final class OfAuditedRule implements ITypeConverter<AuditedRule> {
+    @Override
+    public AuditedRule convert(String text) {
+      return constant(AuditedRule.class, text);
+    }
+  }
+
+  /** {@code language} or {@code other}. */
+  static final class OfTask implements ITypeConverter<LionSettings.Task> {
+    @Override
+    public LionSettings.Task convert(String text) {
+      return constant(LionSettings.Task.class, text);
+    }
+  }
+
+  /** {@code bf16} or {@code f32}. */
+  static final class OfMoments implements ITypeConverter<Moments> {
+    @Override
+    public Moments convert(String text) {
+      return constant(Moments.class, text);
+    }
+  }
+
+  /** {@code ram} or {@code disk}. */
+  static final class OfStorePlace implements ITypeConverter<Place> {
+    @Override
+    public Place convert(String text) {
+      return switch (text.toLowerCase(Locale.ROOT)) {
+        case "ram" -> Place.HOST;
+        case "disk" -> Place.DISK;
+        default -> throw new TypeConversionException("'" + text + "' is none of ram, disk");
+      };
     }
   }
 
@@ -174,6 +214,14 @@ final class Converters {
         }
       }
       throw new TypeConversionException("'" + text + "' is no size, expected for instance 5GB");
+    }
+  }
+
+  /** A size in bytes, or 0. */
+  static final class OfBytesOrNone implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String text) {
+      return text.equals("0") ? Long.valueOf(0) : new OfBytes().convert(text);
     }
   }
 

@@ -33,7 +33,9 @@ import picocli.CommandLine.Spec;
       RecoverCommand.class,
       DevicesCommand.class,
       BenchCommand.class,
-      CompareCommand.class
+      CompareCommand.class,
+      AuditCommand.class,
+      PlanCommand.class
     },
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {

@@ -9,6 +9,7 @@ final class Rooms {
   static final String[] CHECKPOINT = {"dev.lionstore.checkpoint..", "dev.lionstore.safetensors.."};
   private static final String[] TOOLS = {
     "dev.lionstore.models..",
+    "dev.lionstore.audit..",
     "dev.lionstore.trainer..",
     "dev.lionstore.cli..",
     "dev.lionstore.charts..",

@@ -164,7 +164,7 @@ class BenchTest {
     String line = Cli.refusal("bench", "--directory", place(), "--picture", absent);
     assertTrue(line.startsWith(folder.resolve("absent").toString()), line);
     assertEquals(
-        place() + ": is a folder, expected the name of a PNG file",
+        place() + ": is a folder; name the picture's file, for instance FOLDER/picture.png",
         Cli.refusal("bench", "--directory", place(), "--picture", place()));
     assertFalse(Files.exists(absent));
     assertNothingLeft();
