@@ -4,6 +4,7 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.UpdateRule;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -68,11 +69,13 @@ record DeviceLikeKernel(Kernel kernel, ProtocolPoints points) implements Kernel 
 
   private void writeBack(
       List<MemorySegment> cached, List<MemorySegment> planes, long from, int count) {
+    int masters = Plane.MASTER.size();
+    List<Plane> types = rule().statePlanes();
     for (int piece = PIECES - 1; piece >= 0; piece--) {
       long first = from + (long) count * piece / PIECES;
       long last = from + (long) count * (piece + 1) / PIECES;
       for (int p = planes.size() - 1; p >= 0; p--) {
-        long bytes = 2;
+        long bytes = p < masters ? Short.BYTES : types.get(p - masters).type().bytes();
         MemorySegment.copy(
             cached.get(p), first * bytes, planes.get(p), first * bytes, (last - first) * bytes);
         points.reached("device: piece written back");
