@@ -96,11 +96,17 @@ public final class AutoBackend {
    * What was measured, the best first.
    *
    * @param contenders at least the CPU
+   * @param failures ways in which a device could not step, and why; they are not kept
    */
-  record Verdict(List<Contender> contenders) {
-    Verdict(List<Contender> contenders) {
+  record Verdict(List<Contender> contenders, List<String> failures) {
+    Verdict(List<Contender> contenders, List<String> failures) {
       this.contenders =
           contenders.stream().sorted((a, b) -> Double.compare(b.worth(), a.worth())).toList();
+      this.failures = List.copyOf(failures);
+    }
+
+    Verdict(List<Contender> contenders) {
+      this(contenders, List.of());
     }
 
     Contender best() {
@@ -115,7 +121,8 @@ public final class AutoBackend {
           + contenders.stream().map(Contender::toString).collect(Collectors.joining(", "))
           + " (a streaming device must be "
           + LEAST_GAIN
-          + " times as fast)";
+          + " times as fast)"
+          + failures.stream().map(failure -> "; " + failure).collect(Collectors.joining());
     }
   }
 
@@ -231,6 +238,7 @@ public final class AutoBackend {
 
   private Verdict measure(Path directory, List<DeviceCandidate> candidates) throws IOException {
     List<Contender> contenders = new ArrayList<>();
+    List<String> failures = new ArrayList<>();
     try (NewFolder scratch = NewFolder.create(directory.resolve("lionstore-measure"))) {
       StepRate rate = StepRate.create(scratch.path().resolve("store"), layout());
       contenders.add(
@@ -240,24 +248,24 @@ public final class AutoBackend {
               rate.measure(StoreOptions.defaults().withBackend(CPU))));
       for (DeviceCandidate candidate : candidates) {
         for (DeviceOptions.Memory memory : candidate.ways()) {
-          measure(rate, candidate, memory).ifPresent(contenders::add);
+          try {
+            contenders.add(measure(rate, candidate, memory));
+          } catch (DeviceException | IllegalArgumentException e) { // it cannot step in this way
+            failures.add(candidate.backend() + " " + memory + ": " + e.getMessage());
+          }
         }
       }
     }
-    return new Verdict(contenders);
+    return new Verdict(contenders, failures);
   }
 
-  private static Optional<Contender> measure(
+  private static Contender measure(
       StepRate rate, DeviceCandidate candidate, DeviceOptions.Memory memory) throws IOException {
     StoreOptions options =
         StoreOptions.defaults()
             .withBackend(candidate.backend())
             .withDevice(DeviceOptions.defaults().withMemory(memory));
-    try {
-      return Optional.of(new Contender(candidate.backend(), memory, rate.measure(options)));
-    } catch (DeviceException | IllegalArgumentException e) {
-      return Optional.empty(); // it cannot step in this way
-    }
+    return new Contender(candidate.backend(), memory, rate.measure(options));
   }
 
   private StoreLayout layout() {

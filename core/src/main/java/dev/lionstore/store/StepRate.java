@@ -1,9 +1,8 @@
 package dev.lionstore.store;
 
 import dev.lionstore.ElementType;
-import dev.lionstore.ParameterGroup;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.RuleConfig;
+import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.UpdateRule;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -45,7 +44,7 @@ record StepRate(Path directory, UpdateRule rule) {
       MemorySegment gradient = arena.allocate(ELEMENTS * ElementType.BF16.bytes(), Long.BYTES);
       gradient.fill(VALUE_BYTE);
       GradientValues values = new GradientValues(ElementType.BF16, gradient);
-      StepRequest request = StepRequest.of(new Still(rule), 0);
+      StepRequest request = StepRequest.of(RuleSettings.defaults(rule), 0);
       long begin = System.nanoTime();
       long improved = begin;
       long fastest = Long.MAX_VALUE;
@@ -62,14 +61,6 @@ record StepRate(Path directory, UpdateRule rule) {
         fastest = Math.min(fastest, nanos);
       }
       return ELEMENTS * 1e9 / fastest;
-    }
-  }
-
-  /** Hyperparameters that every rule accepts, all of them 0. */
-  private record Still(UpdateRule rule) implements RuleConfig {
-    @Override
-    public double[] hyperparameters(double learningRate, ParameterGroup group) {
-      return new double[rule.hyperparameters().size()];
     }
   }
 }
