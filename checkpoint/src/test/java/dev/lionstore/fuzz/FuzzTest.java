@@ -13,10 +13,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Looks for bytes that break the readers of other people's files, guided by what the code does with
- * them: 10 seconds for each, or as long as {@code tools/bin/fuzz} is told to.
+ * them: 5 seconds for each, or as long as {@code tools/bin/fuzz} is told to.
  */
 class FuzzTest {
-  private static final long SECONDS = Long.getLong("fuzz.seconds", 10);
+  private static final long SECONDS = Long.getLong("fuzz.seconds", 5);
   private static final Pattern DONE = Pattern.compile("Done (\\d+) runs in (\\d+) second.*");
 
   /** A quarter of what one slow core does: fewer would not be fuzzing. */

@@ -4,22 +4,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.mapping.UserCache;
-import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.rule.Lion;
 import java.nio.file.Path;
 import java.util.Optional;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 class AutoMeasuresDevicesTest {
   @TempDir Path folder;
 
-  @ParameterizedTest
-  @ValueSource(strings = {"lion", "adamw"})
-  void eachConformingDeviceIsMeasuredOnceAndNoOther(String rule) {
-    AutoBackend auto =
-        AutoBackend.of(
-            UpdateRules.named(rule).orElseThrow(), new UserCache(folder.resolve("cache"), "t 1"));
+  @Test
+  void eachConformingDeviceIsMeasuredOnceAndNoOther() {
+    AutoBackend auto = AutoBackend.of(Lion.RULE, new UserCache(folder.resolve("cache"), "t 1"));
     Path store = folder.resolve("store");
     AutoBackend.Choice choice =
         auto.choose(store, AutoBackend.LEAST_ELEMENTS, StoreOptions.defaults());
