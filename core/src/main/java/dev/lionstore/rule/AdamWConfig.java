@@ -48,14 +48,7 @@ public record AdamWConfig(AdamW rule, double beta1, double beta2, double eps, do
 
   @Override
   public double[] hyperparameters(double learningRate, ParameterGroup group) {
-    double[] hyperparameters = {
-      learningRate * group.learningRateScale(),
-      beta1,
-      beta2,
-      eps,
-      group.weightDecay().orElse(weightDecay)
-    };
-    rule.coefficients(hyperparameters, 1, 1);
-    return hyperparameters;
+    return new RuleSettings(rule, learningRate, beta1, beta2, eps, weightDecay)
+        .hyperparameters(learningRate, group);
   }
 }

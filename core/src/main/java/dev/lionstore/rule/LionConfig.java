@@ -39,13 +39,7 @@ public record LionConfig(double beta1, double beta2, double weightDecay) impleme
 
   @Override
   public double[] hyperparameters(double learningRate, ParameterGroup group) {
-    double[] hyperparameters = {
-      learningRate * group.learningRateScale(),
-      beta1,
-      beta2,
-      group.weightDecay().orElse(weightDecay)
-    };
-    Lion.RULE.coefficients(hyperparameters, 1, 1);
-    return hyperparameters;
+    return new RuleSettings(Lion.RULE, learningRate, beta1, beta2, weightDecay)
+        .hyperparameters(learningRate, group);
   }
 }

@@ -14,7 +14,12 @@ public final class RuleSettings implements RuleConfig {
   private final UpdateRule rule;
   private final double[] values;
 
-  private RuleSettings(UpdateRule rule, double[] values) {
+  /**
+   * Settings of all hyperparameters.
+   *
+   * @param values in the rule's order; that of the learning rate is not used
+   */
+  RuleSettings(UpdateRule rule, double... values) {
     this.rule = rule;
     this.values = values;
   }
