@@ -108,10 +108,7 @@ final class TrainOptions {
 
   /** For language; β as the paper has it, and AdamW's as language models are trained with. */
   private RuleSettings usual() {
-    RuleSettings settings = RuleSettings.defaults(rule).with(RuleSettings.WEIGHT_DECAY, 0.1);
-    return rule.countsSteps()
-        ? settings.with("beta2", 0.95)
-        : settings.with("beta1", 0.95).with("beta2", 0.98);
+    return Optimizer.forLanguage(rule).with(RuleSettings.WEIGHT_DECAY, 0.1);
   }
 
   TrainingSettings settings() {

@@ -70,10 +70,18 @@ public record RunFolder(Path root, Path store, Path snapshots) {
   /** Keeps the text, whole or not at all. */
   public void writeText(byte[] text) throws IOException {
     Files.createDirectories(root);
-    Path fresh = root.resolve("text.bin.new");
-    Files.write(fresh, text);
+    keep(text(), text);
+  }
+
+  /** Writes a file of a folder that is there, whole and durably or not at all. */
+  public static void keep(Path file, byte[] bytes) throws IOException {
+    Path fresh = file.resolveSibling(file.getFileName() + ".new");
+    Files.write(fresh, bytes);
     Posix.sync(fresh);
-    Files.move(fresh, text(), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    Posix.sync(root);
+    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Path folder = file.toAbsolutePath().getParent();
+    if (folder != null) {
+      Posix.sync(folder);
+    }
   }
 }

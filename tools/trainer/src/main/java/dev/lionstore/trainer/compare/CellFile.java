@@ -4,10 +4,10 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.lionstore.FormatException;
+import dev.lionstore.trainer.RunFolder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 
 /** The file that says that a cell is done, and what came of it. */
@@ -31,8 +31,6 @@ final class CellFile {
   }
 
   static void write(Path folder, Cell.Result result) throws IOException {
-    Path fresh = folder.resolve(NAME + ".new");
-    Files.write(fresh, JSON.writeValueAsBytes(result));
-    Files.move(fresh, folder.resolve(NAME), StandardCopyOption.ATOMIC_MOVE);
+    RunFolder.keep(folder.resolve(NAME), JSON.writeValueAsBytes(result));
   }
 }

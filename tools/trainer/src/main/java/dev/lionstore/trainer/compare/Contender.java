@@ -4,6 +4,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.trainer.Optimizer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -50,7 +51,7 @@ public record Contender(
                         + "' is no update rule, expected one of "
                         + String.join(
                             ", ", UpdateRules.all().stream().map(UpdateRule::name).toList())));
-    RuleSettings settings = usual(rule);
+    RuleSettings settings = Optimizer.forLanguage(rule);
     Rounding rounding = Rounding.NEAREST;
     List<Double> rates = rule.countsSteps() ? List.of(1e-3, 3e-3, 1e-2) : List.of(3e-4, 1e-3, 3e-3);
     List<Double> decays = rule.countsSteps() ? List.of(0.01, 0.1) : List.of(0.1, 1.0);
@@ -69,14 +70,6 @@ public record Contender(
       }
     }
     return new Contender(String.join(" ", words), settings, rounding, rates, decays);
-  }
-
-  /** As the trainer has it: for language. */
-  private static RuleSettings usual(UpdateRule rule) {
-    RuleSettings settings = RuleSettings.defaults(rule);
-    return rule.countsSteps()
-        ? settings.with("beta2", 0.95)
-        : settings.with("beta1", 0.95).with("beta2", 0.98);
   }
 
   private static Rounding rounding(String value) {
