@@ -18,11 +18,11 @@ import java.util.stream.IntStream;
  * written past the page cache. What they were is saved whole before the first byte is written.
  */
 final class DirectStepper implements RunStepper {
-  /**
-   * So many requests at the same time keep a disk busy. More would have to be smaller, since the
-   * progress has slots for {@link ProgressFile#WORKERS} chunks, and that costs more than it gives.
-   */
-  static final int WORKERS = 4;
+  /** So many requests at the same time keep a disk busy while some threads compute. */
+  static final int WORKERS = 8;
+
+  /** How many of them can have saved what they change: the others read. */
+  private static final int RUNS_SAVED = 4;
 
   /** What a disk is asked for at once, in elements of a plane: 4 MiB of 16-bit values. */
   private static final int RUN_ELEMENTS = 1 << 21;
@@ -31,47 +31,49 @@ final class DirectStepper implements RunStepper {
 
   private final StoreFiles files;
   private final DirectPlanes direct;
-  private final int firstSlot;
-  private final int slots;
+  private final RunSlots slots;
   private final Kernel.Stepper stepper;
   private final List<Undo> undo;
   private final Arena arena = Arena.ofShared();
   private final List<MemorySegment> buffers = new ArrayList<>();
+  private int firstSlot;
 
   /**
    * A stepper for one thread.
    *
-   * @param firstSlot of those in the progress that are its own
-   * @param slots how many chunks it takes at once
+   * @param slots for the steppers of all threads
    */
-  DirectStepper(StoreFiles files, DirectPlanes direct, Kernel kernel, int firstSlot, int slots) {
+  DirectStepper(StoreFiles files, DirectPlanes direct, Kernel kernel, RunSlots slots) {
     this.files = files;
     this.direct = direct;
-    this.firstSlot = firstSlot;
     this.slots = slots;
     this.stepper = kernel.newStepper();
-    this.undo =
-        IntStream.range(firstSlot, firstSlot + slots).mapToObj(files.progress()::undo).toList();
-    long elements = (long) slots * files.geometry().chunkElements();
+    this.undo = IntStream.range(0, slots.count()).mapToObj(files.progress()::undo).toList();
+    long elements = (long) slots.ofRun() * files.geometry().chunkElements();
     for (int p = 0; p < direct.count(); p++) {
       buffers.add(LargePages.allocate(arena, direct.bufferBytes(p, Geometry.padded(elements))));
     }
   }
 
-  /** How many chunks one of so many workers takes at once. */
-  static int chunksAtOnce(int workers, int chunkElements) {
-    int most = Math.max(1, ProgressFile.WORKERS / workers);
-    return Math.clamp(RUN_ELEMENTS / chunkElements, 1, most);
+  /** The slots for the steppers of all threads, all of them free. */
+  static RunSlots slots(int chunkElements) {
+    int most = ProgressFile.WORKERS / RUNS_SAVED;
+    return new RunSlots(RUNS_SAVED, Math.clamp(RUN_ELEMENTS / chunkElements, 1, most));
   }
 
   @Override
   public int chunksAtOnce() {
-    return slots;
+    return slots.ofRun();
   }
 
   @Override
   public boolean canSave() {
-    return files.hasChunkUndo(firstSlot + slots - 1);
+    return files.hasChunkUndo(slots.count() - 1);
+  }
+
+  @Override
+  public void stamped() {
+    slots.giveBack(firstSlot);
   }
 
   @Override
@@ -80,15 +82,13 @@ final class DirectStepper implements RunStepper {
     int t = files.geometry().tensorOf(chunk);
     MemorySegment gradient =
         direct.place(buffers.get(gradientPlane), gradientPlane, t, from, to - from);
-    try {
-      direct.read(gradient, gradientPlane, t, from);
-      List<MemorySegment> planes = read(t, from, to);
+    read(gradient, gradientPlane, t, from);
+    List<MemorySegment> planes = read(t, from, to);
+    inSlots(() -> {
       save(planes, chunk, (int) (to - from), nextStep);
       step(tensor, new GradientValues(tensor.gradient().type(), gradient), planes, from, to);
       write(planes, t, from);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    });
   }
 
   @Override
@@ -96,15 +96,24 @@ final class DirectStepper implements RunStepper {
     int t = files.geometry().tensorOf(chunk);
     int bytes = tensor.gradient().type().bytes();
     MemorySegment gradient = tensor.gradient().data().asSlice(from * bytes, (to - from) * bytes);
-    try {
-      List<MemorySegment> planes = read(t, from, to);
+    List<MemorySegment> planes = read(t, from, to);
+    inSlots(() -> {
       for (int slot = 0; slot < chunksOf(to - from); slot++) {
-        undo.get(slot).setWord(ProgressFile.begun(nextStep, chunk + slot));
+        undo.get(firstSlot + slot).setWord(ProgressFile.begun(nextStep, chunk + slot));
       }
       step(tensor, new GradientValues(tensor.gradient().type(), gradient), planes, from, to);
       write(planes, t, from);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+    });
+  }
+
+  /** Changes a run that has been read; others wait for slots, so they have to know of a failure. */
+  private void inSlots(Runnable change) {
+    firstSlot = slots.take();
+    try {
+      change.run();
+    } catch (RuntimeException | Error e) {
+      slots.fail(e);
+      throw e;
     }
   }
 
@@ -112,15 +121,23 @@ final class DirectStepper implements RunStepper {
     return (int) Math.ceilDiv(elements, (long) files.geometry().chunkElements());
   }
 
-  private List<MemorySegment> read(int tensor, long from, long to) throws IOException {
+  private List<MemorySegment> read(int tensor, long from, long to) {
     long count = Geometry.padded(to) - from; // kernels compute the padding, too
     List<MemorySegment> planes = new ArrayList<>();
     for (int p = 0; p < files.planes().size(); p++) {
       MemorySegment place = direct.place(buffers.get(p), p, tensor, from, count);
-      direct.read(place, p, tensor, from);
+      read(place, p, tensor, from);
       planes.add(place);
     }
     return planes;
+  }
+
+  private void read(MemorySegment place, int plane, int tensor, long from) {
+    try {
+      direct.read(place, plane, tensor, from);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private void save(List<MemorySegment> planes, int chunk, int count, long nextStep) {
@@ -129,7 +146,7 @@ final class DirectStepper implements RunStepper {
     for (int slot = 0; slot < chunksOf(count); slot++) {
       int at = slot * chunkElements;
       saved.save(firstSlot + slot, planes, at, Math.min(chunkElements, count - at));
-      undo.get(slot).setWord(ProgressFile.whole(nextStep, chunk + slot));
+      undo.get(firstSlot + slot).setWord(ProgressFile.whole(nextStep, chunk + slot));
     }
   }
 
@@ -141,9 +158,13 @@ final class DirectStepper implements RunStepper {
     }
   }
 
-  private void write(List<MemorySegment> planes, int tensor, long from) throws IOException {
-    for (int p = 0; p < planes.size(); p++) {
-      direct.write(planes.get(p), p, tensor, from);
+  private void write(List<MemorySegment> planes, int tensor, long from) {
+    try {
+      for (int p = 0; p < planes.size(); p++) {
+        direct.write(planes.get(p), p, tensor, from);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

@@ -3,9 +3,9 @@ package dev.lionstore.store;
 import dev.lionstore.kernel.TensorStep;
 
 /**
- * Steps consecutive chunks of a tensor at once, for one thread. Each chunk in hand has a slot of
- * its own in the progress, as if a worker of its own stepped it; so one that is killed is recovered
- * from as killed workers are.
+ * Steps consecutive chunks of a tensor at once, for one thread. Each chunk that it changes has a
+ * slot of its own in the progress, as if a worker of its own stepped it; so one that is killed is
+ * recovered from as killed workers are.
  */
 interface RunStepper extends AutoCloseable {
   /** How many chunks it takes at once. */
@@ -28,6 +28,9 @@ interface RunStepper extends AutoCloseable {
    * parameters are those of {@link #apply}.
    */
   void applyUnkept(TensorStep tensor, int chunk, long from, long to, long nextStep);
+
+  /** Told when the chunks that it stepped last are stamped. */
+  default void stamped() {}
 
   @Override
   void close();

@@ -33,6 +33,7 @@ final class StepApplier implements AutoCloseable {
   private final long[] nameKeys;
   private final int[] groups;
   private final int[] tensorOfChunk;
+  private final int slots;
   private final AtomicInteger nextChunk = new AtomicInteger();
   private final WorkerCrew.Task applyChunks = this::applyChunks;
   private final WorkerCrew.Task applyRuns = this::applyRuns;
@@ -66,16 +67,20 @@ final class StepApplier implements AutoCloseable {
       steppers.add(new ChunkStepper(files, kernel, worker));
     }
     if (files.direct().isPresent()) {
-      int slots = DirectStepper.chunksAtOnce(crew.workers(), geometry.chunkElements());
+      RunSlots slots = DirectStepper.slots(geometry.chunkElements());
       for (int worker = 0; worker < crew.workers(); worker++) {
-        runs.add(new DirectStepper(files, files.direct().get(), kernel, worker * slots, slots));
+        runs.add(new DirectStepper(files, files.direct().get(), kernel, slots));
       }
+      this.slots = slots.count();
     } else if (kernel.unit() != Kernel.Unit.SLICE) {
       int most = ProgressFile.WORKERS / crew.workers();
       int slots = Math.clamp(kernel.chunksAtOnce(geometry.chunkElements()), 1, most);
       for (int worker = 0; worker < crew.workers(); worker++) {
         runs.add(new DeviceStepper(files, kernel, worker * slots, slots));
       }
+      this.slots = crew.workers() * slots;
+    } else {
+      this.slots = crew.workers();
     }
   }
 
@@ -97,9 +102,9 @@ final class StepApplier implements AutoCloseable {
     return files.direct().isPresent() || kernel.unit() == Kernel.Unit.CHUNK;
   }
 
-  /** How many chunks are in hand at once. */
+  /** How many slots of the progress it uses. */
   int slots() {
-    return runs.isEmpty() ? crew.workers() : runs.stream().mapToInt(RunStepper::chunksAtOnce).sum();
+    return slots;
   }
 
   /**
@@ -278,6 +283,7 @@ final class StepApplier implements AutoCloseable {
     for (int c = chunk; c < end; c++) {
       progress.stamp(c, mark);
     }
+    stepper.stamped();
   }
 
   /** Ends what the steppers of runs hold. */

@@ -55,14 +55,14 @@ public record StoreSize(SequencedMap<String, Long> files, List<String> planes, D
   }
 
   private static Direct direct(LayoutFile layout, List<Plane> planes) {
-    int chunks = DirectStepper.chunksAtOnce(DirectStepper.WORKERS, layout.chunkElements());
+    RunSlots slots = DirectStepper.slots(layout.chunkElements());
     boolean keepsGradients = planes.size() > layout.layout().planes().size();
-    long elements = Geometry.padded((long) chunks * layout.chunkElements());
+    long elements = Geometry.padded((long) slots.ofRun() * layout.chunkElements());
     long ofWorker =
         planes.stream().mapToLong(plane -> DirectPlanes.bufferBytes(plane, elements)).sum();
     long ofGradients = keepsGradients ? PendingGradients.bufferBytes(planes.getLast()) : 0;
     return new Direct(
-        keepsGradients ? ChunkUndoFile.size(layout, DirectStepper.WORKERS * chunks) : 0,
+        keepsGradients ? ChunkUndoFile.size(layout, slots.count()) : 0,
         DirectStepper.WORKERS * ofWorker + ofGradients);
   }
 

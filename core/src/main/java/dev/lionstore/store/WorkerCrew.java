@@ -109,7 +109,8 @@ final class WorkerCrew implements AutoCloseable {
     }
   }
 
-  private static void rethrow(@Nullable Throwable failure) {
+  /** Throws what a task threw, if it threw anything. */
+  static void rethrow(@Nullable Throwable failure) {
     switch (failure) {
       case null -> {}
       case Error e -> throw e;

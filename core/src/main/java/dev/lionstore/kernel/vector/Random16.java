@@ -7,8 +7,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.IntStream;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /** Random bits of a slice for stochastic rounding, 16 per element, in the order of elements. */
 final class Random16 {
@@ -18,8 +18,19 @@ final class Random16 {
   /** The hashes of a granule: one serves two elements, so far apart. */
   private static final int HASHES = GRANULE / 2;
 
+  private static final int LOW = 0xFFFF;
+
+  /**
+   * At most those of a granule's even elements: so the hashes of even and odd ones, in two vectors,
+   * make pairs of 16 bits where they are.
+   */
+  private static final VectorSpecies<Integer> I32 =
+      Lanes.COUNT > HASHES / 2 ? IntVector.SPECIES_256 : Lanes.I32;
+
+  private static final int LANES = I32.length();
+
   private static final int[] LANE_PRODUCTS =
-      IntStream.range(0, Lanes.COUNT).map(lane -> lane * StochasticBits.GOLDEN_32).toArray();
+      IntStream.range(0, LANES).map(lane -> 2 * lane * StochasticBits.GOLDEN_32).toArray();
 
   private final MemorySegment memory = scratch(Kernel.MAX_SLICE * Short.BYTES);
 
@@ -49,34 +60,40 @@ final class Random16 {
     long counter = StochasticBits.counter(tensor.origin() + from);
     long planeKey = StochasticBits.keyOfPlane(tensor.noiseKey(), statePlane);
     long key = StochasticBits.keyForCounter(planeKey, counter);
-    randomBits(memory, count / 2, (int) counter, (int) key, (int) (key >>> 32));
+    randomBits(memory.address(), count / 2, (int) counter, (int) key, (int) (key >>> 32));
   }
 
   /**
    * Random bits in the order of elements. One hash serves two of them, {@link #HASHES} apart. What
    * a lane adds to the counter is multiplied beforehand.
    *
+   * @param random16 where they go, as an address
    * @param count of hashes, a multiple of {@link #HASHES}
    */
-  private static void randomBits(
-      MemorySegment random16, int count, int counter, int keyLow, int keyHigh) {
-    for (int i = 0; i < count; i += Lanes.COUNT) {
+  private static void randomBits(long random16, int count, int counter, int keyLow, int keyHigh) {
+    for (int i = 0; i < count; i += 2 * LANES) {
       int first = (counter + i) * StochasticBits.GOLDEN_32 + keyLow;
-      IntVector a =
-          IntVector.fromArray(Lanes.I32, LANE_PRODUCTS, 0)
-              .add(first)
-              .lanewise(VectorOperators.XOR, keyHigh);
+      IntVector a = IntVector.fromArray(I32, LANE_PRODUCTS, 0).add(first);
+      IntVector b = a.add(StochasticBits.GOLDEN_32);
+      a = a.lanewise(VectorOperators.XOR, keyHigh);
+      b = b.lanewise(VectorOperators.XOR, keyHigh);
       a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
+      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 16));
       a = a.mul(StochasticBits.FMIX_1);
+      b = b.mul(StochasticBits.FMIX_1);
       a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 13));
+      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 13));
       a = a.mul(StochasticBits.FMIX_2);
+      b = b.mul(StochasticBits.FMIX_2);
       a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
-      long to = 2L * (2 * i - i % HASHES);
-      ((ShortVector) a.convertShape(VectorOperators.I2S, Lanes.I16, 0))
-          .intoMemorySegment(random16, to, Lanes.ORDER);
-      ((ShortVector)
-              a.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, Lanes.I16, 0))
-          .intoMemorySegment(random16, to + 2 * HASHES, Lanes.ORDER);
+      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 16));
+      long to = random16 + 2L * (2 * i - i % HASHES);
+      a.and(LOW)
+          .or(b.lanewise(VectorOperators.LSHL, 16))
+          .intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+      a.lanewise(VectorOperators.LSHR, 16)
+          .or(b.and(~LOW))
+          .intoMemorySegment(Lanes.MEMORY, to + 2 * HASHES, Lanes.ORDER);
     }
   }
 }

@@ -45,13 +45,6 @@ final class VectorLion implements Kernel.Stepper {
 
   private static final int UNDO_BYTES = 2 * 3 * UNIT_BYTES;
 
-  /**
-   * All memory, by its address. Slices are checked once; checked at every access, a loop with
-   * fences runs at half the speed.
-   */
-  @SuppressWarnings("restricted") // see above
-  private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
-
   /** A plain store would be a call where C2 has not seen it often enough to inline it. */
   private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle().withInvokeExactBehavior();
 
@@ -78,31 +71,38 @@ final class VectorLion implements Kernel.Stepper {
   }
 
   private void step(TensorStep tensor, long from, int count, @Nullable Undo undo) {
-    LionCoefficients k = (LionCoefficients) tensor.coefficients();
     GradientValues gradient = tensor.gradient();
-    int padded = Random16.padded(count);
-    boolean pairs =
-        padded == count && gradient.type() == ElementType.BF16 && gradient.data().isNative();
-    if (!pairs) {
-      Lanes.split(gradient, from, count, floats, padded);
+    boolean pairs = gradient.type() == ElementType.BF16 && gradient.data().isNative();
+    int whole = pairs ? count - count % Undo.UNIT : 0;
+    if (whole > 0) {
+      long both = Lanes.address(gradient.data(), 2 * from, 2L * whole);
+      step(tensor, from, whole, both, both, undo);
     }
+    if (whole < count) {
+      int padded = Random16.padded(count - whole);
+      Lanes.split(gradient, from + whole, count - whole, floats, padded);
+      long even = floats.address();
+      step(tensor, from + whole, padded, even, even + Lanes.ODD_OFFSET, undo);
+    }
+  }
+
+  private void step(
+      TensorStep tensor, long from, int count, long even, long odd, @Nullable Undo undo) {
     boolean stochastic = tensor.rounding() == Rounding.STOCHASTIC;
     if (stochastic) {
-      random16.fill(tensor, 0, from, padded);
+      random16.fill(tensor, 0, from, count);
     }
-    long bytes = 2L * padded;
-    MemorySegment from32 = pairs ? gradient.data() : floats;
-    long even = Lanes.address(from32, pairs ? 2 * from : 0, bytes);
+    long bytes = 2L * count;
     stepPairs(
         Lanes.address(tensor.planes().get(0), 2 * from, bytes),
         Lanes.address(tensor.planes().get(1), 2 * from, bytes),
         Lanes.address(tensor.planes().get(2), 2 * from, bytes),
         even,
-        pairs ? even : Lanes.address(floats, Lanes.ODD_OFFSET, bytes),
-        pairs,
+        odd,
+        even == odd,
         stochastic ? random16.memory().address() : 0,
-        padded,
-        k,
+        count,
+        (LionCoefficients) tensor.coefficients(),
         undo == null ? 0 : Lanes.address(undo.memory(), undo.unitsOffset(), UNDO_BYTES),
         undo == null ? 0 : Lanes.address(undo.memory(), undo.wordOffset(), Long.BYTES),
         undo == null ? 0 : undo.word(from),
@@ -148,27 +148,29 @@ final class VectorLion implements Kernel.Stepper {
     IntVector oddMask = IntVector.broadcast(Lanes.I32, pairs ? HIGH : -1);
     for (int i = 0; i < count; i += 2 * Lanes.COUNT) {
       long at = 2L * i;
-      IntVector w = IntVector.fromMemorySegment(Lanes.I32, MEMORY, weights + at, Lanes.ORDER);
-      IntVector r = IntVector.fromMemorySegment(Lanes.I32, MEMORY, remainder + at, Lanes.ORDER);
-      IntVector m = IntVector.fromMemorySegment(Lanes.I32, MEMORY, momentum + at, Lanes.ORDER);
+      IntVector w = IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, weights + at, Lanes.ORDER);
+      IntVector r =
+          IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, remainder + at, Lanes.ORDER);
+      IntVector m =
+          IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, momentum + at, Lanes.ORDER);
       if (undo != 0) {
         long to =
             undo
                 + 3L * Short.BYTES * ((parity ^ i) & Undo.UNIT)
                 + (long) Short.BYTES * (i & (Undo.UNIT - 1));
-        w.intoMemorySegment(MEMORY, to, Lanes.ORDER);
-        r.intoMemorySegment(MEMORY, to + UNIT_BYTES, Lanes.ORDER);
-        m.intoMemorySegment(MEMORY, to + 2 * UNIT_BYTES, Lanes.ORDER);
-        WORD.setRelease(MEMORY, undoWord, word + i + 2L * Lanes.COUNT);
+        w.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+        r.intoMemorySegment(Lanes.MEMORY, to + UNIT_BYTES, Lanes.ORDER);
+        m.intoMemorySegment(Lanes.MEMORY, to + 2 * UNIT_BYTES, Lanes.ORDER);
+        WORD.setRelease(Lanes.MEMORY, undoWord, word + i + 2L * Lanes.COUNT);
         VarHandle.storeStoreFence();
       }
       FloatVector g0 =
-          IntVector.fromMemorySegment(Lanes.I32, MEMORY, even + at, Lanes.ORDER)
+          IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, even + at, Lanes.ORDER)
               .lanewise(VectorOperators.LSHL, evenShift)
               .reinterpretAsFloats()
               .mul(scale);
       FloatVector g1 =
-          IntVector.fromMemorySegment(Lanes.I32, MEMORY, odd + at, Lanes.ORDER)
+          IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, odd + at, Lanes.ORDER)
               .and(oddMask)
               .reinterpretAsFloats()
               .mul(scale);
@@ -200,16 +202,16 @@ final class VectorLion implements Kernel.Stepper {
           .add(0x8000)
           .lanewise(VectorOperators.LSHR, 16)
           .or(next1.add(0x8000).and(HIGH))
-          .intoMemorySegment(MEMORY, weights + at, Lanes.ORDER);
+          .intoMemorySegment(Lanes.MEMORY, weights + at, Lanes.ORDER);
       next0
           .and(LOW)
           .or(next1.lanewise(VectorOperators.LSHL, 16))
-          .intoMemorySegment(MEMORY, remainder + at, Lanes.ORDER);
+          .intoMemorySegment(Lanes.MEMORY, remainder + at, Lanes.ORDER);
       IntVector moment0 = g0.fma(o2, m0.mul(b2)).reinterpretAsInts();
       IntVector moment1 = g1.fma(o2, m1.mul(b2)).reinterpretAsInts();
       if (random16 != 0) {
         IntVector random =
-            IntVector.fromMemorySegment(Lanes.I32, MEMORY, random16 + at, Lanes.ORDER);
+            IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, random16 + at, Lanes.ORDER);
         IntVector sum0 =
             moment0
                 .min(STOCHASTIC_LIMIT)
@@ -222,7 +224,7 @@ final class VectorLion implements Kernel.Stepper {
                 .add(random.lanewise(VectorOperators.LSHR, 16));
         sum0.lanewise(VectorOperators.LSHR, 16)
             .or(sum1.and(HIGH))
-            .intoMemorySegment(MEMORY, momentum + at, Lanes.ORDER);
+            .intoMemorySegment(Lanes.MEMORY, momentum + at, Lanes.ORDER);
       } else {
         IntVector limited0 =
             moment0.min(Master.LARGEST_BITS).lanewise(VectorOperators.UMIN, NEGATIVE_LARGEST);
@@ -234,7 +236,7 @@ final class VectorLion implements Kernel.Stepper {
             limited1.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(limited1);
         sum0.lanewise(VectorOperators.LSHR, 16)
             .or(sum1.and(HIGH))
-            .intoMemorySegment(MEMORY, momentum + at, Lanes.ORDER);
+            .intoMemorySegment(Lanes.MEMORY, momentum + at, Lanes.ORDER);
       }
     }
   }
