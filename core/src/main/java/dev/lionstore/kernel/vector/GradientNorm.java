@@ -18,9 +18,10 @@ final class GradientNorm {
   private static final VectorSpecies<Double> F64 = DoubleVector.SPECIES_PREFERRED;
   private static final VectorSpecies<Float> HALF =
       VectorSpecies.of(float.class, VectorShape.forBitSize(F64.vectorBitSize() / 2));
-  private static final int PIECE = 2048;
+  private static final int PIECE = Kernel.MAX_SLICE;
 
   private final float[] piece = new float[PIECE];
+  private final GradientSlice slice = new GradientSlice();
   private final double[] partial = new double[Kernel.NORM_LANES];
 
   double sumOfSquares(GradientValues values, long from, int count) {
@@ -28,7 +29,8 @@ final class GradientNorm {
     for (int done = 0; done < count; done += PIECE) {
       int length = Math.min(PIECE, count - done);
       int padded = (length + Kernel.NORM_LANES - 1) / Kernel.NORM_LANES * Kernel.NORM_LANES;
-      Lanes.widen(values, from + done, length, piece, padded);
+      slice.set(values, from + done, length, padded);
+      Lanes.widen(slice, piece, padded);
       for (int lane = 0; lane < Kernel.NORM_LANES; lane += F64.length()) {
         addSquares(piece, lane, padded, partial);
       }

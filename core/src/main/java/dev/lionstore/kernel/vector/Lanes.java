@@ -1,6 +1,5 @@
 package dev.lionstore.kernel.vector;
 
-import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.rule.Bf16;
 import dev.lionstore.rule.Master;
@@ -44,8 +43,6 @@ final class Lanes {
    */
   @SuppressWarnings("restricted") // see above
   static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
-
-  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT.withOrder(ORDER);
 
   private Lanes() {}
 
@@ -99,20 +96,13 @@ final class Lanes {
    * Widens gradients to floats, the even elements before the odd ones, {@link Kernel#MAX_SLICE} / 2
    * apart.
    *
-   * @param from an even index
-   * @param padded an even count, at most {@link Kernel#MAX_SLICE}; what is from count to there
-   *     becomes zero
+   * @param count whole granules, at most {@link Kernel#MAX_SLICE}
    */
-  static void split(GradientValues gradient, long from, int count, MemorySegment to, int padded) {
-    int whole = gradient.data().isNative() ? count - count % (2 * COUNT) : 0;
+  static void split(GradientSlice gradient, MemorySegment to, int count) {
     switch (gradient.type()) {
-      case F32 -> splitF32(gradient.data(), from, whole, to);
-      case BF16 -> splitBf16(gradient.data(), from, whole, to);
-      case F16 -> splitF16(gradient.data(), from, whole, to);
-    }
-    for (int i = whole; i < padded; i++) {
-      long at = (i & 1) * ODD_OFFSET + 2L * (i - (i & 1));
-      to.set(FLOAT, at, i < count ? gradient.get(from + i) : 0);
+      case F32 -> splitF32(gradient.data(), gradient.first(), count, to);
+      case BF16 -> throw new IllegalArgumentException("they are pairs already");
+      case F16 -> splitF16(gradient.data(), gradient.first(), count, to);
     }
   }
 
@@ -129,14 +119,6 @@ final class Lanes {
     }
   }
 
-  private static void splitBf16(MemorySegment data, long from, int count, MemorySegment to) {
-    for (int i = 0; i < count; i += 2 * COUNT) {
-      IntVector pairs = IntVector.fromMemorySegment(I32, data, 2 * (from + i), ORDER);
-      pairs.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(to, 2L * i, ORDER);
-      pairs.and(0xFFFF0000).intoMemorySegment(to, ODD_OFFSET + 2L * i, ORDER);
-    }
-  }
-
   private static void splitF16(MemorySegment data, long from, int count, MemorySegment to) {
     for (int i = 0; i < count; i += 2 * COUNT) {
       IntVector pairs = IntVector.fromMemorySegment(I32, data, 2 * (from + i), ORDER);
@@ -149,17 +131,13 @@ final class Lanes {
   /**
    * Widens gradients to floats.
    *
-   * @param padded a multiple of {@link #COUNT}; what is from count to there becomes zero
+   * @param count a multiple of {@link #COUNT}
    */
-  static void widen(GradientValues gradient, long from, int count, float[] to, int padded) {
-    int whole = count - count % COUNT;
+  static void widen(GradientSlice gradient, float[] to, int count) {
     switch (gradient.type()) {
-      case F32 -> widenF32(gradient.data(), from, whole, to);
-      case BF16 -> widenBf16(gradient.data(), from, whole, to);
-      case F16 -> widenF16(gradient.data(), from, whole, to);
-    }
-    for (int i = whole; i < padded; i++) {
-      to[i] = i < count ? gradient.get(from + i) : 0;
+      case F32 -> widenF32(gradient.data(), gradient.first(), count, to);
+      case BF16 -> widenBf16(gradient.data(), gradient.first(), count, to);
+      case F16 -> widenF16(gradient.data(), gradient.first(), count, to);
     }
   }
 

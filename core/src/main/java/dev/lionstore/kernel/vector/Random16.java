@@ -7,6 +7,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.IntStream;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -18,8 +20,6 @@ final class Random16 {
   /** The hashes of a granule: one serves two elements, so far apart. */
   private static final int HASHES = GRANULE / 2;
 
-  private static final int LOW = 0xFFFF;
-
   /**
    * At most those of a granule's even elements: so the hashes of even and odd ones, in two vectors,
    * make pairs of 16 bits where they are.
@@ -28,6 +28,10 @@ final class Random16 {
       Lanes.COUNT > HASHES / 2 ? IntVector.SPECIES_256 : Lanes.I32;
 
   private static final int LANES = I32.length();
+
+  /** The odd ones of neighbouring 16-bit lanes. */
+  private static final VectorMask<Short> ODD =
+      VectorMask.fromLong(VectorSpecies.of(short.class, I32.vectorShape()), 0xAAAAAAAAL);
 
   private static final int[] LANE_PRODUCTS =
       IntStream.range(0, LANES).map(lane -> 2 * lane * StochasticBits.GOLDEN_32).toArray();
@@ -85,15 +89,17 @@ final class Random16 {
       b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 13));
       a = a.mul(StochasticBits.FMIX_2);
       b = b.mul(StochasticBits.FMIX_2);
-      a = a.lanewise(VectorOperators.XOR, a.lanewise(VectorOperators.LSHR, 16));
-      b = b.lanewise(VectorOperators.XOR, b.lanewise(VectorOperators.LSHR, 16));
+      ShortVector high =
+          a.lanewise(VectorOperators.LSHR, 16)
+              .reinterpretAsShorts()
+              .blend(b.reinterpretAsShorts(), ODD);
+      ShortVector low =
+          a.reinterpretAsShorts()
+              .blend(b.lanewise(VectorOperators.LSHL, 16).reinterpretAsShorts(), ODD)
+              .lanewise(VectorOperators.XOR, high);
       long to = random16 + 2L * (2 * i - i % HASHES);
-      a.and(LOW)
-          .or(b.lanewise(VectorOperators.LSHL, 16))
-          .intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
-      a.lanewise(VectorOperators.LSHR, 16)
-          .or(b.and(~LOW))
-          .intoMemorySegment(Lanes.MEMORY, to + 2 * HASHES, Lanes.ORDER);
+      low.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+      high.intoMemorySegment(Lanes.MEMORY, to + 2 * HASHES, Lanes.ORDER);
     }
   }
 }

@@ -23,6 +23,7 @@ final class VectorAdamW implements Kernel.Stepper {
   private final float[] secondMoment = new float[PIECE];
   private final float[] master = new float[PIECE];
   private final Random16 random16 = new Random16();
+  private final GradientSlice slice = new GradientSlice();
   private final GradientNorm norm = new GradientNorm();
   private final Plane.Type type;
 
@@ -44,7 +45,8 @@ final class VectorAdamW implements Kernel.Stepper {
   public void apply(TensorStep tensor, long from, int count) {
     AdamWCoefficients k = (AdamWCoefficients) tensor.coefficients();
     int padded = Random16.padded(count);
-    Lanes.widen(tensor.gradient(), from, count, gradient, padded);
+    slice.set(tensor.gradient(), from, count, padded);
+    Lanes.widen(slice, gradient, padded);
     Lanes.joinMaster(tensor.planes().get(0), tensor.planes().get(1), from, master, padded);
     load(tensor.planes().get(2), from, momentum, padded);
     load(tensor.planes().get(3), from, secondMoment, padded);

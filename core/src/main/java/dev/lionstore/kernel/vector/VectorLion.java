@@ -53,6 +53,7 @@ final class VectorLion implements Kernel.Stepper {
   /** Gradients of a slice that are not pairs of bfloat16: the even ones, then the odd ones. */
   private final MemorySegment floats = Random16.scratch(Kernel.MAX_SLICE * Float.BYTES);
 
+  private final GradientSlice slice = new GradientSlice();
   private final GradientNorm norm = new GradientNorm();
 
   @Override
@@ -70,36 +71,38 @@ final class VectorLion implements Kernel.Stepper {
     step(tensor, from, count, undo);
   }
 
+  /** Steps whole units where the gradient is, and the rest with a copy of it. */
   private void step(TensorStep tensor, long from, int count, @Nullable Undo undo) {
-    GradientValues gradient = tensor.gradient();
-    boolean pairs = gradient.type() == ElementType.BF16 && gradient.data().isNative();
-    int whole = pairs ? count - count % Undo.UNIT : 0;
+    int whole = tensor.gradient().data().isNative() ? count - count % Undo.UNIT : 0;
     if (whole > 0) {
-      long both = Lanes.address(gradient.data(), 2 * from, 2L * whole);
-      step(tensor, from, whole, both, both, undo);
+      slice.set(tensor.gradient(), from, whole, whole);
+      stepSlice(tensor, from, whole, undo);
     }
     if (whole < count) {
       int padded = Random16.padded(count - whole);
-      Lanes.split(gradient, from + whole, count - whole, floats, padded);
-      long even = floats.address();
-      step(tensor, from + whole, padded, even, even + Lanes.ODD_OFFSET, undo);
+      slice.set(tensor.gradient(), from + whole, count - whole, padded);
+      stepSlice(tensor, from + whole, padded, undo);
     }
   }
 
-  private void step(
-      TensorStep tensor, long from, int count, long even, long odd, @Nullable Undo undo) {
+  private void stepSlice(TensorStep tensor, long from, int count, @Nullable Undo undo) {
+    long bytes = 2L * count;
+    boolean pairs = slice.type() == ElementType.BF16;
+    if (!pairs) {
+      Lanes.split(slice, floats, count);
+    }
+    long even = pairs ? Lanes.address(slice.data(), 2 * slice.first(), bytes) : floats.address();
     boolean stochastic = tensor.rounding() == Rounding.STOCHASTIC;
     if (stochastic) {
       random16.fill(tensor, 0, from, count);
     }
-    long bytes = 2L * count;
     stepPairs(
         Lanes.address(tensor.planes().get(0), 2 * from, bytes),
         Lanes.address(tensor.planes().get(1), 2 * from, bytes),
         Lanes.address(tensor.planes().get(2), 2 * from, bytes),
         even,
-        odd,
-        even == odd,
+        pairs ? even : even + Lanes.ODD_OFFSET,
+        pairs,
         stochastic ? random16.memory().address() : 0,
         count,
         (LionCoefficients) tensor.coefficients(),
