@@ -12,8 +12,7 @@ import java.lang.foreign.MemorySegment;
 final class GradientSlice {
   private final MemorySegment copy = Random16.scratch(Kernel.MAX_SLICE * Float.BYTES);
   private ElementType type = ElementType.F32;
-  private MemorySegment data = copy;
-  private long first;
+  private long address;
 
   /**
    * Takes another part.
@@ -25,29 +24,22 @@ final class GradientSlice {
    */
   void set(GradientValues gradient, long from, int count, int padded) {
     type = gradient.type();
+    int bytes = type.bytes();
     if (count == padded && gradient.data().isNative()) {
-      data = gradient.data();
-      first = from;
+      address = Lanes.address(gradient.data(), from * bytes, (long) count * bytes);
       return;
     }
-    int bytes = type.bytes();
     MemorySegment.copy(gradient.data(), from * bytes, copy, 0, (long) count * bytes);
     copy.asSlice((long) count * bytes, (long) (padded - count) * bytes).fill((byte) 0);
-    data = copy;
-    first = 0;
+    address = copy.address();
   }
 
   ElementType type() {
     return type;
   }
 
-  /** The memory that it is in. */
-  MemorySegment data() {
-    return data;
-  }
-
-  /** The index there of its first value. */
-  long first() {
-    return first;
+  /** Where its first value is. */
+  long address() {
+    return address;
   }
 }

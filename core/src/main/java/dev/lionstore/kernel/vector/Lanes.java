@@ -15,7 +15,10 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
-/** Loads and stores between 16-bit memory and 32-bit lanes, in the widest shape of this machine. */
+/**
+ * Loads and stores between 16-bit memory and 32-bit lanes, in the widest shape of this machine.
+ * Where memory is, is an address.
+ */
 final class Lanes {
   static final VectorSpecies<Float> F32 = FloatVector.SPECIES_PREFERRED;
   static final VectorSpecies<Integer> I32 = IntVector.SPECIES_PREFERRED;
@@ -38,8 +41,9 @@ final class Lanes {
   private static final int SIGN = 0x80000000;
 
   /**
-   * All memory, by its address. Slices are checked once; checked at every access, a loop with
-   * fences runs at half the speed.
+   * All memory, by its address. Slices are checked once: checked at every access, a loop with
+   * fences runs at half the speed, and where segments of several classes are seen, each access is a
+   * call.
    */
   @SuppressWarnings("restricted") // see above
   static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
@@ -62,23 +66,23 @@ final class Lanes {
     return memory.address() + offset;
   }
 
-  private static IntVector loadUnsigned(MemorySegment plane, long element) {
+  private static IntVector loadUnsigned(long at) {
     return (IntVector)
-        ShortVector.fromMemorySegment(I16, plane, 2 * element, ORDER)
+        ShortVector.fromMemorySegment(I16, MEMORY, at, ORDER)
             .convertShape(VectorOperators.ZERO_EXTEND_S2I, I32, 0);
   }
 
-  static FloatVector loadBf16(MemorySegment plane, long element) {
-    return loadUnsigned(plane, element).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+  static FloatVector loadBf16(long at) {
+    return loadUnsigned(at).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
   }
 
-  static FloatVector loadF32(MemorySegment plane, long element) {
-    return FloatVector.fromMemorySegment(F32, plane, 4 * element, ORDER);
+  static FloatVector loadF32(long at) {
+    return FloatVector.fromMemorySegment(F32, MEMORY, at, ORDER);
   }
 
   /** Finite halves, subnormals included, by a multiplication that is exact; Inf and NaN stay so. */
-  static FloatVector loadF16(MemorySegment plane, long element) {
-    return halves(loadUnsigned(plane, element));
+  static FloatVector loadF16(long at) {
+    return halves(loadUnsigned(at));
   }
 
   private static FloatVector halves(IntVector bits) {
@@ -93,118 +97,112 @@ final class Lanes {
   }
 
   /**
-   * Widens gradients to floats, the even elements before the odd ones, {@link Kernel#MAX_SLICE} / 2
-   * apart.
+   * Widens gradients to floats, the even elements before the odd ones, {@link #ODD_OFFSET} apart.
    *
+   * @param to where they go, as an address
    * @param count whole granules, at most {@link Kernel#MAX_SLICE}
    */
-  static void split(GradientSlice gradient, MemorySegment to, int count) {
+  static void split(GradientSlice gradient, long to, int count) {
     switch (gradient.type()) {
-      case F32 -> splitF32(gradient.data(), gradient.first(), count, to);
+      case F32 -> splitF32(gradient.address(), to, count);
+      case F16 -> splitF16(gradient.address(), to, count);
       case BF16 -> throw new IllegalArgumentException("they are pairs already");
-      case F16 -> splitF16(gradient.data(), gradient.first(), count, to);
     }
   }
 
-  private static void splitF32(MemorySegment data, long from, int count, MemorySegment to) {
+  private static void splitF32(long from, long to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      LongVector pairs = LongVector.fromMemorySegment(I64, data, 4 * (from + i), ORDER);
+      LongVector pairs = LongVector.fromMemorySegment(I64, MEMORY, from + 4L * i, ORDER);
       ((IntVector) pairs.convertShape(VectorOperators.L2I, HALF_I32, 0))
-          .intoMemorySegment(to, 2L * i, ORDER);
+          .intoMemorySegment(MEMORY, to + 2L * i, ORDER);
       ((IntVector)
               pairs
                   .lanewise(VectorOperators.LSHR, 32)
                   .convertShape(VectorOperators.L2I, HALF_I32, 0))
-          .intoMemorySegment(to, ODD_OFFSET + 2L * i, ORDER);
+          .intoMemorySegment(MEMORY, to + ODD_OFFSET + 2L * i, ORDER);
     }
   }
 
-  private static void splitF16(MemorySegment data, long from, int count, MemorySegment to) {
+  private static void splitF16(long from, long to, int count) {
     for (int i = 0; i < count; i += 2 * COUNT) {
-      IntVector pairs = IntVector.fromMemorySegment(I32, data, 2 * (from + i), ORDER);
-      halves(pairs.and(0xFFFF)).intoMemorySegment(to, 2L * i, ORDER);
+      IntVector pairs = IntVector.fromMemorySegment(I32, MEMORY, from + 2L * i, ORDER);
+      halves(pairs.and(0xFFFF)).intoMemorySegment(MEMORY, to + 2L * i, ORDER);
       halves(pairs.lanewise(VectorOperators.LSHR, 16))
-          .intoMemorySegment(to, ODD_OFFSET + 2L * i, ORDER);
+          .intoMemorySegment(MEMORY, to + ODD_OFFSET + 2L * i, ORDER);
     }
   }
 
   /**
    * Widens gradients to floats.
    *
-   * @param count a multiple of {@link #COUNT}
+   * @param count a multiple of {@link #COUNT}, as for the methods below
    */
   static void widen(GradientSlice gradient, float[] to, int count) {
     switch (gradient.type()) {
-      case F32 -> widenF32(gradient.data(), gradient.first(), count, to);
-      case BF16 -> widenBf16(gradient.data(), gradient.first(), count, to);
-      case F16 -> widenF16(gradient.data(), gradient.first(), count, to);
+      case F32 -> widenF32(gradient.address(), to, count);
+      case BF16 -> widenBf16(gradient.address(), to, count);
+      case F16 -> widenF16(gradient.address(), to, count);
     }
   }
 
-  static void widenF32(MemorySegment data, long from, int count, float[] to) {
+  static void widenF32(long from, float[] to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      loadF32(data, from + i).intoArray(to, i);
+      loadF32(from + 4L * i).intoArray(to, i);
     }
   }
 
-  static void widenBf16(MemorySegment data, long from, int count, float[] to) {
+  static void widenBf16(long from, float[] to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      loadBf16(data, from + i).intoArray(to, i);
+      loadBf16(from + 2L * i).intoArray(to, i);
     }
   }
 
-  private static void widenF16(MemorySegment data, long from, int count, float[] to) {
+  private static void widenF16(long from, float[] to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      loadF16(data, from + i).intoArray(to, i);
+      loadF16(from + 2L * i).intoArray(to, i);
     }
   }
 
-  /**
-   * The masters of weights and remainders, as floats.
-   *
-   * @param count a multiple of {@link #COUNT}, as for the methods below
-   */
-  static void joinMaster(
-      MemorySegment weights, MemorySegment remainder, long from, float[] to, int count) {
+  /** The masters of weights and remainders, as floats. */
+  static void joinMaster(long weights, long remainder, float[] to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      IntVector high = loadUnsigned(weights, from + i).lanewise(VectorOperators.LSHL, 16);
+      IntVector high = loadUnsigned(weights + 2L * i).lanewise(VectorOperators.LSHL, 16);
       IntVector low =
           (IntVector)
-              ShortVector.fromMemorySegment(I16, remainder, 2 * (from + i), ORDER)
+              ShortVector.fromMemorySegment(I16, MEMORY, remainder + 2L * i, ORDER)
                   .convertShape(VectorOperators.S2I, I32, 0);
       high.add(low).reinterpretAsFloats().intoArray(to, i);
     }
   }
 
   /** The weights and remainders of masters, which saturate. */
-  static void splitMaster(
-      float[] master, MemorySegment weights, MemorySegment remainder, long from, int count) {
+  static void splitMaster(float[] master, long weights, long remainder, int count) {
     for (int i = 0; i < count; i += COUNT) {
       IntVector bits =
           FloatVector.fromArray(F32, master, i)
               .reinterpretAsInts()
               .min(Master.LARGEST_BITS)
               .lanewise(VectorOperators.UMIN, SIGN | Master.LARGEST_BITS);
-      long at = 2 * (from + i);
+      long at = 2L * i;
       ((ShortVector)
               bits.add(0x8000)
                   .lanewise(VectorOperators.LSHR, 16)
                   .convertShape(VectorOperators.I2S, I16, 0))
-          .intoMemorySegment(weights, at, ORDER);
+          .intoMemorySegment(MEMORY, weights + at, ORDER);
       ((ShortVector) bits.convertShape(VectorOperators.I2S, I16, 0))
-          .intoMemorySegment(remainder, at, ORDER);
+          .intoMemorySegment(MEMORY, remainder + at, ORDER);
     }
   }
 
   /** Stores floats as they are. */
-  static void storeF32(float[] values, MemorySegment to, long from, int count) {
+  static void storeF32(float[] values, long to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      FloatVector.fromArray(F32, values, i).intoMemorySegment(to, 4 * (from + i), ORDER);
+      FloatVector.fromArray(F32, values, i).intoMemorySegment(MEMORY, to + 4L * i, ORDER);
     }
   }
 
   /** Rounds finite floats to the nearest bfloat16, ties to even; saturates. */
-  static void roundNearest(float[] values, MemorySegment to, long from, int count) {
+  static void roundNearest(float[] values, long to, int count) {
     for (int i = 0; i < count; i += COUNT) {
       IntVector bits =
           FloatVector.fromArray(F32, values, i)
@@ -214,17 +212,16 @@ final class Lanes {
       IntVector rounded = bits.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(bits);
       ((ShortVector)
               rounded.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, I16, 0))
-          .intoMemorySegment(to, 2 * (from + i), ORDER);
+          .intoMemorySegment(MEMORY, to + 2L * i, ORDER);
     }
   }
 
   /**
    * Rounds finite floats up or down to bfloat16; saturates.
    *
-   * @param random16 random bits, from the first value's on
+   * @param random16 the address of random bits, the first value's first
    */
-  static void roundStochastic(
-      float[] values, MemorySegment random16, MemorySegment to, long from, int count) {
+  static void roundStochastic(float[] values, long random16, long to, int count) {
     for (int i = 0; i < count; i += COUNT) {
       IntVector bits =
           FloatVector.fromArray(F32, values, i)
@@ -232,10 +229,10 @@ final class Lanes {
               .min(Bf16.LARGEST_BITS << 16)
               .lanewise(VectorOperators.UMIN, SIGN | Bf16.LARGEST_BITS << 16);
       ((ShortVector)
-              bits.add(loadUnsigned(random16, i))
+              bits.add(loadUnsigned(random16 + 2L * i))
                   .lanewise(VectorOperators.LSHR, 16)
                   .convertShape(VectorOperators.I2S, I16, 0))
-          .intoMemorySegment(to, 2 * (from + i), ORDER);
+          .intoMemorySegment(MEMORY, to + 2L * i, ORDER);
     }
   }
 }

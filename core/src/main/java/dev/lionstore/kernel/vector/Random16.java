@@ -49,8 +49,8 @@ final class Random16 {
   }
 
   /** Where they are. */
-  MemorySegment memory() {
-    return memory;
+  long address() {
+    return memory.address();
   }
 
   /**

@@ -47,35 +47,44 @@ final class VectorAdamW implements Kernel.Stepper {
     int padded = Random16.padded(count);
     slice.set(tensor.gradient(), from, count, padded);
     Lanes.widen(slice, gradient, padded);
-    Lanes.joinMaster(tensor.planes().get(0), tensor.planes().get(1), from, master, padded);
-    load(tensor.planes().get(2), from, momentum, padded);
-    load(tensor.planes().get(3), from, secondMoment, padded);
+    long weights = Lanes.address(tensor.planes().get(0), 2 * from, 2L * padded);
+    long remainder = Lanes.address(tensor.planes().get(1), 2 * from, 2L * padded);
+    Lanes.joinMaster(weights, remainder, master, padded);
+    load(moment(tensor, 0, from, padded), momentum, padded);
+    load(moment(tensor, 1, from, padded), secondMoment, padded);
 
     moments(gradient, momentum, secondMoment, padded, k);
     masters(master, momentum, secondMoment, padded, k);
 
-    Lanes.splitMaster(master, tensor.planes().get(0), tensor.planes().get(1), from, padded);
+    Lanes.splitMaster(master, weights, remainder, padded);
     store(tensor, 0, momentum, from, padded);
     store(tensor, 1, secondMoment, from, padded);
   }
 
-  private void load(MemorySegment plane, long from, float[] to, int count) {
+  /** Where a moment's values are. */
+  private long moment(TensorStep tensor, int statePlane, long from, int count) {
+    int bytes = type.bytes();
+    MemorySegment plane = tensor.planes().get(Plane.MASTER.size() + statePlane);
+    return Lanes.address(plane, from * bytes, (long) count * bytes);
+  }
+
+  private void load(long moment, float[] to, int count) {
     if (type == Plane.Type.F32) {
-      Lanes.widenF32(plane, from, count, to);
+      Lanes.widenF32(moment, to, count);
     } else {
-      Lanes.widenBf16(plane, from, count, to);
+      Lanes.widenBf16(moment, to, count);
     }
   }
 
   private void store(TensorStep tensor, int statePlane, float[] values, long from, int count) {
-    MemorySegment plane = tensor.planes().get(2 + statePlane);
+    long moment = moment(tensor, statePlane, from, count);
     if (type == Plane.Type.F32) {
-      Lanes.storeF32(values, plane, from, count);
+      Lanes.storeF32(values, moment, count);
     } else if (tensor.rounding() == Rounding.STOCHASTIC) {
       random16.fill(tensor, statePlane, from, count);
-      Lanes.roundStochastic(values, random16.memory(), plane, from, count);
+      Lanes.roundStochastic(values, random16.address(), moment, count);
     } else {
-      Lanes.roundNearest(values, plane, from, count);
+      Lanes.roundNearest(values, moment, count);
     }
   }
 

@@ -41,6 +41,19 @@ final class VectorConversion implements GradientConversion {
     return new GradientValues(from.type(), from.data().asSlice(begin * bytes, count * bytes));
   }
 
+  private static long address(GradientValues from, long at, int count) {
+    int bytes = from.type().bytes();
+    return Lanes.address(from.data(), at * bytes, (long) count * bytes);
+  }
+
+  private static long floats(MemorySegment to, long at, int count) {
+    return Lanes.address(to, 4 * at, 4L * count);
+  }
+
+  private static long halves(MemorySegment to, long at, int count) {
+    return Lanes.address(to, 2 * at, 2L * count);
+  }
+
   @Override
   public void widen(GradientValues from, MemorySegment to) {
     if (!isFast(from, to)) {
@@ -52,23 +65,23 @@ final class VectorConversion implements GradientConversion {
       int whole = whole(count);
       switch (from.type()) {
         case F32 -> MemorySegment.copy(from.data(), 4 * at, to, 4 * at, 4L * whole);
-        case BF16 -> widenBf16(from.data(), at, whole, to);
-        case F16 -> widenF16(from.data(), at, whole, to);
+        case BF16 -> widenBf16(address(from, at, whole), floats(to, at, whole), whole);
+        case F16 -> widenF16(address(from, at, whole), floats(to, at, whole), whole);
       }
       long rest = at + whole;
       scalar.widen(part(from, rest, count - whole), to.asSlice(4 * rest, 4L * (count - whole)));
     }
   }
 
-  private static void widenBf16(MemorySegment from, long at, int count, MemorySegment to) {
+  private static void widenBf16(long from, long to, int count) {
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      Lanes.loadBf16(from, at + i).intoMemorySegment(to, 4 * (at + i), Lanes.ORDER);
+      Lanes.loadBf16(from + 2L * i).intoMemorySegment(Lanes.MEMORY, to + 4L * i, Lanes.ORDER);
     }
   }
 
-  private static void widenF16(MemorySegment from, long at, int count, MemorySegment to) {
+  private static void widenF16(long from, long to, int count) {
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      Lanes.loadF16(from, at + i).intoMemorySegment(to, 4 * (at + i), Lanes.ORDER);
+      Lanes.loadF16(from + 2L * i).intoMemorySegment(Lanes.MEMORY, to + 4L * i, Lanes.ORDER);
     }
   }
 
@@ -82,8 +95,8 @@ final class VectorConversion implements GradientConversion {
       int whole = whole(count);
       boolean held =
           switch (from.type()) {
-            case F32 -> narrowF32(from.data(), at, whole, to);
-            case F16 -> narrowF16(from.data(), at, whole, to);
+            case F32 -> narrowF32(address(from, at, whole), halves(to, at, whole), whole);
+            case F16 -> narrowF16(address(from, at, whole), halves(to, at, whole), whole);
             case BF16 -> false;
           };
       long begin = held ? at + whole : at;
@@ -97,29 +110,30 @@ final class VectorConversion implements GradientConversion {
   }
 
   /** Whether every value is held. */
-  private static boolean narrowF32(MemorySegment from, long at, int count, MemorySegment to) {
+  private static boolean narrowF32(long from, long to, int count) {
     IntVector lost = IntVector.zero(Lanes.I32);
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      IntVector bits = IntVector.fromMemorySegment(Lanes.I32, from, 4 * (at + i), Lanes.ORDER);
+      IntVector bits =
+          IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, from + 4L * i, Lanes.ORDER);
       VectorMask<Integer> nan = bits.and(MAGNITUDE).compare(VectorOperators.GT, INFINITY);
       lost = lost.or(bits.and(LOW_HALF).blend(0, nan));
       IntVector high = bits.blend(bits.or(QUIET), nan).lanewise(VectorOperators.LSHR, 16);
       ((ShortVector) high.convertShape(VectorOperators.I2S, Lanes.I16, 0))
-          .intoMemorySegment(to, 2 * (at + i), Lanes.ORDER);
+          .intoMemorySegment(Lanes.MEMORY, to + 2L * i, Lanes.ORDER);
     }
     return lost.reduceLanes(VectorOperators.OR) == 0;
   }
 
   /** Whether every value is held. */
-  private static boolean narrowF16(MemorySegment from, long at, int count, MemorySegment to) {
+  private static boolean narrowF16(long from, long to, int count) {
     IntVector lost = IntVector.zero(Lanes.I32);
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      IntVector bits = Lanes.loadF16(from, at + i).reinterpretAsInts();
+      IntVector bits = Lanes.loadF16(from + 2L * i).reinterpretAsInts();
       VectorMask<Integer> nan = bits.and(MAGNITUDE).compare(VectorOperators.GT, INFINITY);
       lost = lost.or(bits.and(LOW_HALF).blend(0, nan));
       IntVector high = bits.blend(bits.or(QUIET), nan).lanewise(VectorOperators.LSHR, 16);
       ((ShortVector) high.convertShape(VectorOperators.I2S, Lanes.I16, 0))
-          .intoMemorySegment(to, 2 * (at + i), Lanes.ORDER);
+          .intoMemorySegment(Lanes.MEMORY, to + 2L * i, Lanes.ORDER);
     }
     return lost.reduceLanes(VectorOperators.OR) == 0;
   }
@@ -134,33 +148,33 @@ final class VectorConversion implements GradientConversion {
       int count = (int) Math.min(PIECE, from.count() - at);
       int whole = whole(count);
       switch (from.type()) {
-        case F32 -> addF32(from.data(), at, whole, sums);
-        case BF16 -> addBf16(from.data(), at, whole, sums);
-        case F16 -> addF16(from.data(), at, whole, sums);
+        case F32 -> addF32(address(from, at, whole), floats(sums, at, whole), whole);
+        case BF16 -> addBf16(address(from, at, whole), floats(sums, at, whole), whole);
+        case F16 -> addF16(address(from, at, whole), floats(sums, at, whole), whole);
       }
       long rest = at + whole;
       scalar.add(part(from, rest, count - whole), sums.asSlice(4 * rest, 4L * (count - whole)));
     }
   }
 
-  private static void addF32(MemorySegment from, long at, int count, MemorySegment sums) {
+  private static void addF32(long from, long sums, int count) {
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      FloatVector sum = Lanes.loadF32(sums, at + i).add(Lanes.loadF32(from, at + i));
-      sum.intoMemorySegment(sums, 4 * (at + i), Lanes.ORDER);
+      FloatVector sum = Lanes.loadF32(sums + 4L * i).add(Lanes.loadF32(from + 4L * i));
+      sum.intoMemorySegment(Lanes.MEMORY, sums + 4L * i, Lanes.ORDER);
     }
   }
 
-  private static void addBf16(MemorySegment from, long at, int count, MemorySegment sums) {
+  private static void addBf16(long from, long sums, int count) {
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      FloatVector sum = Lanes.loadF32(sums, at + i).add(Lanes.loadBf16(from, at + i));
-      sum.intoMemorySegment(sums, 4 * (at + i), Lanes.ORDER);
+      FloatVector sum = Lanes.loadF32(sums + 4L * i).add(Lanes.loadBf16(from + 2L * i));
+      sum.intoMemorySegment(Lanes.MEMORY, sums + 4L * i, Lanes.ORDER);
     }
   }
 
-  private static void addF16(MemorySegment from, long at, int count, MemorySegment sums) {
+  private static void addF16(long from, long sums, int count) {
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      FloatVector sum = Lanes.loadF32(sums, at + i).add(Lanes.loadF16(from, at + i));
-      sum.intoMemorySegment(sums, 4 * (at + i), Lanes.ORDER);
+      FloatVector sum = Lanes.loadF32(sums + 4L * i).add(Lanes.loadF16(from + 2L * i));
+      sum.intoMemorySegment(Lanes.MEMORY, sums + 4L * i, Lanes.ORDER);
     }
   }
 }

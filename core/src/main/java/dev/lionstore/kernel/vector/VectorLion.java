@@ -89,9 +89,9 @@ final class VectorLion implements Kernel.Stepper {
     long bytes = 2L * count;
     boolean pairs = slice.type() == ElementType.BF16;
     if (!pairs) {
-      Lanes.split(slice, floats, count);
+      Lanes.split(slice, floats.address(), count);
     }
-    long even = pairs ? Lanes.address(slice.data(), 2 * slice.first(), bytes) : floats.address();
+    long even = pairs ? slice.address() : floats.address();
     boolean stochastic = tensor.rounding() == Rounding.STOCHASTIC;
     if (stochastic) {
       random16.fill(tensor, 0, from, count);
@@ -103,7 +103,7 @@ final class VectorLion implements Kernel.Stepper {
         even,
         pairs ? even : even + Lanes.ODD_OFFSET,
         pairs,
-        stochastic ? random16.memory().address() : 0,
+        stochastic ? random16.address() : 0,
         count,
         (LionCoefficients) tensor.coefficients(),
         undo == null ? 0 : Lanes.address(undo.memory(), undo.unitsOffset(), UNDO_BYTES),
