@@ -169,7 +169,11 @@ final class StepApplier implements AutoCloseable {
     kernel.prepare((long) (to - from) * geometry.chunkElements());
     nextChunk.set(from);
     endChunk = to;
-    crew.run(areRunsReady() ? applyRuns : applyChunks);
+    if (areRunsReady()) {
+      crew.run(applyRuns, Math.ceilDiv(to - from, runs.getFirst().chunksAtOnce()));
+    } else {
+      crew.run(applyChunks, to - from);
+    }
   }
 
   /** They need room for what it changes, unless there is no way back anyway. */

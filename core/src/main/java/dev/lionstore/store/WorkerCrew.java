@@ -9,14 +9,25 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Threads that wait for the next piece of parallel work; the caller is worker 0. Starting a round
- * allocates nothing. Not thread-safe: one caller at a time.
+ * Threads that wait for the next piece of parallel work; the caller is worker 0. A round wakes as
+ * many as it has work for. Starting a round allocates nothing. Not thread-safe: one caller at a
+ * time.
  */
 final class WorkerCrew implements AutoCloseable {
+  /** A thread that ends soon is awaited without sleep: to be woken takes longer. */
+  private static final long SPIN_NANOS = 100_000;
+
+  private static final int WOKEN_BITS = 16;
+
+  private static final long MOST_WOKEN = (1L << WOKEN_BITS) - 1;
+
   private final List<Thread> threads = new ArrayList<>();
   private final AtomicInteger working = new AtomicInteger();
   private volatile Task task = worker -> {};
+
+  /** The number of the last round, and below it, in as many bits, how many threads it has woken. */
   private final AtomicLong round = new AtomicLong();
+
   private volatile boolean closed;
   private volatile @Nullable Thread caller;
   private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
@@ -58,16 +69,22 @@ final class WorkerCrew implements AutoCloseable {
 
   /** Runs the task on every worker and returns when all have ended; rethrows what one threw. */
   void run(Task next) {
+    run(next, workers());
+  }
+
+  /** The same with the first of them, at least the caller. */
+  void run(Task next, int most) {
     if (closed) {
       throw new IllegalStateException("the store is closed");
     }
+    int woken = Math.clamp(most - 1L, 0, threads.size());
     failure.set(null);
     caller = Thread.currentThread();
     task = next;
-    working.set(threads.size());
-    round.incrementAndGet();
-    for (Thread thread : threads) {
-      LockSupport.unpark(thread);
+    working.set(woken);
+    round.set((((round.get() >>> WOKEN_BITS) + 1) << WOKEN_BITS) | woken);
+    for (int i = 0; i < woken; i++) {
+      LockSupport.unpark(threads.get(i));
     }
     runGuarded(0);
     awaitOthers();
@@ -75,6 +92,10 @@ final class WorkerCrew implements AutoCloseable {
   }
 
   private void awaitOthers() {
+    long spun = System.nanoTime();
+    while (working.get() > 0 && System.nanoTime() - spun < SPIN_NANOS) {
+      Thread.onSpinWait();
+    }
     boolean interrupted = false;
     while (working.get() > 0) {
       LockSupport.park(this);
@@ -87,16 +108,19 @@ final class WorkerCrew implements AutoCloseable {
 
   private void serve(int worker) {
     for (long served = 0; ; ) {
-      while (round.get() == served && !closed) {
+      long now;
+      while ((now = round.get()) == served && !closed) {
         LockSupport.park(this);
       }
       if (closed) {
         return;
       }
-      served++;
-      runGuarded(worker);
-      if (working.decrementAndGet() == 0) {
-        LockSupport.unpark(caller);
+      served = now;
+      if (worker <= (now & MOST_WOKEN)) {
+        runGuarded(worker);
+        if (working.decrementAndGet() == 0) {
+          LockSupport.unpark(caller);
+        }
       }
     }
   }

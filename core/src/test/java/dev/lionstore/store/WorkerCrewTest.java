@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 
@@ -22,7 +24,7 @@ class WorkerCrewTest {
                 if (worker == 1) {
                   throw new ArithmeticException();
                 }
-                linger();
+                linger(worker * 100_000L); // also longer than the caller looks before it sleeps
                 ended.incrementAndGet();
               }));
       assertEquals(WORKERS - 1, ended.get());
@@ -42,9 +44,26 @@ class WorkerCrewTest {
     }
   }
 
+  /** Those that one round leaves out join the next; none runs a round twice. */
+  @Test
+  void aRoundTakesTheFirstWorkersItWasGiven() {
+    try (WorkerCrew crew = new WorkerCrew(WORKERS)) {
+      AtomicIntegerArray runs = new AtomicIntegerArray(WORKERS);
+      int[] expected = new int[WORKERS];
+      for (int round = 0; round < 20_000; round++) {
+        int most = round * 7 % (WORKERS + 2);
+        crew.run(runs::incrementAndGet, most);
+        for (int worker = 0; worker < Math.clamp(most, 1, WORKERS); worker++) {
+          expected[worker]++;
+        }
+        assertEquals(Arrays.toString(expected), runs.toString(), "after round " + round);
+      }
+    }
+  }
+
   /** Long enough for the caller to return too early, if it does. */
-  private static void linger() {
-    for (long end = System.nanoTime() + 100_000; System.nanoTime() < end; ) {
+  private static void linger(long nanos) {
+    for (long end = System.nanoTime() + nanos; System.nanoTime() < end; ) {
       Thread.onSpinWait();
     }
   }
