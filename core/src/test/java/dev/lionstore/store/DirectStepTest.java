@@ -1,6 +1,8 @@
 package dev.lionstore.store;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.ElementType;
@@ -9,8 +11,10 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.mapping.DirectAccess;
 import dev.lionstore.rule.Lion;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -18,7 +22,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.AnnotatedElementContext;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.io.TempDir;
@@ -77,6 +83,50 @@ class DirectStepTest {
     try (StateStore open = StateStore.open(store, direct)) {
       assertTrue(open.kernel().reason().contains("past the page cache"), open.kernel().reason());
     }
+  }
+
+  /** More threads than can have saved: those that wait for a failed one's slots end, too. */
+  @Test
+  @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void aDiskThatFailsEndsTheStepAndOpeningFinishesIt() throws IOException {
+    StoreOptions options = StoreOptions.defaults().withAccess(PlaneAccess.DIRECT);
+    Path directory = create("failing", GradientPlane.BF16, Rounding.STOCHASTIC, 512);
+    AtomicInteger writes = new AtomicInteger();
+    StateStore failing = StateStore.open(directory, options, failingWrites(writes));
+    putAll(failing, 0);
+    UncheckedIOException thrown =
+        assertThrows(UncheckedIOException.class, () -> failing.step(Stores.request()));
+    assertEquals("java.io.IOException: write 5", thrown.getMessage());
+    failing.close();
+
+    Path whole = create("whole", GradientPlane.BF16, Rounding.STOCHASTIC, 512);
+    try (StateStore finished = StateStore.open(directory, options);
+        StateStore expected = StateStore.open(whole, options)) {
+      putAll(expected, 0);
+      expected.step(Stores.request());
+      assertEquals(1, finished.step());
+      assertArrayEquals(Stores.bytes(expected), Stores.bytes(finished));
+    }
+  }
+
+  /** All writes to the state from the fifth on. */
+  private static StoreParts failingWrites(AtomicInteger writes) {
+    return new StoreParts() {
+      @Override
+      DirectPlanes directPlanes(
+          List<DirectAccess> files, List<PlaneFile> planes, Geometry geometry) {
+        return new DirectPlanes(files, planes, geometry) {
+          @Override
+          void write(MemorySegment place, int plane, int tensor, long from) throws IOException {
+            boolean ofState = plane < count() - 1;
+            if (ofState && writes.incrementAndGet() >= 5) {
+              throw new IOException("write 5");
+            }
+            super.write(place, plane, tensor, from);
+          }
+        };
+      }
+    };
   }
 
   private byte[] run(
