@@ -94,7 +94,7 @@ class StoreSizeTest {
   void buffersAreThoseThatTheDocumentTells() {
     StoreLayout layout = new Stores(folder, GradientPlane.BF16, Rounding.NEAREST).layout();
     double megabytes = StoreSize.of(layout).direct().bufferBytes() / 1e6;
-    assertEquals(67 + 4, megabytes, 1, "STORE.md, and the one for gradients");
+    assertEquals(134 + 4, megabytes, 1, "STORE.md, and the one for gradients");
   }
 
   @Test
