@@ -1,11 +1,13 @@
 package dev.lionstore.mapping;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 
@@ -13,7 +15,7 @@ import java.lang.invoke.VarHandle;
  * Functions of the C library. Whoever calls one keeps its handle in a static final field of a class
  * that has nothing else: it is constant for the compiler, and looked up on first use.
  */
-public final class Natives {
+final class Natives {
   /** Of a function whose first argument is a {@link #CALL_STATE}, for its errno. */
   static final Linker.Option TELLS_ERRNO = Linker.Option.captureCallState("errno");
 
@@ -29,7 +31,7 @@ public final class Natives {
    * @param signature the C library's
    */
   @SuppressWarnings("restricted") // who calls vouches for the signature
-  public static MethodHandle function(
+  static MethodHandle function(
       String name, FunctionDescriptor signature, Linker.Option... options) {
     Linker linker = Linker.nativeLinker();
     return linker.downcallHandle(
@@ -53,7 +55,7 @@ public final class Natives {
   }
 
   /** What to throw for what a handle threw, which only a mistake in this program can make it do. */
-  public static RuntimeException unexpected(String doing, Throwable thrown) {
+  static RuntimeException unexpected(String doing, Throwable thrown) {
     return switch (thrown) {
       case RuntimeException e -> e;
       case Error e -> throw e;
@@ -63,6 +65,6 @@ public final class Natives {
 
   private static final class Calls {
     private static final MethodHandle STRERROR =
-        function("strerror", FunctionDescriptor.of(ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
+        function("strerror", FunctionDescriptor.of(ADDRESS, JAVA_INT));
   }
 }

@@ -1,12 +1,14 @@
 package dev.lionstore.mapping;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -115,10 +117,8 @@ public final class Posix {
     int descriptor = opened(file, open(file, READ_WRITE_CLOEXEC), "allocation");
     try {
       return call.run(descriptor);
-    } catch (IOException | RuntimeException | Error e) {
-      throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("allocation of " + file, e);
+      throw Natives.unexpected("allocation of " + file, e);
     } finally {
       close(descriptor);
     }
@@ -149,10 +149,8 @@ public final class Posix {
   static void close(int descriptor) {
     try {
       int _ = (int) Calls.CLOSE.invokeExact(descriptor);
-    } catch (RuntimeException | Error e) {
-      throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("close", e);
+      throw Natives.unexpected("close", e);
     }
   }
 
@@ -176,21 +174,14 @@ public final class Posix {
     private static final MethodHandle OPEN =
         Natives.function(
             "open",
-            FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.JAVA_INT),
+            FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT),
             Linker.Option.firstVariadicArg(2),
             Natives.TELLS_ERRNO);
-    private static final MethodHandle CLOSE = function("close", ValueLayout.JAVA_INT);
+    private static final MethodHandle CLOSE =
+        Natives.function("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
     private static final MethodHandle FALLOCATE =
-        function(
-            "posix_fallocate", ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG);
-
-    @SuppressWarnings("restricted") // the signatures are POSIX's
-    private static MethodHandle function(String name, MemoryLayout... arguments) {
-      Linker linker = Linker.nativeLinker();
-      return linker.downcallHandle(
-          linker.defaultLookup().find(name).orElseThrow(),
-          FunctionDescriptor.of(ValueLayout.JAVA_INT, arguments));
-    }
+        Natives.function(
+            "posix_fallocate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG));
   }
 
   /** The kind of file system that a folder is on, for instance tmpfs or ext4. */
