@@ -1,16 +1,14 @@
 package dev.lionstore.mapping;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import java.io.IOException;
-import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.StructLayout;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.lang.invoke.VarHandle;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -31,10 +29,11 @@ public final class DirectAccess implements AutoCloseable {
 
   private static final int ADVICE_RANDOM = 1;
   private static final int INTERRUPTED = 4;
-  private static final AddressLayout POINTER = ValueLayout.ADDRESS;
+  private static final int INVALID = 22;
+  private static final String PURPOSE = "direct access";
 
   private final Path path;
-  private final int direct;
+  private final int direct; // or, in open alone, a negative errno
   private final int cached;
 
   private DirectAccess(Path path, int direct, int cached) {
@@ -46,25 +45,41 @@ public final class DirectAccess implements AutoCloseable {
   /**
    * Opens a file that exists; empty if its file system has no direct I/O.
    *
-   * @throws FileSystemException if it cannot be opened at all
+   * @throws FileSystemException with the errno if it cannot be opened or read for another reason
    */
   public static Optional<DirectAccess> open(Path path) throws IOException {
-    int cached = Posix.open(path, Posix.READ_WRITE_CLOEXEC);
-    if (cached < 0) {
-      throw new FileSystemException(path.toString(), null, "cannot be opened for direct access");
-    }
+    int cached = Posix.opened(path, Posix.open(path, Posix.READ_WRITE_CLOEXEC), PURPOSE);
     int direct = Posix.open(path, Posix.READ_WRITE_CLOEXEC | DIRECT);
-    if (direct < 0) {
-      Posix.close(cached);
-      return Optional.empty();
-    }
+    DirectAccess access = new DirectAccess(path, direct, cached);
     try {
+      if (access.isRefused()) {
+        access.close();
+        return Optional.empty();
+      }
       // A page at a time: what is read ahead of one would only be dropped again.
       int _ = (int) Calls.ADVISE.invokeExact(cached, 0L, 0L, ADVICE_RANDOM);
+      return Optional.of(access);
+    } catch (IOException e) {
+      access.close();
+      throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("posix_fadvise", e);
+      throw Natives.unexpected("posix_fadvise", e);
     }
-    return Optional.of(new DirectAccess(path, direct, cached));
+  }
+
+  /** Some file systems refuse the flag, some accept it and then refuse every transfer. */
+  private boolean isRefused() throws IOException {
+    if (direct == -INVALID) {
+      return true;
+    }
+    Posix.opened(path, direct, PURPOSE);
+    try (Arena arena = Arena.ofConfined()) {
+      long moved = move(Calls.READ, direct, arena.allocate(PAGE_BYTES, PAGE_BYTES), 0);
+      if (moved < 0 && moved != -INVALID) {
+        throw failure("reading", 0, moved);
+      }
+      return moved < 0;
+    }
   }
 
   /**
@@ -103,33 +118,38 @@ public final class DirectAccess implements AutoCloseable {
   private void transfer(
       String doing, MethodHandle call, int descriptor, MemorySegment memory, long offset)
       throws IOException {
-    if (memory.byteSize() == 0) {
-      return;
-    }
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Calls.STATE);
-      for (long done = 0; done < memory.byteSize(); ) {
-        long left = memory.byteSize() - done;
-        long moved =
-            (long) call.invokeExact(state, descriptor, memory.asSlice(done), left, offset + done);
-        int error = (int) Calls.ERROR.get(state, 0L);
-        if (moved == 0 || (moved < 0 && error != INTERRUPTED)) {
-          throw new FileSystemException(
-              path.toString(),
-              null,
-              doing
-                  + " bytes from "
-                  + (offset + done)
-                  + " failed: "
-                  + (moved == 0 ? "the file ends there" : "error " + error));
-        }
-        done += Math.max(0, moved);
+    for (long done = 0; done < memory.byteSize(); ) {
+      long moved = move(call, descriptor, memory.asSlice(done), offset + done);
+      if (moved <= 0) {
+        throw failure(doing, offset + done, moved);
       }
-    } catch (IOException | RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException(doing + " " + path, e);
+      done += moved;
     }
+  }
+
+  /** How many bytes the system moves at once, or the negative errno. */
+  private static long move(MethodHandle call, int descriptor, MemorySegment memory, long offset) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Natives.CALL_STATE);
+      while (true) {
+        long moved = (long) call.invokeExact(state, descriptor, memory, memory.byteSize(), offset);
+        if (moved >= 0) {
+          return moved;
+        }
+        int errno = Natives.errno(state);
+        if (errno != INTERRUPTED) {
+          return -errno;
+        }
+      }
+    } catch (Throwable e) {
+      throw Natives.unexpected("transfer", e);
+    }
+  }
+
+  private FileSystemException failure(String doing, long offset, long moved) {
+    String why = moved == 0 ? "the file ends there" : Natives.words((int) -moved);
+    return new FileSystemException(
+        path.toString(), null, doing + " bytes from " + offset + " failed: " + why);
   }
 
   @Override
@@ -140,39 +160,18 @@ public final class DirectAccess implements AutoCloseable {
 
   /** Looked up on first use: stores in memory never need them. */
   private static final class Calls {
-    private static final StructLayout STATE = Linker.Option.captureStateLayout();
-    private static final VarHandle ERROR =
-        STATE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
     private static final MethodHandle ADVISE =
-        function(
+        Natives.function(
             "posix_fadvise",
-            FunctionDescriptor.of(
-                ValueLayout.JAVA_INT,
-                ValueLayout.JAVA_INT,
-                ValueLayout.JAVA_LONG,
-                ValueLayout.JAVA_LONG,
-                ValueLayout.JAVA_INT));
+            FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
     private static final MethodHandle READ = transfer("pread");
     private static final MethodHandle WRITE = transfer("pwrite");
 
     private static MethodHandle transfer(String name) {
-      return function(
+      return Natives.function(
           name,
-          FunctionDescriptor.of(
-              ValueLayout.JAVA_LONG,
-              ValueLayout.JAVA_INT,
-              POINTER,
-              ValueLayout.JAVA_LONG,
-              ValueLayout.JAVA_LONG),
-          Linker.Option.captureCallState("errno"));
-    }
-
-    @SuppressWarnings("restricted") // the signatures are POSIX's
-    private static MethodHandle function(
-        String name, FunctionDescriptor signature, Linker.Option... options) {
-      Linker linker = Linker.nativeLinker();
-      return linker.downcallHandle(
-          linker.defaultLookup().find(name).orElseThrow(), signature, options);
+          FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG),
+          Natives.TELLS_ERRNO);
     }
   }
 }

@@ -1,13 +1,14 @@
 package dev.lionstore.mapping;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import java.io.IOException;
-import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileSystemException;
@@ -42,11 +43,11 @@ public final class FileUse {
       if (error != 0) {
         throw new FileSystemException(file.toString(), null, "its blocks are not told");
       }
-      return told.get(ValueLayout.JAVA_LONG, BLOCKS_OFFSET) * BLOCK_BYTES;
-    } catch (IOException | RuntimeException | Error e) {
+      return told.get(JAVA_LONG, BLOCKS_OFFSET) * BLOCK_BYTES;
+    } catch (IOException e) {
       throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("statx of " + file, e);
+      throw Natives.unexpected("statx of " + file, e);
     }
   }
 
@@ -77,36 +78,23 @@ public final class FileUse {
       }
       long cached = 0;
       for (long page = 0; page < pages; page++) {
-        cached += present.get(ValueLayout.JAVA_BYTE, page) & 1;
+        cached += present.get(JAVA_BYTE, page) & 1;
       }
       return cached * MappedFile.PAGE_BYTES;
-    } catch (IOException | RuntimeException | Error e) {
+    } catch (IOException e) {
       throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("mincore of " + file, e);
+      throw Natives.unexpected("mincore of " + file, e);
     }
   }
 
   /** Looked up on first use. */
   private static final class Calls {
-    private static final AddressLayout POINTER = ValueLayout.ADDRESS;
     private static final MethodHandle STATX =
-        function(
+        Natives.function(
             "statx",
-            ValueLayout.JAVA_INT,
-            POINTER,
-            ValueLayout.JAVA_INT,
-            ValueLayout.JAVA_INT,
-            POINTER);
+            FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS));
     private static final MethodHandle MINCORE =
-        function("mincore", POINTER, ValueLayout.JAVA_LONG, POINTER);
-
-    @SuppressWarnings("restricted") // the signatures are the system's
-    private static MethodHandle function(String name, MemoryLayout... arguments) {
-      Linker linker = Linker.nativeLinker();
-      return linker.downcallHandle(
-          linker.defaultLookup().find(name).orElseThrow(),
-          FunctionDescriptor.of(ValueLayout.JAVA_INT, arguments));
-    }
+        Natives.function("mincore", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS));
   }
 }

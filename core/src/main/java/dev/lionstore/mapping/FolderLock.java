@@ -1,8 +1,8 @@
 package dev.lionstore.mapping;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -35,10 +35,8 @@ final class FolderLock implements AutoCloseable {
         return Optional.empty();
       }
       return Optional.of(new FolderLock(descriptor));
-    } catch (RuntimeException | Error e) {
-      throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("flock on " + folder, e);
+      throw Natives.unexpected("flock on " + folder, e);
     }
   }
 
@@ -54,14 +52,7 @@ final class FolderLock implements AutoCloseable {
 
   /** Looked up on first use: reading commands never need them. */
   private static final class Calls {
-    private static final MethodHandle FLOCK = flock();
-
-    @SuppressWarnings("restricted") // the signature is the system's
-    private static MethodHandle flock() {
-      Linker linker = Linker.nativeLinker();
-      return linker.downcallHandle(
-          linker.defaultLookup().find("flock").orElseThrow(),
-          FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
-    }
+    private static final MethodHandle FLOCK =
+        Natives.function("flock", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
   }
 }

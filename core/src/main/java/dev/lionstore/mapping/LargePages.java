@@ -1,11 +1,12 @@
 package dev.lionstore.mapping;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
@@ -47,52 +48,29 @@ public final class LargePages {
       MemorySegment aligned = all.asSlice(-start.address() & (PAGE_BYTES - 1), bytes);
       int _ = (int) Calls.MADVISE.invokeExact(aligned, bytes, ADVICE_HUGE_PAGE);
       return aligned;
-    } catch (RuntimeException | Error e) {
-      throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("mmap", e);
+      throw Natives.unexpected("mmap", e);
     }
   }
 
   private static void unmap(MemorySegment all) {
     try {
       int _ = (int) Calls.MUNMAP.invokeExact(all, all.byteSize());
-    } catch (RuntimeException | Error e) {
-      throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("munmap", e);
+      throw Natives.unexpected("munmap", e);
     }
   }
 
   /** Looked up on first use. */
   private static final class Calls {
     private static final MethodHandle MMAP =
-        function(
+        Natives.function(
             "mmap",
-            ValueLayout.ADDRESS,
-            ValueLayout.ADDRESS,
-            ValueLayout.JAVA_LONG,
-            ValueLayout.JAVA_INT,
-            ValueLayout.JAVA_INT,
-            ValueLayout.JAVA_INT,
-            ValueLayout.JAVA_LONG);
+            FunctionDescriptor.of(
+                ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     private static final MethodHandle MUNMAP =
-        function("munmap", ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.JAVA_LONG);
+        Natives.function("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
     private static final MethodHandle MADVISE =
-        function(
-            "madvise",
-            ValueLayout.JAVA_INT,
-            ValueLayout.ADDRESS,
-            ValueLayout.JAVA_LONG,
-            ValueLayout.JAVA_INT);
-
-    @SuppressWarnings("restricted") // the signatures are POSIX's
-    private static MethodHandle function(
-        String name, MemoryLayout result, MemoryLayout... arguments) {
-      Linker linker = Linker.nativeLinker();
-      return linker.downcallHandle(
-          linker.defaultLookup().find(name).orElseThrow(),
-          FunctionDescriptor.of(result, arguments));
-    }
+        Natives.function("madvise", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT));
   }
 }

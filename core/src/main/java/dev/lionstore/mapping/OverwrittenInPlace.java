@@ -1,12 +1,14 @@
 package dev.lionstore.mapping;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
@@ -46,35 +48,25 @@ final class OverwrittenInPlace {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(STATFS_BYTES, Long.BYTES);
       int error = (int) Calls.FSTATFS.invokeExact(descriptor, buffer);
-      if (error != 0 || buffer.get(ValueLayout.JAVA_LONG, 0) != BTRFS) {
+      if (error != 0 || buffer.get(JAVA_LONG, 0) != BTRFS) {
         return 0;
       }
       error = (int) Calls.IOCTL.invokeExact(descriptor, GET_FLAGS, buffer);
-      int flags = buffer.get(ValueLayout.JAVA_INT, 0);
+      int flags = buffer.get(JAVA_INT, 0);
       // What is compressed is never written in place; a folder may hand that flag down.
-      buffer.set(ValueLayout.JAVA_INT, 0, (flags & ~COMPRESSED) | NO_COPY_ON_WRITE);
+      buffer.set(JAVA_INT, 0, (flags & ~COMPRESSED) | NO_COPY_ON_WRITE);
       return error != 0 ? error : (int) Calls.IOCTL.invokeExact(descriptor, SET_FLAGS, buffer);
     }
   }
 
   /** Looked up on first use: reading commands never need them. */
   private static final class Calls {
-    private static final MethodHandle FSTATFS = function("fstatfs", ValueLayout.ADDRESS);
+    private static final MethodHandle FSTATFS =
+        Natives.function("fstatfs", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
     private static final MethodHandle IOCTL =
-        function("ioctl", ValueLayout.JAVA_LONG, ValueLayout.ADDRESS);
-
-    @SuppressWarnings("restricted") // the signatures are the system's
-    private static MethodHandle function(String name, MemoryLayout... afterDescriptor) {
-      Linker linker = Linker.nativeLinker();
-      Linker.Option[] options =
-          name.equals("ioctl")
-              ? new Linker.Option[] {Linker.Option.firstVariadicArg(2)}
-              : new Linker.Option[0];
-      return linker.downcallHandle(
-          linker.defaultLookup().find(name).orElseThrow(),
-          FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT)
-              .appendArgumentLayouts(afterDescriptor),
-          options);
-    }
+        Natives.function(
+            "ioctl",
+            FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS),
+            Linker.Option.firstVariadicArg(2));
   }
 }

@@ -1,11 +1,14 @@
 package dev.lionstore.mapping;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
-import java.lang.foreign.ValueLayout;
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -111,40 +114,43 @@ public final class Posix {
 
   /** Opens a file for one call, and returns what that returns. */
   static int onDescriptor(Path file, DescriptorCall call) throws IOException {
-    int descriptor = open(file, READ_WRITE_CLOEXEC);
-    if (descriptor < 0) {
-      throw new FileSystemException(file.toString(), null, "cannot be opened for allocation");
-    }
+    int descriptor = opened(file, open(file, READ_WRITE_CLOEXEC), "allocation");
     try {
       return call.run(descriptor);
-    } catch (IOException | RuntimeException | Error e) {
-      throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("allocation of " + file, e);
+      throw Natives.unexpected("allocation of " + file, e);
     } finally {
       close(descriptor);
     }
   }
 
-  /** Opens a file or folder with the system's flags; negative if that fails. */
+  /** Opens a file or folder with the system's flags; the negative errno if that fails. */
   static int open(Path path, int flags) {
     try (Arena arena = Arena.ofConfined()) {
-      return (int) Calls.OPEN.invokeExact(arena.allocateFrom(path.toString()), flags);
-    } catch (RuntimeException | Error e) {
-      throw e;
+      MemorySegment state = arena.allocate(Natives.CALL_STATE);
+      MemorySegment name = arena.allocateFrom(path.toString());
+      int descriptor = (int) Calls.OPEN.invokeExact(state, name, flags);
+      return descriptor < 0 ? -Natives.errno(state) : descriptor;
     } catch (Throwable e) {
-      throw new IllegalStateException("open", e);
+      throw Natives.unexpected("open", e);
     }
+  }
+
+  /** What {@link #open} has returned, if that is a descriptor. */
+  static int opened(Path path, int descriptor, String purpose) throws FileSystemException {
+    if (descriptor < 0) {
+      String reason = "cannot be opened for " + purpose + ": " + Natives.words(-descriptor);
+      throw new FileSystemException(path.toString(), null, reason);
+    }
+    return descriptor;
   }
 
   /** Closes what {@link #open} has opened. */
   static void close(int descriptor) {
     try {
       int _ = (int) Calls.CLOSE.invokeExact(descriptor);
-    } catch (RuntimeException | Error e) {
-      throw e;
     } catch (Throwable e) {
-      throw new IllegalStateException("close", e);
+      throw Natives.unexpected("close", e);
     }
   }
 
@@ -166,24 +172,16 @@ public final class Posix {
   /** Looked up on first use: reading commands never need them. */
   private static final class Calls {
     private static final MethodHandle OPEN =
-        function("open", ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
-    private static final MethodHandle CLOSE = function("close", ValueLayout.JAVA_INT);
+        Natives.function(
+            "open",
+            FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT),
+            Linker.Option.firstVariadicArg(2),
+            Natives.TELLS_ERRNO);
+    private static final MethodHandle CLOSE =
+        Natives.function("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
     private static final MethodHandle FALLOCATE =
-        function(
-            "posix_fallocate", ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG);
-
-    @SuppressWarnings("restricted") // the signatures are POSIX's
-    private static MethodHandle function(String name, MemoryLayout... arguments) {
-      Linker linker = Linker.nativeLinker();
-      Linker.Option[] options =
-          name.equals("open")
-              ? new Linker.Option[] {Linker.Option.firstVariadicArg(arguments.length)}
-              : new Linker.Option[0];
-      return linker.downcallHandle(
-          linker.defaultLookup().find(name).orElseThrow(),
-          FunctionDescriptor.of(ValueLayout.JAVA_INT, arguments),
-          options);
-    }
+        Natives.function(
+            "posix_fallocate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG));
   }
 
   /** The kind of file system that a folder is on, for instance tmpfs or ext4. */

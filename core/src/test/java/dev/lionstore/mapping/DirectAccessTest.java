@@ -69,6 +69,14 @@ class DirectAccessTest {
   }
 
   @Test
+  void filesOfLessThanAPageAreOpened() throws IOException {
+    for (int size : new int[] {0, 1, PAGE - 1}) {
+      Files.write(file, new byte[size]);
+      DirectAccess.open(file).orElseThrow().close();
+    }
+  }
+
+  @Test
   void memoryThatLiesOtherwiseInItsPageIsRefused() throws IOException {
     try (DirectAccess direct = DirectAccess.open(file).orElseThrow();
         Arena arena = Arena.ofConfined()) {

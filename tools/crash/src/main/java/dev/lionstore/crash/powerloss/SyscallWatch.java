@@ -1,5 +1,6 @@
 package dev.lionstore.crash.powerloss;
 
+import dev.lionstore.crash.SeccompListener;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -14,11 +15,13 @@ import java.nio.file.Path;
  */
 final class SyscallWatch implements Workload.Calls {
   private static final int LONGEST_PATH = 4096;
+  private static final int[] WATCHED = {
+    SeccompListener.FSYNC, SeccompListener.FDATASYNC, SeccompListener.RENAME, SeccompListener.MKDIR
+  };
 
   private final Path mounted;
   private final LeftOut leftOut;
   private final Out out;
-  private final SeccompListener listener;
   private volatile String event = "";
 
   /** Where lines go. */
@@ -30,7 +33,6 @@ final class SyscallWatch implements Workload.Calls {
     this.mounted = mounted;
     this.leftOut = leftOut;
     this.out = out;
-    this.listener = SeccompListener.install();
   }
 
   /**
@@ -38,16 +40,9 @@ final class SyscallWatch implements Workload.Calls {
    *
    * @param mounted calls that concern nothing below it are not told of
    */
-  static SyscallWatch start(Path mounted, LeftOut leftOut, Out out) {
+  static SyscallWatch start(Path mounted, LeftOut leftOut, Out out) throws IOException {
     SyscallWatch watch = new SyscallWatch(mounted, leftOut, out);
-    Thread thread = new Thread(() -> watch.listener.forEach(watch::decide), "syscall watch");
-    // Whoever calls the system would wait for ever.
-    thread.setUncaughtExceptionHandler((_, e) -> {
-      e.printStackTrace();
-      Runtime.getRuntime().halt(1);
-    });
-    thread.setDaemon(true);
-    thread.start();
+    SeccompListener.start(WATCHED, watch::decide);
     return watch;
   }
 
