@@ -170,6 +170,7 @@ public record Comparison(Path folder, Plan plan, List<Contender> contenders) {
                 + ": holds the result of other settings or other text; compare with the options"
                 + " and text that it began with, or choose another --run");
       }
+      removeState(place); // what killed the run may have come between its result and this
       return done.get();
     }
     Cell.Result result = train(cell, settings, place, corpus, listener);
