@@ -7,7 +7,7 @@ import java.util.List;
  * An optimizer's arithmetic: which state it keeps per parameter, which hyperparameters it takes,
  * and its scalar reference. Backends look their own form of a rule up by its name.
  */
-public interface UpdateRule {
+public sealed interface UpdateRule permits AdamW, Bf16Lion, Lion {
   /** The rule's name in files, on the command line and in the content hash. */
   String name();
 

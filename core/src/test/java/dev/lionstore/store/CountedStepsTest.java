@@ -43,7 +43,10 @@ class CountedStepsTest {
             0,
             plane,
             List.of(ParameterGroup.ofDefaults()),
-            List.of(tensor("a"), tensor("b")));
+            List.of(
+                tensor("a", TensorSpec.Role.TRAINABLE),
+                tensor("b", TensorSpec.Role.TRAINABLE),
+                tensor("c", TensorSpec.Role.FROZEN)));
     Path directory = folder.resolve("store");
     try (StoreBuilder builder =
         StoreBuilder.create(directory, layout, 256, StoreBuilder.DEFAULT_POSITION_CAPACITY)) {
@@ -54,9 +57,8 @@ class CountedStepsTest {
     return directory;
   }
 
-  private static TensorSpec tensor(String name) {
-    return new TensorSpec(
-        name, List.of((long) COUNT), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE);
+  private static TensorSpec tensor(String name, TensorSpec.Role role) {
+    return new TensorSpec(name, List.of((long) COUNT), ParameterGroup.DEFAULT_NAME, role);
   }
 
   private static GradientValues values(int round) {
@@ -149,7 +151,7 @@ class CountedStepsTest {
 
   @ParameterizedTest
   @EnumSource(GradientPlane.class)
-  void stepsThatAreTakenElsewhereCountForAll(GradientPlane plane) throws IOException {
+  void stepsThatAreTakenElsewhereCountForAllThatAreTrained(GradientPlane plane) throws IOException {
     Path directory = create(plane);
     try (StateStore store = StateStore.open(directory)) {
       store.refresh(5, new byte[0], _ -> {});
@@ -157,6 +159,7 @@ class CountedStepsTest {
     }
     try (StoreReader reader = StoreReader.open(directory)) {
       assertEquals(5, reader.stepCount(1));
+      assertEquals(0, reader.stepCount(2), "frozen");
     }
   }
 

@@ -19,6 +19,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -28,17 +29,19 @@ class SwallowedTest {
   @TempDir Path folder;
 
   private StateStore open(UpdateRule rule, Rounding rounding) throws IOException {
-    TensorSpec tensor =
-        new TensorSpec(
-            "w", List.of((long) COUNT), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE);
+    return open(rule, rounding, List.of(tensor("w", COUNT)));
+  }
+
+  private static TensorSpec tensor(String name, long count) {
+    return new TensorSpec(
+        name, List.of(count), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.TRAINABLE);
+  }
+
+  private StateStore open(UpdateRule rule, Rounding rounding, List<TensorSpec> tensors)
+      throws IOException {
     StoreLayout layout =
         new StoreLayout(
-            rule,
-            rounding,
-            0,
-            GradientPlane.F32,
-            List.of(ParameterGroup.ofDefaults()),
-            List.of(tensor));
+            rule, rounding, 0, GradientPlane.F32, List.of(ParameterGroup.ofDefaults()), tensors);
     Path store = folder.resolve(rule.name() + rounding);
     try (StoreBuilder builder = StoreBuilder.create(store, layout)) {
       builder.finish(0, new byte[0]);
@@ -47,11 +50,14 @@ class SwallowedTest {
   }
 
   private static void put(StateStore store, float every, float other) {
-    MemorySegment data = Arena.ofAuto().allocate(COUNT * Float.BYTES, Float.BYTES);
-    for (int i = 0; i < COUNT; i++) {
-      data.setAtIndex(ValueLayout.JAVA_FLOAT, i, i % 4 == 0 ? other : every);
+    for (int t = 0; t < store.layout().tensors().size(); t++) {
+      long count = store.layout().tensors().get(t).count();
+      MemorySegment data = Arena.ofAuto().allocate(count * Float.BYTES, Float.BYTES);
+      for (long i = 0; i < count; i++) {
+        data.setAtIndex(ValueLayout.JAVA_FLOAT, i, i % 4 == 0 ? other : every);
+      }
+      store.putGradient(t, new GradientValues(ElementType.F32, data));
     }
-    store.putGradient(0, new GradientValues(ElementType.F32, data));
   }
 
   private static StepRequest request(StateStore store) {
@@ -87,7 +93,29 @@ class SwallowedTest {
       store.step(request(store));
       put(store, 1.1f, 1.1f);
       // A thousandth upwards is taken with a probability of 0.128.
-      assertEquals(0.872, store.swallowed(request(store)).share(), 0.05);
+      Swallowed swallowed = store.swallowed(request(store));
+      assertEquals(0.872, swallowed.share(), 0.05);
+      store.step(request(store));
+      MemorySegment momentum = store.values(Lion.MOMENTUM, 0);
+      long kept =
+          IntStream.range(0, COUNT)
+              .mapToObj(i -> momentum.getAtIndex(ValueLayout.JAVA_SHORT, i))
+              .filter(bits -> Lion.MOMENTUM.read(bits) == 1)
+              .count();
+      assertEquals(kept, swallowed.lost(), "told before, and done");
+    }
+  }
+
+  /** Of the larger tensor every other value is looked at. */
+  @Test
+  void eachTensorCountsByAtMost4096OfItsValuesAndScaledGradients() throws IOException {
+    List<TensorSpec> tensors = List.of(tensor("v", COUNT), tensor("w", 2 * COUNT));
+    try (StateStore store = open(Lion.RULE, Rounding.NEAREST, tensors)) {
+      put(store, 100, 100);
+      store.step(request(store));
+      put(store, 2.2f, 2);
+      long lost = COUNT / 4 * 3 + COUNT / 2;
+      assertEquals(new Swallowed(lost, lost), store.swallowed(request(store).withScale(2, 1)));
     }
   }
 

@@ -14,22 +14,27 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
 import java.util.function.LongConsumer;
+import java.util.stream.Collectors;
 
 /**
  * Measures each backend's kernel and its store's whole step as a share of the roof, in pairs with
  * the roof's passes, all in files of one folder.
  */
 public final class Bench {
-  /** What all figures together may take, beside the least pairs and what builds stores. */
-  private static final Duration TIME = Duration.ofSeconds(14);
+  /** What the pairs of all figures together may take, beside the least pairs. */
+  private static final Duration TIME = Duration.ofSeconds(7);
 
-  private static final Duration MOST_WARM_UP = Duration.ofMillis(700);
+  /** Beside what the JVM's compilers take. */
+  private static final Duration WARM_UP = Duration.ofMillis(200);
 
-  /** Where a user says how many pairs there are, and so how long it takes. */
-  private static final Duration SHORT_WARM_UP = Duration.ofMillis(200);
+  /** What is compiled is passed over by one thread: the other cores are for the compilers. */
+  private static final long COMPILED_WITH = Crew.CHUNK;
 
   private static final int LEAST_PAIRS = 3;
   private static final int MOST_PAIRS = 41;
@@ -77,18 +82,23 @@ public final class Bench {
     try (BenchFolder folder = BenchFolder.in(parent);
         Crew crew = new Crew(settings.threads());
         Planes planes = Planes.mapped(folder.path(), settings.parameters(), ElementType.BF16)) {
+      Planes first = planes.first(COMPILED_WITH);
+      List<Subject> firstRoofs = Roofs.of(crew, first);
+      Warming.compile(firstRoofs);
       List<Subject> roofs = Roofs.of(crew, planes);
-      Warming.up(warmUp(), roofs);
+      Warming.up(WARM_UP, roofs);
       Turns turns = Turns.measure(roofs, ROOF_ROUNDS);
-      Subject roof = roofs.get(turns.best(roofs.size()));
+      int best = turns.best(roofs.size());
       progress.accept(1);
       List<BenchResult.Step> steps = new ArrayList<>();
       for (BenchBackend backend : choice.backends()) {
-        Figures figures = new Figures(backend, roof, steps, progress);
-        measureKernel(figures, crew, planes);
-        measureStore(figures, folder.path(), planes);
+        Figures figures =
+            new Figures(backend, roofs.get(best), firstRoofs.get(best), steps, progress);
+        Planes stepped = planes.first(backend.stepped(planes.count()));
+        measureKernel(figures, crew, stepped);
+        measureStore(figures, folder.path(), stepped);
       }
-      long roofNanos = Turns.median(turns.nanos()[turns.best(roofs.size())]);
+      long roofNanos = Turns.median(turns.nanos()[best]);
       return new BenchResult(
           new BenchResult.Machine(
               Proc.cpuModel(),
@@ -98,24 +108,32 @@ public final class Bench {
               Posix.fileSystem(parent)),
           settings.parameters(),
           settings.threads(),
-          new BenchResult.Roof(roof.name(), bytesPerSecond(roofNanos)),
-          operationsPerSecond(crew),
+          new BenchResult.Roof(roofs.get(best).name(), bytesPerSecond(roofNanos)),
+          operationsPerSecond(crew, steps),
           steps,
           choice.leftOut());
     }
   }
 
-  /** Of the fastest of the CPU's kernels that are measured, or that is here. */
-  private double operationsPerSecond(Crew crew) throws IOException, InterruptedException {
-    double best = 0;
-    for (BenchBackend backend : choice.backends()) {
-      if (backend.device().isEmpty()) {
-        try (Kernel kernel = Kernels.select(backend.backend(), Lion.RULE).kernel()) {
-          best = Math.max(best, CachePeak.operationsPerSecond(kernel, crew));
-        }
-      }
+  /** Of the CPU's kernel that was the fastest, or that is here. */
+  private double operationsPerSecond(Crew crew, List<BenchResult.Step> steps)
+      throws IOException, InterruptedException {
+    Set<String> cpu =
+        choice.backends().stream()
+            .filter(backend -> backend.device().isEmpty())
+            .map(BenchBackend::backend)
+            .collect(Collectors.toSet());
+    Optional<BenchResult.Step> fastest =
+        steps.stream()
+            .filter(step -> cpu.contains(step.backend()))
+            .filter(step -> step.what().equals(BenchResult.Extent.KERNEL.word()))
+            .max(Comparator.comparingDouble(BenchResult.Step::parametersPerSecond));
+    try (Kernel kernel =
+        fastest
+            .map(step -> Kernels.select(step.backend(), Lion.RULE).kernel())
+            .orElseGet(() -> Kernels.ofCpu(Lion.RULE))) {
+      return CachePeak.operationsPerSecond(kernel, crew);
     }
-    return best > 0 ? best : CachePeak.operationsPerSecond(Kernels.ofCpu(Lion.RULE), crew);
   }
 
   private void measureKernel(Figures figures, Crew crew, Planes planes)
@@ -125,10 +143,8 @@ public final class Bench {
           new DeviceStep(
               figures.backend.device().get(), Lion.RULE, planes.step(Rounding.NEAREST))) {
         for (Rounding rounding : Rounding.values()) {
-          figures.measure(
-              BenchResult.Extent.KERNEL,
-              rounding,
-              Subject.of("kernel", () -> device.run(planes.step(rounding), 1)));
+          Subject pass = Subject.of("kernel", () -> device.run(planes.step(rounding), 1));
+          figures.measure(BenchResult.Extent.KERNEL, rounding, pass, pass);
         }
       }
     } else {
@@ -137,10 +153,15 @@ public final class Bench {
           figures.measure(
               BenchResult.Extent.KERNEL,
               rounding,
-              Subject.of("kernel", crew.pass(Sweep.of(kernel, planes, rounding), planes.count())));
+              kernelPass(crew, kernel, planes.first(COMPILED_WITH), rounding),
+              kernelPass(crew, kernel, planes, rounding));
         }
       }
     }
+  }
+
+  private static Subject kernelPass(Crew crew, Kernel kernel, Planes planes, Rounding rounding) {
+    return Subject.of("kernel", crew.pass(Sweep.of(kernel, planes, rounding), planes.count()));
   }
 
   private void measureStore(Figures figures, Path folder, Planes planes)
@@ -153,64 +174,77 @@ public final class Bench {
       options =
           options.withDevice(DeviceOptions.defaults().withMemory(DeviceOptions.Memory.IN_PLACE));
     }
-    try (BenchmarkStore store =
-        BenchmarkStore.create(folder, planes.count(), GradientPlane.BF16, options)) {
+    Planes first = planes.first(COMPILED_WITH);
+    try (BenchmarkStore small =
+            BenchmarkStore.create(folder, first.count(), GradientPlane.BF16, options);
+        BenchmarkStore store =
+            BenchmarkStore.create(folder, planes.count(), GradientPlane.BF16, options)) {
       for (Rounding rounding : Rounding.values()) {
         figures.measure(
             BenchResult.Extent.STORE,
             rounding,
-            new Subject(
-                "store", () -> store.putGradient(planes.gradient()), () -> store.step(rounding)));
+            transaction(small, first, rounding),
+            transaction(store, planes, rounding));
       }
     }
+  }
+
+  private static Subject transaction(BenchmarkStore store, Planes planes, Rounding rounding) {
+    return new Subject(
+        "store", () -> store.putGradient(planes.gradient()), () -> store.step(rounding));
   }
 
   private double bytesPerSecond(long nanos) {
     return 1e9 * LionWork.BYTES * settings.parameters() / nanos;
   }
 
-  private Duration warmUp() {
-    return settings.pairs().isPresent() ? SHORT_WARM_UP : share(MOST_WARM_UP);
-  }
-
-  /** Each figure's part of a time. */
-  private Duration share(Duration most) {
-    Duration part = TIME.dividedBy(2L * figures());
-    return part.compareTo(most) < 0 ? part : most;
-  }
-
   /** A backend's rows. */
   private final class Figures {
     private final BenchBackend backend;
     private final Subject roof;
+    private final Subject firstRoof;
     private final List<BenchResult.Step> steps;
     private final LongConsumer progress;
 
     Figures(
-        BenchBackend backend, Subject roof, List<BenchResult.Step> steps, LongConsumer progress) {
+        BenchBackend backend,
+        Subject roof,
+        Subject firstRoof,
+        List<BenchResult.Step> steps,
+        LongConsumer progress) {
       this.backend = backend;
       this.roof = roof;
+      this.firstRoof = firstRoof;
       this.steps = steps;
       this.progress = progress;
     }
 
-    void measure(BenchResult.Extent extent, Rounding rounding, Subject subject)
+    /**
+     * Adds a row. A rounding is compiled when it is its turn: the compiler makes the most of the
+     * scalar reference if it meets one after the other.
+     *
+     * @param small the same over the first parameters
+     */
+    void measure(BenchResult.Extent extent, Rounding rounding, Subject small, Subject subject)
         throws IOException, InterruptedException {
-      Warming.up(warmUp(), List.of(subject));
+      Warming.compile(List.of(firstRoof, small));
+      Warming.up(WARM_UP, 1, List.of(roof, subject));
       Comparison pairs =
           settings.pairs().isPresent()
               ? Comparison.measure(roof, subject, settings.pairs().getAsInt())
-              : Comparison.measure(roof, subject, LEAST_PAIRS, MOST_PAIRS, share(TIME));
-      double bytes = bytesPerSecond(pairs.medianNanos());
+              : Comparison.measure(
+                  roof, subject, LEAST_PAIRS, MOST_PAIRS, TIME.dividedBy(figures()));
+      double part = (double) backend.stepped(settings.parameters()) / settings.parameters();
+      double bytes = part * bytesPerSecond(pairs.medianNanos());
       steps.add(
           new BenchResult.Step(
               backend.backend(),
               backend.name(),
               extent.word(),
               rounding.name().toLowerCase(Locale.ROOT),
-              pairs.share(0.5),
-              pairs.share(0.1),
-              pairs.share(0.9),
+              part * pairs.share(0.5),
+              part * pairs.share(0.1),
+              part * pairs.share(0.9),
               bytes,
               bytes / LionWork.BYTES,
               bytesPerSecond(pairs.medianRoofNanos()),

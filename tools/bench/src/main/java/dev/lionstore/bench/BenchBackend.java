@@ -19,7 +19,11 @@ import java.util.Optional;
  */
 record BenchBackend(String backend, String name, Optional<Device> device) {
   private static final String OPENCL = "opencl";
-  private static final List<String> CPU = List.of("scalar", "vector");
+  private static final String SCALAR = "scalar";
+  private static final List<String> CPU = List.of(SCALAR, "vector");
+
+  /** The scalar reference waits for no memory, and takes twenty times as long as the others. */
+  private static final int SCALAR_PART = 8;
 
   /**
    * What there is to measure, and what is left out.
@@ -28,6 +32,11 @@ record BenchBackend(String backend, String name, Optional<Device> device) {
    * @param leftOut why another one is not among them, a sentence each
    */
   record Choice(List<BenchBackend> backends, List<String> leftOut) {}
+
+  /** How many of the first parameters it steps. */
+  long stepped(long parameters) {
+    return backend.equals(SCALAR) ? Math.ceilDiv(parameters, SCALAR_PART) : parameters;
+  }
 
   /** Everything that computes the reference's bits in the host's memory. */
   static Choice all() {

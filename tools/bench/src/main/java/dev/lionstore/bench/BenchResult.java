@@ -6,7 +6,7 @@ import java.util.List;
  * What a {@link Bench} found. Its components are the keys of the JSON, which programs rely on.
  *
  * @param machine what it ran on
- * @param parameters that were stepped
+ * @param parameters that were stepped; by the scalar reference an eighth of them
  * @param threads that stepped, on the CPU
  * @param roof what the memory moves when nothing is computed
  * @param operationsPerSecond the most that a kernel reached on values in the cores' caches

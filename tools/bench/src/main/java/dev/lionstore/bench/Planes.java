@@ -99,6 +99,16 @@ public record Planes(List<MemorySegment> state, GradientValues gradient, AutoClo
     return gradient.count();
   }
 
+  /** The first of them, or all if there are fewer; closing these frees nothing. */
+  Planes first(long most) {
+    long elements = Math.min(most, count());
+    ElementType type = gradient.type();
+    return new Planes(
+        state.stream().map(plane -> plane.asSlice(0, elements * Short.BYTES)).toList(),
+        new GradientValues(type, gradient.data().asSlice(0, elements * type.bytes())),
+        () -> {});
+  }
+
   /** A step of the paper's defaults with weight decay. */
   public TensorStep step(Rounding rounding) {
     Lion.LionCoefficients coefficients =

@@ -8,12 +8,40 @@ import java.util.List;
 public final class Warming {
   private static final int PASSES = 3;
 
+  /** Rounds in which the compilers find nothing more to do. */
+  private static final int COMPILED_ROUNDS = 3;
+
+  private static final Duration MOST_COMPILING = Duration.ofSeconds(10);
+
   private Warming() {}
 
+  /**
+   * Passes, and sleeps while the JVM compiles what they ran, until nothing is left to compile; of
+   * one subject after the other.
+   *
+   * @param subjects small ones: what is not compiled yet may be a thousand times slower
+   */
+  static void compile(List<Subject> subjects) throws IOException, InterruptedException {
+    for (Subject subject : subjects) {
+      long end = System.nanoTime() + MOST_COMPILING.toNanos();
+      for (int done = 0; done < COMPILED_ROUNDS && System.nanoTime() - end < 0; ) {
+        subject.nanos();
+        done = Compilers.await(end) ? 0 : done + 1;
+      }
+    }
+  }
+
+  /** Passes for a while, and a few times however long that takes. */
   public static void up(Duration least, List<Subject> subjects)
       throws IOException, InterruptedException {
+    up(least, PASSES, subjects);
+  }
+
+  /** Passes for a while, and so many times however long that takes. */
+  static void up(Duration least, int passes, List<Subject> subjects)
+      throws IOException, InterruptedException {
     long end = System.nanoTime() + least.toNanos();
-    for (int i = 0; i < PASSES || System.nanoTime() - end < 0; i++) {
+    for (int i = 0; i < passes || System.nanoTime() - end < 0; i++) {
       for (Subject subject : subjects) {
         subject.nanos();
       }

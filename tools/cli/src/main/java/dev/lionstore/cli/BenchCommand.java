@@ -40,7 +40,9 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--size",
       paramLabel = "N",
-      description = "How many million parameters are stepped (default: ${DEFAULT-VALUE}).")
+      description =
+          "How many million parameters are stepped, by the scalar reference an eighth of them"
+              + " (default: ${DEFAULT-VALUE}).")
   private int size = 32;
 
   @Option(

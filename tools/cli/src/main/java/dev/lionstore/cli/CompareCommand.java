@@ -1,6 +1,5 @@
 package dev.lionstore.cli;
 
-import dev.lionstore.store.StoreOptions;
 import dev.lionstore.trainer.Corpus;
 import dev.lionstore.trainer.RunFolder;
 import dev.lionstore.trainer.compare.Cell;
@@ -16,7 +15,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code lionstore compare [TEXT...]}. */
@@ -34,17 +32,7 @@ final class CompareCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
-  @Parameters(
-      paramLabel = "TEXT",
-      arity = "0..*",
-      description = "Text files or folders (default: the project's own sources and documents).")
-  private List<Path> texts = List.of();
-
-  @Option(
-      names = "--run",
-      paramLabel = "DIR",
-      description = "Where the runs and results are kept (default: ${DEFAULT-VALUE}).")
-  private Path run = Path.of("lionstore-compare");
+  @Mixin private RunOptions run = new RunOptions(Path.of("lionstore-compare"));
 
   @Option(
       names = "--contender",
@@ -62,12 +50,6 @@ final class CompareCommand implements Callable<Integer> {
   private long steps = 300;
 
   @Option(
-      names = "--batch",
-      paramLabel = "N",
-      description = "Windows of text per step (default: ${DEFAULT-VALUE}).")
-  private int batch = 16;
-
-  @Option(
       names = "--seeds",
       paramLabel = "N",
       description =
@@ -76,12 +58,6 @@ final class CompareCommand implements Callable<Integer> {
   private int seeds = 3;
 
   @Mixin private ShapeOptions model = new ShapeOptions();
-
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "How many threads work (default: all cores); changes no bit.")
-  private int threads = StoreOptions.defaults().threads();
 
   @Option(names = "--json", description = "Print the result as JSON.")
   private boolean json;
@@ -109,8 +85,9 @@ final class CompareCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Comparison comparison = Usage.of(spec, this::comparison);
-    RunFolder folder = new RunFolder(run, run.resolve("store"), run.resolve("snapshots"));
-    RunText text = RunText.of(folder, texts);
+    Path root = run.folder;
+    RunFolder folder = new RunFolder(root, root.resolve("store"), root.resolve("snapshots"));
+    RunText text = RunText.of(folder, run.texts);
     Corpus corpus =
         Usage.of(spec, () -> Corpus.of(text.bytes(), comparison.plan().shape().context()));
     if (text.isNew()) {
@@ -121,7 +98,7 @@ final class CompareCommand implements Callable<Integer> {
         new CompareProgress(comparison.steps(), spec.commandLine().getErr())) {
       results = comparison.run(corpus, show);
     }
-    Path picture = run.resolve("compare.png");
+    Path picture = root.resolve("compare.png");
     ComparisonChart.write(comparison.contenders(), results, picture);
     Result result = result(comparison, results, picture);
     spec.commandLine().getOut().println(json ? Json.of(result) : CompareTable.of(result));
@@ -130,8 +107,8 @@ final class CompareCommand implements Callable<Integer> {
 
   private Comparison comparison() {
     return new Comparison(
-        run,
-        new Comparison.Plan(model.shape(), batch, steps, seeds, threads),
+        run.folder,
+        new Comparison.Plan(model.shape(), run.batch, steps, seeds, run.threads),
         contenders.stream().map(Contender::parse).toList());
   }
 
@@ -150,7 +127,7 @@ final class CompareCommand implements Callable<Integer> {
                     one.cell().seed(),
                     one.loss()))
             .toList();
-    return new Result(run.toString(), picture.toString(), best, points);
+    return new Result(run.folder.toString(), picture.toString(), best, points);
   }
 
   private static Best best(Contender contender, int index, List<Cell.Result> results) {

@@ -14,8 +14,6 @@ import dev.lionstore.checkpoint.RandomModel;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotSums;
 import dev.lionstore.models.ModelSource;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StoreBuilder;
@@ -33,6 +31,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -69,13 +68,7 @@ final class ImportCommand implements Callable<Integer> {
       completionCandidates = WellKnown.class)
   private boolean random;
 
-  @Option(
-      names = "--rule",
-      paramLabel = "RULE",
-      converter = Converters.OfRule.class,
-      completionCandidates = Converters.OfRule.Names.class,
-      description = "The update rule: ${COMPLETION-CANDIDATES} (default: lion).")
-  private UpdateRule rule = Lion.RULE;
+  @Mixin private RuleOption rule = new RuleOption();
 
   @Option(
       names = "--gradient-plane",
@@ -297,7 +290,7 @@ final class ImportCommand implements Callable<Integer> {
 
   private ImportOptions options() {
     return new ImportOptions(
-        rule,
+        rule.rule,
         Optional.ofNullable(gradientPlane),
         rounding,
         seed,

@@ -1,7 +1,6 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.checkpoint.SnapshotOptions;
-import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoreReader;
 import dev.lionstore.trainer.Corpus;
 import dev.lionstore.trainer.RunFolder;
@@ -11,7 +10,6 @@ import dev.lionstore.trainer.TrainingSettings;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
@@ -20,7 +18,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code lionstore train [TEXT...]}. */
@@ -33,21 +30,9 @@ import picocli.CommandLine.Spec;
       "Run the same command again after a kill and it goes on exactly where it was."
     })
 final class TrainCommand implements Callable<Integer> {
-  private static final int HELD_OUT_WINDOWS = 64;
-
   @Spec private CommandSpec spec;
 
-  @Parameters(
-      paramLabel = "TEXT",
-      arity = "0..*",
-      description = "Text files or folders (default: the project's own sources and documents).")
-  private List<Path> texts = List.of();
-
-  @Option(
-      names = "--run",
-      paramLabel = "DIR",
-      description = "Where the run keeps what it makes (default: ${DEFAULT-VALUE}).")
-  private Path run = Path.of("lionstore-run");
+  @Mixin private RunOptions run = new RunOptions(Path.of("lionstore-run"));
 
   @Option(
       names = "--store",
@@ -96,12 +81,6 @@ final class TrainCommand implements Callable<Integer> {
       description = "How many bytes of text are generated at the end (default: ${DEFAULT-VALUE}).")
   private int sampleBytes = 400;
 
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "How many threads work (default: all cores); changes no bit.")
-  private int threads = StoreOptions.defaults().threads();
-
   @Mixin private TrainOptions options;
 
   @Option(names = "--json", description = "Print the result as JSON.")
@@ -109,14 +88,14 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    TrainingSettings settings = Usage.of(spec, options::settings);
+    TrainingSettings settings = Usage.of(spec, () -> options.settings(run.batch));
     RunFolder folder =
         new RunFolder(
-            run,
-            Optional.ofNullable(store).orElse(run.resolve("store")),
-            Optional.ofNullable(snapshots).orElse(run.resolve("snapshots")));
+            run.folder,
+            Optional.ofNullable(store).orElse(run.folder.resolve("store")),
+            Optional.ofNullable(snapshots).orElse(run.folder.resolve("snapshots")));
     TrainingRun.Schedule schedule = Usage.of(spec, this::schedule);
-    RunText text = RunText.of(folder, texts);
+    RunText text = RunText.of(folder, run.texts);
     try (TrainProgress show =
             new TrainProgress(settings, evaluateEvery, spec.commandLine().getErr());
         TrainingRun training = open(folder, settings, schedule, text, show)) {
@@ -135,10 +114,10 @@ final class TrainCommand implements Callable<Integer> {
 
   private TrainingRun.Schedule schedule() {
     return new TrainingRun.Schedule(
-        threads,
+        run.threads,
         new RunSnapshots.Settings(snapshotEvery, snapshotMemory, kept()),
         evaluateEvery,
-        HELD_OUT_WINDOWS,
+        TrainingRun.HELD_OUT_WINDOWS,
         sampleBytes);
   }
 

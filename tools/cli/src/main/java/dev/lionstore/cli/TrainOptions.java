@@ -2,10 +2,9 @@ package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
-import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.RuleSettings;
-import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.schedule.LearningRateSchedule;
+import dev.lionstore.trainer.LanguageDefaults;
 import dev.lionstore.trainer.Optimizer;
 import dev.lionstore.trainer.TrainingSettings;
 import java.util.Objects;
@@ -20,12 +19,6 @@ final class TrainOptions {
       paramLabel = "N",
       description = "How many steps the run has (default: ${DEFAULT-VALUE}).")
   private long steps = 600;
-
-  @Option(
-      names = "--batch",
-      paramLabel = "N",
-      description = "Windows of text per step (default: ${DEFAULT-VALUE}).")
-  private int batch = 16;
 
   @Option(
       names = "--lr",
@@ -58,13 +51,7 @@ final class TrainOptions {
       description = "Where a decay ends, as a fraction of the peak (default: ${DEFAULT-VALUE}).")
   private double floor = 0.1;
 
-  @Option(
-      names = "--rule",
-      paramLabel = "RULE",
-      converter = Converters.OfRule.class,
-      completionCandidates = Converters.OfRule.Names.class,
-      description = "The update rule: ${COMPLETION-CANDIDATES} (default: lion).")
-  private UpdateRule rule = Lion.RULE;
+  @Mixin private RuleOption rule = new RuleOption();
 
   @Mixin private RuleOptions hyperparameters = new RuleOptions();
 
@@ -97,7 +84,7 @@ final class TrainOptions {
   private GradientPlane gradientPlane = GradientPlane.F32;
 
   private long warmUpSteps() {
-    return Objects.requireNonNullElse(warmUp, Math.min(50, steps / 10));
+    return Objects.requireNonNullElse(warmUp, TrainingSettings.usualWarmUp(steps));
   }
 
   private long decaySteps() {
@@ -106,12 +93,12 @@ final class TrainOptions {
         : 0;
   }
 
-  /** For language; β as the paper has it, and AdamW's as language models are trained with. */
   private RuleSettings usual() {
-    return Optimizer.forLanguage(rule).with(RuleSettings.WEIGHT_DECAY, 0.1);
+    return LanguageDefaults.of(rule.rule).settings().with(RuleSettings.WEIGHT_DECAY, 0.1);
   }
 
-  TrainingSettings settings() {
+  /** With so many windows of text per step. */
+  TrainingSettings settings(int batch) {
     return new TrainingSettings(
         model.shape(),
         batch,

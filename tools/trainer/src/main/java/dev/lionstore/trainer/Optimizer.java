@@ -30,14 +30,6 @@ public record Optimizer(String rule, SortedMap<String, Double> hyperparameters) 
     return new Optimizer(settings.rule().name(), values);
   }
 
-  /** A rule's settings with the betas that language models are trained with. */
-  public static RuleSettings forLanguage(UpdateRule rule) {
-    RuleSettings settings = RuleSettings.defaults(rule);
-    return rule.countsSteps()
-        ? settings.with("beta2", 0.95)
-        : settings.with("beta1", 0.95).with("beta2", 0.98);
-  }
-
   /** The rule's settings. */
   RuleSettings settings() {
     return settings(rule, hyperparameters);

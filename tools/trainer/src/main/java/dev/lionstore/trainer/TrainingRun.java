@@ -27,6 +27,9 @@ import java.util.OptionalDouble;
  * fp32; each forward pass reads the exact master from it.
  */
 public final class TrainingRun implements AutoCloseable {
+  /** How many windows of held-out text the loss is of. */
+  public static final int HELD_OUT_WINDOWS = 64;
+
   private final RunFolder folder;
   private final TrainingSettings settings;
   private final Schedule schedule;

@@ -28,6 +28,7 @@ public record TrainingSettings(
     long seed,
     Rounding rounding,
     GradientPlane gradientPlane) {
+  private static final long MOST_WARM_UP_STEPS = 50;
 
   /** Refuses what makes no run. */
   public TrainingSettings {
@@ -38,5 +39,10 @@ public record TrainingSettings(
       throw new IllegalArgumentException(
           "gradient plane is bf16, but the trainer's gradients are f32: use f32 or none");
     }
+  }
+
+  /** In how many steps the learning rate rises to its peak unless a user says otherwise. */
+  public static long usualWarmUp(long steps) {
+    return Math.min(MOST_WARM_UP_STEPS, steps / 10);
   }
 }

@@ -36,8 +36,6 @@ public record Comparison(Path folder, Plan plan, List<Contender> contenders) {
   private static final double CLIP_NORM = 1;
   private static final double FLOOR = 0.1;
   private static final int POINTS = 20;
-  private static final int MOST_WARM_UP_STEPS = 50;
-  private static final int HELD_OUT_WINDOWS = 64;
   private static final long SNAPSHOT_BYTES = 64 << 20;
 
   /**
@@ -148,10 +146,7 @@ public record Comparison(Path folder, Plan plan, List<Contender> contenders) {
         plan.windows(),
         plan.steps(),
         LearningRateSchedule.cosine(
-            cell.learningRate(),
-            Math.min(MOST_WARM_UP_STEPS, plan.steps() / 10),
-            plan.steps(),
-            FLOOR),
+            cell.learningRate(), TrainingSettings.usualWarmUp(plan.steps()), plan.steps(), FLOOR),
         Optimizer.of(rule),
         CLIP_NORM,
         cell.seed(),
@@ -175,6 +170,7 @@ public record Comparison(Path folder, Plan plan, List<Contender> contenders) {
                 + ": holds the result of other settings or other text; compare with the options"
                 + " and text that it began with, or choose another --run");
       }
+      removeState(place); // what killed the run may have come between its result and this
       return done.get();
     }
     Cell.Result result = train(cell, settings, place, corpus, listener);
@@ -192,7 +188,7 @@ public record Comparison(Path folder, Plan plan, List<Contender> contenders) {
             plan.threads(),
             new RunSnapshots.Settings(plan.steps(), SNAPSHOT_BYTES, OptionalInt.empty()),
             Math.max(1, plan.steps() / POINTS),
-            HELD_OUT_WINDOWS,
+            TrainingRun.HELD_OUT_WINDOWS,
             0);
     Files.createDirectories(place);
     try (TrainingRun training =

@@ -4,7 +4,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
-import dev.lionstore.trainer.Optimizer;
+import dev.lionstore.trainer.LanguageDefaults;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -51,10 +51,11 @@ public record Contender(
                         + "' is no update rule, expected one of "
                         + String.join(
                             ", ", UpdateRules.all().stream().map(UpdateRule::name).toList())));
-    RuleSettings settings = Optimizer.forLanguage(rule);
+    LanguageDefaults usual = LanguageDefaults.of(rule);
+    RuleSettings settings = usual.settings();
     Rounding rounding = Rounding.NEAREST;
-    List<Double> rates = rule.countsSteps() ? List.of(1e-3, 3e-3, 1e-2) : List.of(3e-4, 1e-3, 3e-3);
-    List<Double> decays = rule.countsSteps() ? List.of(0.01, 0.1) : List.of(0.1, 1.0);
+    List<Double> rates = usual.learningRates();
+    List<Double> decays = usual.weightDecays();
     for (String word : Arrays.asList(words).subList(1, words.length)) {
       int equals = word.indexOf('=');
       if (equals < 1) {
