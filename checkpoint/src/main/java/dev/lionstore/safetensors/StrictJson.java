@@ -249,7 +249,7 @@ public final class StrictJson implements Closeable {
   private FormatException malformed(IOException e) {
     String reason =
         e instanceof JsonProcessingException json
-            ? Names.quote(json.getOriginalMessage())
+            ? Names.quote(json.getOriginalMessage().replaceFirst(": enable .*", ""))
             : "malformed UTF-8";
     FormatException wrong = wrong(part, reason, "strict UTF-8 JSON of the known form");
     wrong.initCause(e);

@@ -127,13 +127,17 @@ public final class AutoBackend {
   }
 
   /**
-   * The options to open a store with, and why: those given, unless a device is better.
+   * The options to open a store with, and why: those given, unless a device is better. What is
+   * stepped past the page cache is stepped by the CPU: a device would map it.
    *
    * @param directory of the store
    * @param elements that a step may change
+   * @param planeBytes what the planes' files take
    */
-  Choice choose(Path directory, long elements, StoreOptions options) {
-    if (!options.backend().equals(Kernels.AUTO) || elements < LEAST_ELEMENTS) {
+  Choice choose(Path directory, long elements, long planeBytes, StoreOptions options) {
+    if (!options.backend().equals(Kernels.AUTO)
+        || elements < LEAST_ELEMENTS
+        || options.access().isPastTheCache(directory, planeBytes)) {
       return new Choice(options, "");
     }
     try {

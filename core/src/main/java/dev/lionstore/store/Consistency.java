@@ -123,11 +123,21 @@ final class Consistency {
       if (files.progress().chunkInHand(worker, latest + 1) >= 0) {
         return Optional.of(but("worker " + worker + " was applying a later step"));
       }
+      if (header.phase().applies() && isUndoMissing(worker)) {
+        return Optional.of(
+            but("worker " + worker + " saved what it changed in file undo, which is not there"));
+      }
       if (header.phase().applies() && !isPossible(worker)) {
         return Optional.of(but("worker " + worker + " was applying what is not there"));
       }
     }
     return Optional.empty();
+  }
+
+  private boolean isUndoMissing(int worker) {
+    return files.progress().chunkInHand(worker, latest) >= 0
+        && files.progress().wholeInHand(worker)
+        && files.chunkUndo().isEmpty();
   }
 
   private boolean isPossible(int worker) {

@@ -6,6 +6,7 @@ import dev.lionstore.kernel.ResidentKernel;
 import dev.lionstore.mapping.Posix;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Set;
 
@@ -39,8 +40,11 @@ public enum PlaneAccess {
       case DIRECT -> {
         if (!cpu) {
           throw new IllegalArgumentException(
-              "direct access to the planes is for the CPU's kernels; the backend is "
-                  + kernel.backend());
+              "direct access to the planes is for the CPU's kernels; the backend of "
+                  + files.directory()
+                  + " is "
+                  + kernel.backend()
+                  + ": choose backend vector, or mapped access");
         }
         if (!files.openDirect()) {
           throw new IllegalArgumentException(
@@ -52,7 +56,7 @@ public enum PlaneAccess {
         }
       }
       case AUTO -> {
-        if (cpu && isLarge(files) && onDisk(files)) {
+        if (cpu && isPastTheCache(files.directory(), files.planeBytes())) {
           files.openDirect();
         }
       }
@@ -66,8 +70,19 @@ public enum PlaneAccess {
         : "";
   }
 
-  private static boolean isLarge(StoreFiles files) {
-    return files.planeBytes() > SMALL_BYTES && isLarge(files.planeBytes(), memoryBytes());
+  /**
+   * Whether it goes past the page cache, unless the disk turns out to have no direct I/O.
+   *
+   * @param directory of the store
+   * @param planeBytes what its planes' files take
+   */
+  boolean isPastTheCache(Path directory, long planeBytes) {
+    return switch (this) {
+      case MAPPED -> false;
+      case DIRECT -> true;
+      case AUTO ->
+          planeBytes > SMALL_BYTES && isLarge(planeBytes, memoryBytes()) && onDisk(directory);
+    };
   }
 
   /**
@@ -80,8 +95,8 @@ public enum PlaneAccess {
     return planeBytes > SMALL_BYTES && planeBytes > memoryBytes / 2;
   }
 
-  private static boolean onDisk(StoreFiles files) {
-    return !MEMORY_FILE_SYSTEMS.contains(Posix.fileSystem(files.directory()));
+  private static boolean onDisk(Path directory) {
+    return !MEMORY_FILE_SYSTEMS.contains(Posix.fileSystem(directory));
   }
 
   /** Of the machine, or of the container. */

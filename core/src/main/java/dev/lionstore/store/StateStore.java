@@ -136,7 +136,8 @@ public final class StateStore implements StateView, AutoCloseable {
     try {
       AutoBackend.Choice choice =
           AutoBackend.of(layout.layout().rule())
-              .choose(directory, layout.geometry().trainableElements(), options);
+              .choose(
+                  directory, layout.geometry().trainableElements(), planeBytes(layout), options);
       Kernels.Selection kernel = select(layout.layout().rule(), choice);
       StoreFiles files = openFiles(directory, layout, kernel, parts);
       return open(lock, files, kernel, options, parts);
@@ -144,6 +145,11 @@ public final class StateStore implements StateView, AutoCloseable {
       lock.close();
       throw e;
     }
+  }
+
+  private static long planeBytes(LayoutFile layout) {
+    return StoreSize.of(layout.layout(), layout.chunkElements(), layout.positionCapacity())
+        .planeBytes();
   }
 
   private static Kernels.Selection select(UpdateRule rule, AutoBackend.Choice choice) {

@@ -8,7 +8,7 @@ import dev.lionstore.kernel.Kernels;
  * conformance is waived.
  *
  * @param backend which kernel steps, or {@link Kernels#AUTO}; a backend's device after a colon
- * @param threads how many threads step, 1 to {@value #MAX_THREADS}; past the page cache it is four
+ * @param threads how many threads step, 1 to {@value #MAX_THREADS}; past the page cache it is eight
  * @param device how a device is used, if one steps
  * @param access how the CPU reaches the planes
  */

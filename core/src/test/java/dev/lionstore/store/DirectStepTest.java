@@ -2,6 +2,7 @@ package dev.lionstore.store;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -83,6 +84,17 @@ class DirectStepTest {
     try (StateStore open = StateStore.open(store, direct)) {
       assertTrue(open.kernel().reason().contains("past the page cache"), open.kernel().reason());
     }
+  }
+
+  @Test
+  void whatIsLargeGoesPastTheCacheOnADiskAlone() {
+    long large = 1L << 60;
+    Path memory = Path.of("/dev/shm");
+    assertTrue(PlaneAccess.AUTO.isPastTheCache(folder, large));
+    assertFalse(PlaneAccess.AUTO.isPastTheCache(folder, 1L << 20));
+    assertFalse(PlaneAccess.AUTO.isPastTheCache(memory, large));
+    assertFalse(PlaneAccess.MAPPED.isPastTheCache(folder, large));
+    assertTrue(PlaneAccess.DIRECT.isPastTheCache(memory, 1));
   }
 
   /** More threads than can have saved: those that wait for a failed one's slots end, too. */

@@ -1,5 +1,6 @@
 package dev.lionstore.bench;
 
+import dev.lionstore.mapping.NewFolder;
 import dev.lionstore.mapping.Posix;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
@@ -22,11 +23,11 @@ final class BenchFolder implements AutoCloseable {
   /** A store's other files, and what the JVM needs. */
   private static final long MORE_BYTES = 256L << 20;
 
-  private final Path path;
+  private final NewFolder folder;
   private final Thread cleaner;
 
-  private BenchFolder(Path path) {
-    this.path = path;
+  private BenchFolder(NewFolder folder) {
+    this.folder = folder;
     this.cleaner = new Thread(this::delete);
   }
 
@@ -88,19 +89,20 @@ final class BenchFolder implements AutoCloseable {
             needed / 1e9));
   }
 
+  /** Also removes what one that was killed has left in the same place. */
   static BenchFolder in(Path parent) throws IOException {
-    BenchFolder folder = new BenchFolder(Files.createTempDirectory(parent, "lionstore-bench-"));
+    BenchFolder folder = new BenchFolder(NewFolder.create(parent.resolve("lionstore-bench")));
     Runtime.getRuntime().addShutdownHook(folder.cleaner);
     return folder;
   }
 
   Path path() {
-    return path;
+    return folder.path();
   }
 
   private void delete() {
     try {
-      BenchmarkStore.delete(path);
+      folder.close();
     } catch (IOException e) {
       // The process ends because it was told to; what is left has a name that says what it is.
     }
@@ -113,6 +115,6 @@ final class BenchFolder implements AutoCloseable {
     } catch (IllegalStateException e) {
       return; // the process is ending: the cleaner does it
     }
-    BenchmarkStore.delete(path);
+    folder.close();
   }
 }

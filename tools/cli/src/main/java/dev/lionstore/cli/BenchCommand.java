@@ -33,6 +33,9 @@ import picocli.CommandLine.Spec;
       "Half a minute; for a machine that does nothing else."
     })
 final class BenchCommand implements Callable<Integer> {
+  /** What repeated passes on an idle machine stay below. */
+  private static final int WIDE = 2;
+
   private static final long MILLION = 1_000_000;
 
   @Spec private CommandSpec spec;
@@ -161,6 +164,12 @@ final class BenchCommand implements Callable<Integer> {
         .distinct()
         .forEach(line -> out.println(line));
     result.leftOut().forEach(line -> out.println("left out: " + line));
+    if (result.steps().stream().anyMatch(step -> step.shareHigh() > WIDE * step.shareLow())) {
+      out.println(
+          "the shares of a row differ by more than a factor of "
+              + WIDE
+              + ": something else uses this machine; run it again when nothing does");
+    }
   }
 
   private static void print(PrintWriter out, BenchResult.Step step) {

@@ -82,7 +82,7 @@ final class PlanCommand implements Callable<Integer> {
       names = "--task",
       paramLabel = "language|other",
       converter = Converters.OfTask.class,
-      description = "What the model is for, for --from-adamw's betas (default: ${DEFAULT-VALUE}).")
+      description = "What the model is for, for --from-adamw's betas (default: language).")
   private LionSettings.Task task = LionSettings.Task.LANGUAGE;
 
   @Option(names = "--json", description = "Print the result as JSON, sizes in bytes.")

@@ -11,6 +11,7 @@ import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.store.Condition;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
@@ -114,6 +115,14 @@ final class StepCommand implements Callable<Integer> {
   private @Nullable Path position;
 
   @Option(
+      names = "--from-step",
+      paramLabel = "N",
+      description =
+          "Refuse unless the store has completed N steps: a command that is run again after a kill"
+              + " then steps once (default: not checked).")
+  private @Nullable Long fromStep;
+
+  @Option(
       names = "--meter",
       description =
           "Look at some values of each tensor beforehand: the share of momentum's changes that"
@@ -140,14 +149,41 @@ final class StepCommand implements Callable<Integer> {
     Source.requireStore(store);
     UpdateRule stored = Source.onStore(store, () -> StoreReader.layoutOf(store)).rule();
     StepRequest request = Usage.of(spec, () -> request(stored, positionBytes));
+    Condition found = Source.onStore(store, () -> condition());
     try (SafetensorsModel values = Source.model(gradients);
         StateStore opened = Source.onStore(store, () -> StateStore.open(store, options))) {
+      long from = opened.step();
+      requireFromStep(from);
       long begin = System.nanoTime();
       put(values, opened);
       Double swallowed = meter ? opened.swallowed(request).share() : null;
       StepResult result = opened.step(request);
       double seconds = (System.nanoTime() - begin) / 1e9;
+      tellIfFinished(found, from);
       return print(result, swallowed, opened.kernel().kernel().backend(), seconds);
+    }
+  }
+
+  private Condition condition() throws IOException {
+    try (StoreReader reader = StoreReader.open(store)) {
+      return reader.condition();
+    }
+  }
+
+  /** Who runs a killed command again should know that its step had been taken. */
+  private void tellIfFinished(Condition found, long from) {
+    if (found.state() == Condition.State.RECOVERING) {
+      spec.commandLine()
+          .getErr()
+          .println("found: " + found.sentence() + "; that step was finished before: " + from);
+    }
+  }
+
+  private void requireFromStep(long from) throws FormatException {
+    Long expected = fromStep;
+    if (expected != null && expected != from) {
+      throw new FormatException(
+          store, "completed steps", from, expected + " (--from-step); no other step was taken");
     }
   }
 

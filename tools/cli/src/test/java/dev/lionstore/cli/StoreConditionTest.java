@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -227,6 +228,27 @@ class StoreConditionTest {
     assertTrue(Cli.result("recover", store).endsWith("; now at step 2"));
     assertTrue(
         Cli.result("inspect", store).contains("state        clean: closed in order at step 2"));
+  }
+
+  @Test
+  void aCommandThatIsRunAgainAfterAKillCanStepOnce() throws Exception {
+    Object[] again = {"step", store, "--gradients", example.gradients(), "--lr", "0.1"};
+    HeaderPatch.beginStep(store, HeaderPatch.dead());
+    String line = Cli.refusal(append(again, "--from-step", "1"));
+    assertTrue(line.contains("completed steps is 2, expected 1 (--from-step)"), line);
+    String finished = Cli.hash(store);
+    assertTrue(Cli.refusal(append(again, "--from-step", "3")).contains("expected 3"));
+    assertEquals(finished, Cli.hash(store));
+    assertEquals("", Cli.run(append(again, "--from-step", "2")).err());
+    HeaderPatch.beginStep(store, HeaderPatch.dead());
+    Cli.Run told = Cli.run(again);
+    assertEquals(0, told.exitCode());
+    assertTrue(told.err().contains("was killed while applying step 4"), told::err);
+    assertTrue(told.out().startsWith("step 5: "), told::out);
+  }
+
+  private static Object[] append(Object[] command, Object... more) {
+    return Stream.concat(Stream.of(command), Stream.of(more)).toArray();
   }
 
   @Test
