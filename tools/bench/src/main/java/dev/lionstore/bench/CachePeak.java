@@ -12,7 +12,9 @@ final class CachePeak {
   private static final int PARAMETERS = 16_384;
 
   private static final int REPEATS = 64;
-  private static final int PASSES = 10;
+
+  /** For each rounding: what is around the kernel is compiled meanwhile. */
+  private static final long NANOS = 400_000_000;
 
   private CachePeak() {}
 
@@ -24,7 +26,7 @@ final class CachePeak {
     try (Planes planes = Planes.anonymous(count, ElementType.BF16)) {
       for (Rounding rounding : Rounding.values()) {
         Subject pass = Subject.of("", crew.pass(repeated(kernel, planes, rounding), count));
-        for (int i = 0; i < PASSES; i++) {
+        for (long start = System.nanoTime(); System.nanoTime() - start < NANOS; ) {
           double parameters = (double) crew.threads() * REPEATS * PARAMETERS;
           best = Math.max(best, LionWork.operations(rounding) * parameters * 1e9 / pass.nanos());
         }
