@@ -24,6 +24,9 @@ public final class MappedFile implements AutoCloseable {
   /** What sizes are multiples of, in bytes: Chronicle Bytes would extend other files. */
   public static final int PAGE_BYTES = 4096;
 
+  /** Whether Chronicle Bytes has been used: readers do without, and load none of it. */
+  private static volatile boolean writableMapped;
+
   private final Path path;
 
   /**
@@ -64,6 +67,7 @@ public final class MappedFile implements AutoCloseable {
         "rw",
         size,
         (file, arena) -> {
+          writableMapped = true;
           MappedBytes bytes = MappedBytes.singleMappedBytes(path.toFile(), size);
           return MemorySegment.ofAddress(bytes.addressForWrite(0))
               .reinterpret(size, arena, _ -> release(bytes));
@@ -96,7 +100,9 @@ public final class MappedFile implements AutoCloseable {
    * own. Takes a millisecond.
    */
   public static void awaitUnmapping() {
-    BackgroundResourceReleaser.releasePendingResources();
+    if (writableMapped) {
+      BackgroundResourceReleaser.releasePendingResources();
+    }
   }
 
   /** How a file is mapped. */

@@ -19,31 +19,32 @@ import picocli.CommandLine.Spec;
     description = "A mixed-precision, memory-efficient optimizer state store.",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {
-      TrainCommand.class,
-      ImportCommand.class,
-      StepCommand.class,
-      InspectCommand.class,
-      HashCommand.class,
-      ExportCommand.class,
-      SnapshotCommand.class,
-      RestoreCommand.class,
-      VerifyCommand.class,
-      SnapshotsCommand.class,
-      RecoverCommand.class,
-      DevicesCommand.class,
-      BenchCommand.class,
-      CompareCommand.class,
-      AuditCommand.class,
-      PlanCommand.class
-    },
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          TrainCommand.class,
+          ImportCommand.class,
+          StepCommand.class,
+          InspectCommand.class,
+          HashCommand.class,
+          ExportCommand.class,
+          SnapshotCommand.class,
+          RestoreCommand.class,
+          VerifyCommand.class,
+          SnapshotsCommand.class,
+          RecoverCommand.class,
+          DevicesCommand.class,
+          BenchCommand.class,
+          CompareCommand.class,
+          AuditCommand.class,
+          PlanCommand.class);
+
   @Spec private CommandSpec spec;
 
   /** Runs one command and ends the JVM with its exit code. */
   public static void main(String[] arguments) {
-    CommandLine line = commandLine();
+    CommandLine line = commandLine(arguments);
     int exitCode;
     try {
       exitCode = line.execute(arguments);
@@ -53,8 +54,17 @@ public final class Main implements Runnable {
     System.exit(exitCode);
   }
 
-  static CommandLine commandLine() {
+  /**
+   * What reads a command line.
+   *
+   * @param arguments if the first names a command, only that one is set up: to find out about the
+   *     options of all takes as long as many commands do
+   */
+  static CommandLine commandLine(String... arguments) {
     CommandLine line = new CommandLine(new Main());
+    List<Class<?>> named =
+        COMMANDS.stream().filter(command -> isNamed(command, arguments)).toList();
+    (named.isEmpty() ? COMMANDS : named).forEach(line::addSubcommand);
     line.getSubcommands().values().stream()
         .map(CommandLine::getCommandSpec)
         .forEach(command -> command.versionProvider(new Version()));
@@ -66,9 +76,13 @@ public final class Main implements Runnable {
         .registerConverter(Long.class, new Converters.OfLong())
         .registerConverter(long.class, new Converters.OfLong())
         .setExecutionStrategy(Main::execute)
-        .setParameterExceptionHandler((exception, arguments) -> refuse(exception))
+        .setParameterExceptionHandler((exception, _) -> refuse(exception))
         .setExecutionExceptionHandler(
             (exception, command, result) -> fail(exception, command.getErr()));
+  }
+
+  private static boolean isNamed(Class<?> command, String... arguments) {
+    return arguments.length > 0 && command.getAnnotation(Command.class).name().equals(arguments[0]);
   }
 
   /** Loads what computes, a third of the start of the JVM, for commands that compute alone. */
