@@ -30,5 +30,6 @@ final class FirstStart {
         throw new IllegalStateException(String.join(" ", command) + ": " + said);
       }
     }
+    System.exit(0); // as commands end, which takes classes of its own
   }
 }
