@@ -18,6 +18,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -134,10 +136,10 @@ public final class AutoBackend {
    * @param elements that a step may change
    * @param planeBytes what the planes' files take
    */
-  Choice choose(Path directory, long elements, long planeBytes, StoreOptions options) {
+  Choice choose(Path directory, long elements, LongSupplier planeBytes, StoreOptions options) {
     if (!options.backend().equals(Kernels.AUTO)
         || elements < LEAST_ELEMENTS
-        || options.access().isPastTheCache(directory, planeBytes)) {
+        || options.access().isPastTheCache(directory, planeBytes.getAsLong())) {
       return new Choice(options, "");
     }
     try {
@@ -148,7 +150,7 @@ public final class AutoBackend {
       if (candidates.isEmpty()) {
         return new Choice(options, "");
       }
-      Verdict verdict = verdict(directory, candidates);
+      Verdict verdict = verdict(directory, candidates, options.notices());
       Contender best = verdict.best();
       return new Choice(
           best.backend().equals(CPU)
@@ -199,13 +201,19 @@ public final class AutoBackend {
     return verdict.toString();
   }
 
-  private Verdict verdict(Path directory, List<DeviceCandidate> candidates) throws IOException {
+  private Verdict verdict(
+      Path directory, List<DeviceCandidate> candidates, Consumer<String> notices)
+      throws IOException {
     Path parent = directory.toAbsolutePath().getParent();
     Path place = parent == null ? directory : parent;
     Optional<Verdict> known = find(key(place, candidates));
     if (known.isPresent()) {
       return known.get();
     }
+    notices.accept(
+        "measuring, once, what steps stores in "
+            + place
+            + " fastest: the CPU or an OpenCL device; naming a backend does without");
     Verdict measured = measure(place, candidates);
     keep(place, candidates, measured);
     return measured;

@@ -123,38 +123,39 @@ final class Consistency {
       if (files.progress().chunkInHand(worker, latest + 1) >= 0) {
         return Optional.of(but("worker " + worker + " was applying a later step"));
       }
-      if (header.phase().applies() && isUndoMissing(worker)) {
-        return Optional.of(
-            but("worker " + worker + " saved what it changed in file undo, which is not there"));
-      }
-      if (header.phase().applies() && !isPossible(worker)) {
-        return Optional.of(but("worker " + worker + " was applying what is not there"));
+      Optional<String> impossible =
+          header.phase().applies() ? impossible(worker) : Optional.empty();
+      if (impossible.isPresent()) {
+        return Optional.of(but("worker " + worker + " " + impossible.get()));
       }
     }
     return Optional.empty();
   }
 
-  private boolean isUndoMissing(int worker) {
-    return files.progress().chunkInHand(worker, latest) >= 0
-        && files.progress().wholeInHand(worker)
-        && files.chunkUndo().isEmpty();
+  /** What a worker cannot have had in hand. */
+  private Optional<String> impossible(int worker) {
+    ProgressFile progress = files.progress();
+    int chunk = progress.chunkInHand(worker, latest);
+    if (chunk < 0) {
+      return Optional.empty();
+    }
+    boolean whole = progress.wholeInHand(worker);
+    if (whole && files.chunkUndo().isEmpty()) {
+      return Optional.of(
+          "saved what it changed in file " + ChunkUndoFile.NAME + ", which is not there");
+    }
+    boolean possible =
+        chunk < files.geometry().chunkCount()
+            && (whole
+                ? files.hasChunkUndo(worker)
+                : progress.savedInHand(worker) <= paddedElements(chunk));
+    return possible ? Optional.empty() : Optional.of("was applying what is not there");
   }
 
-  private boolean isPossible(int worker) {
-    int chunk = files.progress().chunkInHand(worker, latest);
-    if (chunk < 0) {
-      return true;
-    }
-    Geometry geometry = files.geometry();
-    if (chunk >= geometry.chunkCount()) {
-      return false;
-    }
-    if (files.progress().wholeInHand(worker)) {
-      return files.hasChunkUndo(worker);
-    }
-    int tensor = geometry.tensorOf(chunk);
-    long elements = geometry.to(chunk, tensor) - geometry.from(chunk, tensor);
-    return files.progress().savedInHand(worker) <= Geometry.padded(elements);
+  private long paddedElements(int chunk) {
+    int tensor = files.geometry().tensorOf(chunk);
+    return Geometry.padded(
+        files.geometry().to(chunk, tensor) - files.geometry().from(chunk, tensor));
   }
 
   private String but(String finding) {

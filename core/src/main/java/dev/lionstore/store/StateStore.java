@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +35,7 @@ public final class StateStore implements StateView, AutoCloseable {
   private final StepApplier applier;
   private final Kernel kernel;
   private final HeaderWriter header;
+  private final Condition found;
   private volatile Life life = Life.OPEN;
 
   private @Nullable StreamingStep streaming;
@@ -86,9 +88,9 @@ public final class StateStore implements StateView, AutoCloseable {
     this.lock = lock;
     this.files = files;
     this.header = new HeaderWriter(files);
-    Condition condition = header.condition();
-    if (!condition.usable()) {
-      throw new StoreUnusableException(directory, condition);
+    this.found = header.condition();
+    if (!found.usable()) {
+      throw new StoreUnusableException(directory, found);
     }
     if (lock.wasHeldElsewhereBy(header.newest().writer())) {
       throw new StoreUnusableException(
@@ -137,7 +139,10 @@ public final class StateStore implements StateView, AutoCloseable {
       AutoBackend.Choice choice =
           AutoBackend.of(layout.layout().rule())
               .choose(
-                  directory, layout.geometry().trainableElements(), planeBytes(layout), options);
+                  directory,
+                  layout.geometry().trainableElements(),
+                  () -> planeBytes(layout),
+                  options);
       Kernels.Selection kernel = select(layout.layout().rule(), choice);
       StoreFiles files = openFiles(directory, layout, kernel, parts);
       return open(lock, files, kernel, options, parts);
@@ -179,7 +184,7 @@ public final class StateStore implements StateView, AutoCloseable {
       throws IOException {
     try {
       StateStore store = new StateStore(lock, files, kernel, options, parts);
-      store.begin();
+      store.begin(options.notices());
       return store;
     } catch (IOException | RuntimeException | Error e) {
       kernel.kernel().close(); // it may still hold the files' memory
@@ -189,13 +194,14 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   /** Brings the store to a step boundary and says durably that it is open. */
-  private void begin() throws IOException {
+  private void begin(Consumer<String> notices) throws IOException {
     try {
       if (!kernel.nonconformance().isEmpty()) {
         ArithmeticFile.add(
             directory, "from step " + planesStep() + " on: " + kernel.nonconformance());
       }
       if (header.newest().phase() == Header.Phase.APPLYING) {
+        notices.accept("finishing a step first: " + found.sentence());
         header.begin();
         applier.finish(header.newest());
         header.publishStep();
@@ -219,6 +225,11 @@ public final class StateStore implements StateView, AutoCloseable {
   private void closeSteppers() {
     crew.close();
     applier.close();
+  }
+
+  /** What was found when it was opened; what could be finished has been since. */
+  public Condition found() {
+    return found;
   }
 
   /** Which kernel steps, and why. */

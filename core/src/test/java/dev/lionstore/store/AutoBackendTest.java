@@ -39,7 +39,7 @@ class AutoBackendTest {
     AutoBackend auto = AutoBackend.of(Lion.RULE, new UserCache(folder.resolve("cache"), "t 1"));
     StoreOptions options = StoreOptions.defaults();
     for (long elements : new long[] {1, AutoBackend.LEAST_ELEMENTS}) {
-      AutoBackend.Choice choice = auto.choose(folder.resolve("store"), elements, 0, options);
+      AutoBackend.Choice choice = auto.choose(folder.resolve("store"), elements, () -> 0, options);
       assertEquals(options, choice.options());
       assertEquals("", choice.reason());
     }

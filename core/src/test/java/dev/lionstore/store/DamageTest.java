@@ -288,6 +288,20 @@ class DamageTest {
   }
 
   @Test
+  void aStepPastThePageCacheWithoutWhatItSavedIsNamed() throws IOException {
+    Path directory = store(Situation.KILLED_LATER);
+    LayoutFile layout = LayoutFile.read(directory);
+    try (StoreFiles files = StoreFiles.openWritable(directory, layout, StoreParts.STANDARD)) {
+      files.progress().undo(3).setWord(ProgressFile.whole(1, 0));
+    }
+    StoreUnusableException e =
+        assertThrows(StoreUnusableException.class, () -> StateStore.open(directory));
+    assertTrue(
+        e.toString().contains("worker 3 saved what it changed in file undo, which is not there"),
+        e::toString);
+  }
+
+  @Test
   void aRecordWithItsChecksumThatCannotBeIsNotAHeader() throws IOException {
     Path directory = store(Situation.CLOSED);
     LayoutFile layout = LayoutFile.read(directory);

@@ -6,6 +6,7 @@ import dev.lionstore.store.PlaneAccess;
 import dev.lionstore.store.StoreOptions;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.Consumer;
 import picocli.CommandLine.Option;
 
 /** What steps, and how it reaches the state; none of it changes a bit of a step, but --insist. */
@@ -60,9 +61,10 @@ final class BackendOptions {
   /**
    * The options that a store is opened with.
    *
+   * @param notices as {@link StoreOptions} has it
    * @throws IllegalArgumentException if a value is out of its bounds or a backend unknown
    */
-  StoreOptions store() {
+  StoreOptions store(Consumer<String> notices) {
     String name = backend.split(":", 2)[0].toLowerCase(Locale.ROOT);
     if (!NAMES.contains(name)) {
       throw new IllegalArgumentException(
@@ -73,6 +75,6 @@ final class BackendOptions {
             memory,
             deviceBytes,
             insist ? DeviceOptions.Conformance.WAIVED : DeviceOptions.Conformance.REQUIRED);
-    return new StoreOptions(backend, threads, device, access);
+    return new StoreOptions(backend, threads, device, access, notices);
   }
 }

@@ -7,6 +7,8 @@ import dev.lionstore.rule.Lion;
 import dev.lionstore.store.AutoBackend;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -61,6 +63,9 @@ final class DevicesCommand implements Callable<Integer> {
     List<Row> rows = DeviceReport.all(Lion.RULE).stream().map(DevicesCommand::row).toList();
     AutoBackend auto = AutoBackend.of(Lion.RULE);
     Path directory = measure == null ? Path.of("") : measure;
+    if (!Files.isDirectory(directory)) {
+      throw new NotDirectoryException(directory.toString());
+    }
     Optional<String> known =
         measure == null ? auto.known(directory) : Optional.of(auto.measure(directory));
     print(

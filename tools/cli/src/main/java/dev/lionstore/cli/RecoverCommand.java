@@ -1,8 +1,7 @@
 package dev.lionstore.cli;
 
-import dev.lionstore.store.Condition;
 import dev.lionstore.store.StateStore;
-import dev.lionstore.store.StoreReader;
+import dev.lionstore.store.StoreOptions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -26,14 +25,12 @@ final class RecoverCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Source.requireStore(store);
-    Condition found;
-    try (StoreReader reader = Source.onStore(store, () -> StoreReader.open(store))) {
-      found = reader.condition();
-    }
-    try (StateStore opened = Source.onStore(store, () -> StateStore.open(store))) {
+    StoreOptions options =
+        StoreOptions.defaults().withNotices(spec.commandLine().getErr()::println);
+    try (StateStore opened = Source.onStore(store, () -> StateStore.open(store, options))) {
       spec.commandLine()
           .getOut()
-          .println("found: " + found.sentence() + "; now at step " + opened.step());
+          .println("found: " + opened.found().sentence() + "; now at step " + opened.step());
     }
     return 0;
   }

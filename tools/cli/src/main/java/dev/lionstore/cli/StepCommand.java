@@ -11,7 +11,6 @@ import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
-import dev.lionstore.store.Condition;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
@@ -144,38 +143,21 @@ final class StepCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     byte[] positionBytes = position();
-    StoreOptions options = Usage.of(spec, backend::store);
+    StoreOptions options =
+        Usage.of(spec, () -> backend.store(spec.commandLine().getErr()::println));
     Usage.requirePositive(spec, "--micro-batches", microBatches);
     Source.requireStore(store);
     UpdateRule stored = Source.onStore(store, () -> StoreReader.layoutOf(store)).rule();
     StepRequest request = Usage.of(spec, () -> request(stored, positionBytes));
-    Condition found = Source.onStore(store, () -> condition());
     try (SafetensorsModel values = Source.model(gradients);
         StateStore opened = Source.onStore(store, () -> StateStore.open(store, options))) {
-      long from = opened.step();
-      requireFromStep(from);
+      requireFromStep(opened.step());
       long begin = System.nanoTime();
       put(values, opened);
       Double swallowed = meter ? opened.swallowed(request).share() : null;
       StepResult result = opened.step(request);
       double seconds = (System.nanoTime() - begin) / 1e9;
-      tellIfFinished(found, from);
       return print(result, swallowed, opened.kernel().kernel().backend(), seconds);
-    }
-  }
-
-  private Condition condition() throws IOException {
-    try (StoreReader reader = StoreReader.open(store)) {
-      return reader.condition();
-    }
-  }
-
-  /** Who runs a killed command again should know that its step had been taken. */
-  private void tellIfFinished(Condition found, long from) {
-    if (found.state() == Condition.State.RECOVERING) {
-      spec.commandLine()
-          .getErr()
-          .println("found: " + found.sentence() + "; that step was finished before: " + from);
     }
   }
 
@@ -249,7 +231,11 @@ final class StepCommand implements Callable<Integer> {
                 + " has no gradient; --allow-missing leaves tensors without one as they are");
       }
     }
-    opened.putGradients(found);
+    try {
+      opened.putGradients(found);
+    } catch (IllegalArgumentException e) {
+      throw new FormatException(gradients, String.valueOf(e.getMessage()));
+    }
   }
 
   private void requireKnown(SafetensorsModel values, List<TensorSpec> tensors)

@@ -116,7 +116,9 @@ class BenchTest {
   }
 
   @Test
-  void theTableHasARowForEachFigure() throws IOException {
+  void theTableHasARowForEachFigureAndWhatAKillLeftIsRemoved() throws IOException {
+    Path left = Files.createDirectory(place().resolve(".lionstore-bench.partial-5-6"));
+    Files.writeString(left.resolve("planes"), "of a killed bench");
     String table =
         Cli.result(
             "bench", "--size", 1, "--pairs", 1, "--backend", "scalar", "--directory", place());

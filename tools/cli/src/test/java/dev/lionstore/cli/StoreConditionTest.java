@@ -234,8 +234,12 @@ class StoreConditionTest {
   void aCommandThatIsRunAgainAfterAKillCanStepOnce() throws Exception {
     Object[] again = {"step", store, "--gradients", example.gradients(), "--lr", "0.1"};
     HeaderPatch.beginStep(store, HeaderPatch.dead());
-    String line = Cli.refusal(append(again, "--from-step", "1"));
-    assertTrue(line.contains("completed steps is 2, expected 1 (--from-step)"), line);
+    Cli.Run refused = Cli.run(append(again, "--from-step", "1"));
+    assertEquals(1, refused.exitCode());
+    List<String> lines = refused.err().lines().toList();
+    assertTrue(lines.getFirst().startsWith("finishing a step first: process "), refused::err);
+    assertTrue(
+        lines.getLast().contains("completed steps is 2, expected 1 (--from-step)"), refused::err);
     String finished = Cli.hash(store);
     assertTrue(Cli.refusal(append(again, "--from-step", "3")).contains("expected 3"));
     assertEquals(finished, Cli.hash(store));

@@ -1,6 +1,7 @@
 package dev.lionstore.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -132,18 +133,22 @@ class WrongInputTest {
     Path store = folder.resolve("bf16");
     Cli.result("import", example.model(), store, "--freeze", "f", "--gradient-plane", "bf16");
     String hash = Cli.hash(store);
-    String line =
-        Cli.refusal(
-            "step",
-            store,
-            "--gradients",
-            gradients(b(), Example.w(1, 0.1f, 0, 0, 0, 0)),
-            "--lr",
-            "0.1");
+    Path gradients = gradients(b(), Example.w(1, 0.1f, 0, 0, 0, 0));
+    String line = Cli.refusal("step", store, "--gradients", gradients, "--lr", "0.1");
     assertTrue(
-        line.contains("tensor w: element 1 is 0.1, which the bf16 gradient plane cannot"), line);
+        line.startsWith(
+            gradients
+                + ": gradient of tensor w: element 1 is 0.1, which the bf16 gradient plane cannot"),
+        line);
     assertTrue(line.contains("--gradient-plane f32"), line);
     assertEquals(hash, Cli.hash(store));
+  }
+
+  @Test
+  void aFolderToMeasureInIsNotMade() {
+    Path absent = folder.resolve("absent");
+    assertEquals(absent + ": not a folder", Cli.refusal("devices", "--measure", absent));
+    assertFalse(Files.exists(absent));
   }
 
   @Test

@@ -147,7 +147,9 @@ public final class TrainingRun implements AutoCloseable {
       Listener listener)
       throws IOException {
     RunStore runStore = new RunStore(folder, settings, corpus.fingerprint(), listener::say);
-    StateStore store = runStore.open(StoreOptions.defaults().withThreads(schedule.threads()));
+    StateStore store =
+        runStore.open(
+            StoreOptions.defaults().withThreads(schedule.threads()).withNotices(listener::say));
     try {
       return new TrainingRun(folder, settings, schedule, corpus, store, listener);
     } catch (IOException | RuntimeException | Error e) {
