@@ -4,9 +4,6 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import java.util.Arrays;
 import jdk.incubator.vector.DoubleVector;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -16,11 +13,10 @@ import jdk.incubator.vector.VectorSpecies;
  */
 final class GradientNorm {
   private static final VectorSpecies<Double> F64 = DoubleVector.SPECIES_PREFERRED;
-  private static final VectorSpecies<Float> HALF =
-      VectorSpecies.of(float.class, VectorShape.forBitSize(F64.vectorBitSize() / 2));
   private static final int PIECE = Kernel.MAX_SLICE;
 
   private final float[] piece = new float[PIECE];
+  private final double[] doubles = new double[PIECE];
   private final GradientSlice slice = new GradientSlice();
   private final double[] partial = new double[Kernel.NORM_LANES];
 
@@ -31,8 +27,9 @@ final class GradientNorm {
       int padded = (length + Kernel.NORM_LANES - 1) / Kernel.NORM_LANES * Kernel.NORM_LANES;
       slice.set(values, from + done, length, padded);
       Lanes.widen(slice, piece, padded);
+      widen(piece, doubles, padded);
       for (int lane = 0; lane < Kernel.NORM_LANES; lane += F64.length()) {
-        addSquares(piece, lane, padded, partial);
+        addSquares(doubles, lane, padded, partial);
       }
     }
     double sum = 0;
@@ -42,11 +39,17 @@ final class GradientNorm {
     return sum;
   }
 
-  private static void addSquares(float[] piece, int lane, int count, double[] partial) {
+  /** Vectors of half as many floats would be a second shape (see {@link Lanes}). */
+  private static void widen(float[] from, double[] to, int count) {
+    for (int i = 0; i < count; i++) {
+      to[i] = from[i];
+    }
+  }
+
+  private static void addSquares(double[] values, int lane, int count, double[] partial) {
     DoubleVector sum = DoubleVector.fromArray(F64, partial, lane);
     for (int i = lane; i < count; i += Kernel.NORM_LANES) {
-      FloatVector narrow = FloatVector.fromArray(HALF, piece, i);
-      DoubleVector value = (DoubleVector) narrow.convertShape(VectorOperators.F2D, F64, 0);
+      DoubleVector value = DoubleVector.fromArray(F64, values, i);
       sum = value.mul(value).add(sum);
     }
     sum.intoArray(partial, lane);

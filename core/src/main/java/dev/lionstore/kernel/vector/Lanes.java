@@ -9,7 +9,6 @@ import java.nio.ByteOrder;
 import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
@@ -18,15 +17,16 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * Loads and stores between 16-bit memory and 32-bit lanes, in the widest shape of this machine.
  * Where memory is, is an address.
+ *
+ * <p>Lanes of one type have one shape in all loops, but for what is widened or narrowed at once: a
+ * method of the JDK's that has seen vectors of two shapes is inlined for both, and what may be of
+ * either is boxed.
  */
 final class Lanes {
   static final VectorSpecies<Float> F32 = FloatVector.SPECIES_PREFERRED;
   static final VectorSpecies<Integer> I32 = IntVector.SPECIES_PREFERRED;
   static final VectorSpecies<Short> I16 =
       VectorSpecies.of(short.class, VectorShape.forBitSize(F32.vectorBitSize() / 2));
-  private static final VectorSpecies<Long> I64 = LongVector.SPECIES_PREFERRED;
-  private static final VectorSpecies<Integer> HALF_I32 =
-      VectorSpecies.of(int.class, VectorShape.forBitSize(F32.vectorBitSize() / 2));
   static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 
   /** Lanes of one vector; divides 16 on every machine that has 128 to 512 bits. */
@@ -111,15 +111,13 @@ final class Lanes {
   }
 
   private static void splitF32(long from, long to, int count) {
-    for (int i = 0; i < count; i += COUNT) {
-      LongVector pairs = LongVector.fromMemorySegment(I64, MEMORY, from + 4L * i, ORDER);
-      ((IntVector) pairs.convertShape(VectorOperators.L2I, HALF_I32, 0))
-          .intoMemorySegment(MEMORY, to + 2L * i, ORDER);
-      ((IntVector)
-              pairs
-                  .lanewise(VectorOperators.LSHR, 32)
-                  .convertShape(VectorOperators.L2I, HALF_I32, 0))
-          .intoMemorySegment(MEMORY, to + ODD_OFFSET + 2L * i, ORDER);
+    IntVector evenLanes = IntVector.broadcast(I32, 0).addIndex(2);
+    IntVector oddLanes = evenLanes.add(1);
+    for (int i = 0; i < count; i += 2 * COUNT) {
+      IntVector low = IntVector.fromMemorySegment(I32, MEMORY, from + 4L * i, ORDER);
+      IntVector high = IntVector.fromMemorySegment(I32, MEMORY, from + 4L * (i + COUNT), ORDER);
+      evenLanes.selectFrom(low, high).intoMemorySegment(MEMORY, to + 2L * i, ORDER);
+      oddLanes.selectFrom(low, high).intoMemorySegment(MEMORY, to + ODD_OFFSET + 2L * i, ORDER);
     }
   }
 

@@ -20,14 +20,11 @@ final class Random16 {
   /** The hashes of a granule: one serves two elements, so far apart. */
   private static final int HASHES = GRANULE / 2;
 
-  /**
-   * At most those of a granule's even elements: so the hashes of even and odd ones, in two vectors,
-   * make pairs of 16 bits where they are.
-   */
-  private static final VectorSpecies<Integer> I32 =
-      Lanes.COUNT > HASHES / 2 ? IntVector.SPECIES_256 : Lanes.I32;
-
+  private static final VectorSpecies<Integer> I32 = Lanes.I32;
   private static final int LANES = I32.length();
+
+  /** Whether the hashes of even elements in a vector are of two granules. */
+  private static final boolean TWO_GRANULES = LANES > HASHES / 2;
 
   /** The odd ones of neighbouring 16-bit lanes. */
   private static final VectorMask<Short> ODD =
@@ -35,6 +32,10 @@ final class Random16 {
 
   private static final int[] LANE_PRODUCTS =
       IntStream.range(0, LANES).map(lane -> 2 * lane * StochasticBits.GOLDEN_32).toArray();
+
+  /** The first halves of two vectors, by the lanes of both. */
+  private static final int[] FIRST_HALVES =
+      IntStream.range(0, LANES).map(lane -> lane < LANES / 2 ? lane : lane + LANES / 2).toArray();
 
   private final MemorySegment memory = scratch(Kernel.MAX_SLICE * Short.BYTES);
 
@@ -71,7 +72,7 @@ final class Random16 {
    * Random bits in the order of elements. One hash serves two of them, {@link #HASHES} apart. What
    * a lane adds to the counter is multiplied beforehand.
    *
-   * @param random16 where they go, as an address
+   * @param random16 where they go, as an address; a granule more is written where two are made
    * @param count of hashes, a multiple of {@link #HASHES}
    */
   private static void randomBits(long random16, int count, int counter, int keyLow, int keyHigh) {
@@ -93,13 +94,25 @@ final class Random16 {
           a.lanewise(VectorOperators.LSHR, 16)
               .reinterpretAsShorts()
               .blend(b.reinterpretAsShorts(), ODD);
-      ShortVector low =
+      IntVector highs = high.reinterpretAsInts();
+      IntVector lows =
           a.reinterpretAsShorts()
               .blend(b.lanewise(VectorOperators.LSHL, 16).reinterpretAsShorts(), ODD)
-              .lanewise(VectorOperators.XOR, high);
-      long to = random16 + 2L * (2 * i - i % HASHES);
-      low.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
-      high.intoMemorySegment(Lanes.MEMORY, to + 2 * HASHES, Lanes.ORDER);
+              .lanewise(VectorOperators.XOR, high)
+              .reinterpretAsInts();
+      if (TWO_GRANULES) {
+        long to = random16 + 4L * i;
+        IntVector halves = IntVector.fromArray(I32, FIRST_HALVES, 0);
+        halves.selectFrom(lows, highs).intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+        halves
+            .add(LANES / 2)
+            .selectFrom(lows, highs)
+            .intoMemorySegment(Lanes.MEMORY, to + 2 * GRANULE, Lanes.ORDER);
+      } else {
+        long to = random16 + 2L * (2 * i - i % HASHES);
+        lows.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+        highs.intoMemorySegment(Lanes.MEMORY, to + 2 * HASHES, Lanes.ORDER);
+      }
     }
   }
 }

@@ -1,80 +1,78 @@
 package dev.lionstore.benchmarks;
 
 import com.sun.management.ThreadMXBean;
-import dev.lionstore.ElementType;
-import dev.lionstore.Rounding;
-import dev.lionstore.bench.Planes;
-import dev.lionstore.bench.Sweep;
-import dev.lionstore.kernel.Kernel;
-import dev.lionstore.kernel.Kernels;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.bench.Crew;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 
-/**
- * A JVM of its own that does nothing but steps of one kind and the passes that find the norm, and
- * ends well if they come to allocate nothing.
- */
+/** A JVM of its own that does nothing but loops, and ends well if they come to allocate nothing. */
 final class AllocationProbe {
-  private static final int PARAMETERS = 1 << 22;
-  private static final int PASSES_PER_RUN = 4;
+  private static final int PARAMETERS = 1 << 21;
 
-  /** One byte per 1000 parameters; a boxed vector of 16 lanes takes 96. */
-  private static final long ALLOWED_BYTES_PER_RUN = (long) PARAMETERS * PASSES_PER_RUN / 1000;
+  /** Two threads are compiled for at different moments of the loops. */
+  private static final int THREADS = 2;
 
-  private static final int QUIET_RUNS = 40;
+  /** A boxed vector of 16 lanes takes 96 bytes, 6 per parameter; what hands out chunks, a few. */
+  private static final double ALLOWED_BYTES_PER_PARAMETER = 0.02;
 
-  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+  private static final int QUIET_PASSES = 12;
+
+  private static final ThreadMXBean MEMORY = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
   private AllocationProbe() {}
 
-  /** Called with backend, rounding, gradient type and the longest time to compile. */
-  public static void main(String[] arguments) throws IOException {
-    Kernel kernel = Kernels.select(arguments[0], Lion.RULE).kernel();
-    Duration patience = Duration.parse(arguments[3]);
-    ElementType type = ElementType.valueOf(arguments[2]);
-    try (Planes planes = Planes.anonymous(PARAMETERS, type)) {
-      Sweep step = Sweep.of(kernel, planes, Rounding.valueOf(arguments[1])).get();
-      Kernel.Stepper stepper = kernel.newStepper();
-      boolean quiet =
-          comesToAllocateNothing("step", patience, () -> step.run(0, PARAMETERS))
-              && comesToAllocateNothing("norm", patience, () -> norm(stepper, planes));
-      System.exit(quiet ? 0 : 1);
-    }
+  /** A pass over all parameters. */
+  private interface Pass {
+    void run() throws IOException, InterruptedException;
   }
 
-  private static void norm(Kernel.Stepper stepper, Planes planes) {
-    for (long from = 0; from < PARAMETERS; from += Kernel.NORM_BLOCK) {
-      stepper.sumOfSquares(planes.gradient(), from, Kernel.NORM_BLOCK);
+  /**
+   * Called with the order's seed, the longest time for a loop to be compiled, and the beginning of
+   * the names of the loops to run.
+   */
+  public static void main(String[] arguments) throws IOException, InterruptedException {
+    Duration patience = Duration.parse(arguments[1]);
+    List<EveryLoop.Loop> loops =
+        EveryLoop.of(PARAMETERS, Long.parseLong(arguments[0])).stream()
+            .filter(loop -> loop.name().startsWith(arguments[2]))
+            .toList();
+    boolean quiet = !loops.isEmpty();
+    try (Crew crew = new Crew(THREADS)) {
+      List<Pass> passes = new ArrayList<>();
+      for (EveryLoop.Loop loop : loops) {
+        passes.add(crew.pass(loop.sweeps(), PARAMETERS)::run);
+        quiet &= comesToAllocateNothing(loop.name(), patience, passes.getLast());
+      }
+      // What was compiled for one loop may have been compiled anew for another.
+      for (int i = 0; i < loops.size(); i++) {
+        quiet &= comesToAllocateNothing(loops.get(i).name() + ", again", patience, passes.get(i));
+      }
     }
+    System.exit(quiet ? 0 : 1);
   }
 
   /**
    * A JVM boxes until it has compiled, and may start to box again when it compiles once more: only
-   * many quiet runs in a row count.
+   * quiet passes in a row count.
    */
-  private static boolean comesToAllocateNothing(String what, Duration patience, Runnable pass) {
+  private static boolean comesToAllocateNothing(String what, Duration patience, Pass pass)
+      throws IOException, InterruptedException {
     long end = System.nanoTime() + patience.toNanos();
-    long bytes = 0;
-    for (int quiet = 0; quiet < QUIET_RUNS; ) {
+    double bytes = 0;
+    for (int quiet = 0; quiet < QUIET_PASSES; ) {
       if (System.nanoTime() > end) {
         System.out.printf(
-            "%s allocates %.4f bytes per parameter, still after %s%n",
-            what, (double) bytes / PARAMETERS / PASSES_PER_RUN, patience);
+            "%s allocates %.3f bytes per parameter, still after %s%n", what, bytes, patience);
         return false;
       }
-      bytes = allocatedBy(pass);
-      quiet = bytes <= ALLOWED_BYTES_PER_RUN ? quiet + 1 : 0;
+      long before = MEMORY.getTotalThreadAllocatedBytes();
+      pass.run();
+      bytes = (double) (MEMORY.getTotalThreadAllocatedBytes() - before) / PARAMETERS;
+      quiet = bytes <= ALLOWED_BYTES_PER_PARAMETER ? quiet + 1 : 0;
     }
     return true;
-  }
-
-  private static long allocatedBy(Runnable pass) {
-    long before = THREADS.getCurrentThreadAllocatedBytes();
-    for (int i = 0; i < PASSES_PER_RUN; i++) {
-      pass.run();
-    }
-    return THREADS.getCurrentThreadAllocatedBytes() - before;
   }
 }
