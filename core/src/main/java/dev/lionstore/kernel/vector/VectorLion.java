@@ -9,6 +9,7 @@ import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Bf16;
 import dev.lionstore.rule.Lion.LionCoefficients;
 import dev.lionstore.rule.Master;
+import dev.lionstore.rule.StochasticBits;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
@@ -93,7 +94,9 @@ final class VectorLion implements Kernel.Stepper {
     }
     long even = pairs ? slice.address() : floats.address();
     boolean stochastic = tensor.rounding() == Rounding.STOCHASTIC;
-    if (stochastic) {
+    long counter = Random16.counter(tensor, from);
+    long key = stochastic ? Random16.key(tensor, 0, counter) : 0;
+    if (stochastic && !Random16.WHOLE_GRANULES) {
       random16.fill(tensor, 0, from, count);
     }
     stepPairs(
@@ -104,6 +107,9 @@ final class VectorLion implements Kernel.Stepper {
         pairs ? even : even + Lanes.ODD_OFFSET,
         pairs,
         stochastic ? random16.address() : 0,
+        (int) counter,
+        (int) key,
+        (int) (key >>> 32),
         count,
         (LionCoefficients) tensor.coefficients(),
         undo == null ? 0 : Lanes.address(undo.memory(), undo.unitsOffset(), UNDO_BYTES),
@@ -121,7 +127,11 @@ final class VectorLion implements Kernel.Stepper {
    * @param even the gradients of even elements
    * @param odd the gradients of odd elements
    * @param pairs whether these are the same pairs of bfloat16; else they are floats
-   * @param random16 random bits for stochastic rounding; 0 for nearest
+   * @param random16 random bits for stochastic rounding; 0 for nearest. Where a vector has the
+   *     hashes of a granule they are made here instead: other loops would leave memory idle
+   * @param counter of the slice's first hash, its low bits, as {@link Random16} has it
+   * @param keyLow what its hashes have in common
+   * @param keyHigh likewise
    * @param count of elements, a multiple of {@link Random16#GRANULE}
    * @param undo where values are saved before they change, as {@link Undo} says; 0 for nowhere
    * @param parity {@link Undo#UNIT} if the slice's first unit is an odd one, else 0
@@ -134,6 +144,9 @@ final class VectorLion implements Kernel.Stepper {
       long odd,
       boolean pairs,
       long random16,
+      int counter,
+      int keyLow,
+      int keyHigh,
       int count,
       LionCoefficients k,
       long undo,
@@ -213,8 +226,29 @@ final class VectorLion implements Kernel.Stepper {
       IntVector moment0 = g0.fma(o2, m0.mul(b2)).reinterpretAsInts();
       IntVector moment1 = g1.fma(o2, m1.mul(b2)).reinterpretAsInts();
       if (random16 != 0) {
-        IntVector random =
-            IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, random16 + at, Lanes.ORDER);
+        IntVector random;
+        if (Random16.WHOLE_GRANULES) {
+          random =
+              IntVector.fromArray(Lanes.I32, Random16.PRODUCTS, 0)
+                  .add((counter + i / 2) * StochasticBits.GOLDEN_32 + keyLow)
+                  .lanewise(VectorOperators.XOR, keyHigh);
+          random =
+              random
+                  .lanewise(VectorOperators.XOR, random.lanewise(VectorOperators.LSHR, 16))
+                  .mul(StochasticBits.FMIX_1);
+          random =
+              random
+                  .lanewise(VectorOperators.XOR, random.lanewise(VectorOperators.LSHR, 13))
+                  .mul(StochasticBits.FMIX_2);
+          random =
+              random
+                  .lanewise(VectorOperators.XOR, random.lanewise(VectorOperators.LSHR, 16))
+                  .reinterpretAsShorts()
+                  .rearrange(Random16.LOW_THEN_HIGH)
+                  .reinterpretAsInts();
+        } else {
+          random = IntVector.fromMemorySegment(Lanes.I32, Lanes.MEMORY, random16 + at, Lanes.ORDER);
+        }
         IntVector sum0 =
             moment0
                 .min(STOCHASTIC_LIMIT)
