@@ -1,6 +1,7 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.kernel.VectorModule;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
@@ -51,7 +52,18 @@ public final class Main implements Runnable {
     } catch (Error error) { // picocli hands exceptions to the handler below, errors to its caller
       exitCode = fail(error, line.getErr());
     }
-    System.exit(exitCode);
+    System.exit(exitCode == ExitCode.OK ? written(line) : exitCode);
+  }
+
+  /** A result that nobody can read is none. */
+  private static int written(CommandLine line) {
+    line.getOut().flush();
+    if (System.out.checkError()) {
+      IOException failure =
+          new IOException("standard output could not be written: is its disk full?");
+      return fail(failure, line.getErr());
+    }
+    return ExitCode.OK;
   }
 
   /**

@@ -31,12 +31,25 @@ class MainProcessTest {
   }
 
   @Test
+  void aResultThatCannotBeWrittenIsAFailure() throws Exception {
+    assertEquals(
+        List.of("1", "lionstore: standard output could not be written: is its disk full?\n"),
+        run(Path.of("/dev/full"), Main.class, "--version"));
+  }
+
+  @Test
   void vectorModuleIsLoadedAsTheJvmWouldHave() throws Exception {
     assertEquals(List.of("0", "jdk.incubator.vector null 3.0\n", ""), run(UsesVectors.class));
   }
 
   private List<String> run(Class<?> main, String... arguments) throws Exception {
     Path out = folder.resolve("out");
+    List<String> ended = run(out, main, arguments);
+    return List.of(ended.getFirst(), Files.readString(out, UTF_8), ended.getLast());
+  }
+
+  /** The exit code and what is on standard error. */
+  private List<String> run(Path out, Class<?> main, String... arguments) throws Exception {
     Path err = folder.resolve("err");
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -49,8 +62,7 @@ class MainProcessTest {
             .redirectError(err.toFile())
             .start()
             .waitFor();
-    return List.of(
-        Integer.toString(exitCode), Files.readString(out, UTF_8), Files.readString(err, UTF_8));
+    return List.of(Integer.toString(exitCode), Files.readString(err, UTF_8));
   }
 
   static final class UsesVectors {
