@@ -60,12 +60,12 @@ final class DevicesCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    List<Row> rows = DeviceReport.all(Lion.RULE).stream().map(DevicesCommand::row).toList();
-    AutoBackend auto = AutoBackend.of(Lion.RULE);
     Path directory = measure == null ? Path.of("") : measure;
     if (!Files.isDirectory(directory)) {
       throw new NotDirectoryException(directory.toString());
     }
+    List<Row> rows = DeviceReport.all(Lion.RULE).stream().map(DevicesCommand::row).toList();
+    AutoBackend auto = AutoBackend.of(Lion.RULE);
     Optional<String> known =
         measure == null ? auto.known(directory) : Optional.of(auto.measure(directory));
     print(
