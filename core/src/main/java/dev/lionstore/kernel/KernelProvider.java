@@ -45,6 +45,11 @@ public interface KernelProvider {
     return Optional.empty();
   }
 
+  /** Its form of reading masters, if it has one that is faster than the reference. */
+  default Optional<MasterConversion> masters() {
+    return Optional.empty();
+  }
+
   /**
    * Opens the kernel for a rule, if this backend has one and runs on this machine.
    *

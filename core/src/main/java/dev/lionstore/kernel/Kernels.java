@@ -91,6 +91,14 @@ public final class Kernels {
         .orElseGet(ScalarConversion::new);
   }
 
+  /** The fastest form of reading masters. */
+  public static MasterConversion masters() {
+    return providers().stream()
+        .flatMap(provider -> provider.masters().stream())
+        .findFirst()
+        .orElseGet(ScalarMasterConversion::new);
+  }
+
   private static Selection warming(KernelProvider provider, Selection found) {
     return provider.needsWarmUp()
         ? new Selection(new WarmingKernel(found.kernel(), provider), found.reason())

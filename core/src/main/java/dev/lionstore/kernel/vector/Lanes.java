@@ -164,13 +164,35 @@ final class Lanes {
   /** The masters of weights and remainders, as floats. */
   static void joinMaster(long weights, long remainder, float[] to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      IntVector high = loadUnsigned(weights + 2L * i).lanewise(VectorOperators.LSHL, 16);
-      IntVector low =
-          (IntVector)
-              ShortVector.fromMemorySegment(I16, MEMORY, remainder + 2L * i, ORDER)
-                  .convertShape(VectorOperators.S2I, I32, 0);
-      high.add(low).reinterpretAsFloats().intoArray(to, i);
+      loadMaster(weights + 2L * i, remainder + 2L * i).reinterpretAsFloats().intoArray(to, i);
     }
+  }
+
+  private static IntVector loadMaster(long weights, long remainder) {
+    IntVector low =
+        (IntVector)
+            ShortVector.fromMemorySegment(I16, MEMORY, remainder, ORDER)
+                .convertShape(VectorOperators.S2I, I32, 0);
+    return loadUnsigned(weights).lanewise(VectorOperators.LSHL, 16).add(low);
+  }
+
+  /** The masters of weights and remainders, as floats in memory. */
+  static void copyMaster(long weights, long remainder, long to, int count) {
+    for (int i = 0; i < count; i += COUNT) {
+      loadMaster(weights + 2L * i, remainder + 2L * i)
+          .intoMemorySegment(MEMORY, to + 4L * i, ORDER);
+    }
+  }
+
+  /** Whether the masters of weights and remainders have the bits of floats in memory. */
+  static boolean equalsMaster(long weights, long remainder, long floats, int count) {
+    IntVector different = IntVector.zero(I32);
+    for (int i = 0; i < count; i += COUNT) {
+      IntVector given = IntVector.fromMemorySegment(I32, MEMORY, floats + 4L * i, ORDER);
+      IntVector master = loadMaster(weights + 2L * i, remainder + 2L * i);
+      different = different.or(master.lanewise(VectorOperators.XOR, given));
+    }
+    return different.reduceLanes(VectorOperators.OR) == 0;
   }
 
   /** The weights and remainders of masters, which saturate. */

@@ -5,6 +5,7 @@ import dev.lionstore.kernel.GradientConversion;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.KernelProvider;
 import dev.lionstore.kernel.Kernels;
+import dev.lionstore.kernel.MasterConversion;
 import dev.lionstore.rule.AdamW;
 import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.Plane;
@@ -54,6 +55,11 @@ public final class VectorKernels implements KernelProvider {
   @Override
   public Optional<GradientConversion> conversion() {
     return supported() ? Optional.of(new VectorConversion()) : Optional.empty();
+  }
+
+  @Override
+  public Optional<MasterConversion> masters() {
+    return supported() ? Optional.of(new VectorMasterConversion()) : Optional.empty();
   }
 
   @Override
