@@ -1,5 +1,7 @@
 package dev.lionstore.store;
 
+import dev.lionstore.FormatException;
+import java.io.IOException;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -17,9 +19,9 @@ public record Condition(State state, long step, String sentence) {
     CLEAN,
     /** Between steps; its writer lives, or was killed and has lost nothing. */
     IDLE,
-    /** A living writer is in the middle of a step. */
+    /** A living writer is in the middle of a step, or of a change of masters. */
     BUSY,
-    /** A writer was killed in the middle of a step, which the next writer will finish. */
+    /** A writer was killed in the middle of a step or change, which the next writer finishes. */
     RECOVERING,
     /** Parts are at different steps, or a file is not what the header says. */
     DAMAGED,
@@ -50,7 +52,8 @@ public record Condition(State state, long step, String sentence) {
    *
    * @param bootId of the machine's present run
    */
-  static Condition of(Header header, StoreFiles files, UUID bootId, Viewer viewer) {
+  static Condition of(Header header, StoreFiles files, UUID bootId, Viewer viewer)
+      throws IOException {
     long step = header.step();
     Optional<String> distrust = distrust(header, bootId);
     if (distrust.isPresent()) {
@@ -64,9 +67,20 @@ public record Condition(State state, long step, String sentence) {
     if ((applying || header.phase() == Header.Phase.REFRESHING) && alive) {
       return busy(header);
     }
+    if (alive && files.changes().exists()) {
+      return new Condition(
+          State.BUSY, step, writer(header) + " is changing masters at step " + step);
+    }
     Optional<String> mismatch = new Consistency(files, header).mismatch();
     if (mismatch.isPresent()) {
       return new Condition(State.DAMAGED, step, mismatch.get());
+    }
+    try {
+      if (files.changes().find(header) == ChangesFile.Found.PENDING) {
+        return new Condition(State.RECOVERING, step, changingSentence(header));
+      }
+    } catch (FormatException e) {
+      return new Condition(State.DAMAGED, step, String.valueOf(e.getMessage()));
     }
     return switch (header.phase()) {
       case CLEAN -> new Condition(State.CLEAN, step, "closed in order at step " + step);
@@ -125,6 +139,13 @@ public record Condition(State state, long step, String sentence) {
         + " was killed while applying step "
         + (header.step() + 1)
         + "; the next writer finishes it from the gradients kept";
+  }
+
+  private static String changingSentence(Header header) {
+    return writer(header)
+        + " was killed while it changed masters between steps, at step "
+        + header.step()
+        + "; the next writer finishes the change from its journal";
   }
 
   private static String refreshingSentence(Header header) {

@@ -28,7 +28,7 @@ final class HeaderWriter {
   }
 
   /** What the newest header says of the store. */
-  Condition condition() {
+  Condition condition() throws IOException {
     return Condition.of(newest, files, bootId, Condition.Viewer.WRITER);
   }
 
@@ -75,6 +75,14 @@ final class HeaderWriter {
       plane.publish(step);
     }
     write(Header.Phase.IDLE, step, itsPosition, stepCounts);
+  }
+
+  /** The store is idle at its step, with this position. */
+  void publishPosition(byte[] itsPosition) {
+    byte[] copy = itsPosition.clone();
+    // Twice: were the only record that has it damaged, the one before would give the old position.
+    write(Header.Phase.IDLE, newest.step(), copy, newest.stepCounts());
+    write(Header.Phase.IDLE, newest.step(), copy, newest.stepCounts());
   }
 
   /** Says what the store does, at the step that it is at. */

@@ -4,22 +4,35 @@ import dev.lionstore.mapping.Posix;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 
-/** A store does not fit the file system it was to be created on; nothing has been left there. */
+/**
+ * What was to be made does not fit the file system: a store, or the journal of a change. Nothing
+ * has been left there, and nothing has been changed.
+ */
 public final class NoSpaceException extends FileSystemException {
   private static final long serialVersionUID = 1L;
   private static final String SHARED_MEMORY = "/dev/shm";
   private static final int MEBIBYTE = 1 << 20;
 
   NoSpaceException(Path directory, long needed, long usable) {
+    this(directory, "a store of ", needed, usable);
+  }
+
+  private NoSpaceException(Path directory, String what, long needed, long usable) {
     super(
         directory.toString(),
         null,
-        "a store of "
+        what
             + needed
             + " bytes does not fit, "
             + usable
             + " bytes are free; "
             + remedy(directory, needed - usable));
+  }
+
+  /** A change of masters needs a journal as long as it lasts. */
+  static NoSpaceException forChanges(Path directory, long needed, long usable) {
+    return new NoSpaceException(
+        directory, "no master has been changed: the journal of the change, of ", needed, usable);
   }
 
   private static String remedy(Path directory, long missing) {

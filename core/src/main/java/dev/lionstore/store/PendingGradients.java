@@ -37,6 +37,10 @@ final class PendingGradients {
   private final GradientValues[] values;
   private final double[] sumsOfSquares;
   private final BitSet present;
+
+  /** Of which tensors the gradient plane holds all of a gradient, though it may have been used. */
+  private final BitSet whole;
+
   private final Kernel kernel;
   private final GradientConversion conversion = Kernels.conversion();
   private final Deque<Kernel.Stepper> idleSteppers = new ConcurrentLinkedDeque<>();
@@ -51,6 +55,7 @@ final class PendingGradients {
     this.values = new GradientValues[tensors];
     this.sumsOfSquares = new double[tensors];
     this.present = new BitSet(tensors);
+    this.whole = new BitSet(tensors);
     for (int t = 0; t < tensors; t++) {
       kept.add(keptValues(files, t));
     }
@@ -102,10 +107,7 @@ final class PendingGradients {
             }
           }
         };
-    boolean shared =
-        gradients.values().stream()
-            .allMatch(g -> crew.threads().stream().allMatch(g.data()::isAccessibleBy));
-    if (shared) {
+    if (crew.mayRead(gradients.values().stream().map(GradientValues::data))) {
       crew.run(putting);
     } else {
       putting.run(0);
@@ -115,6 +117,59 @@ final class PendingGradients {
         throw refusal;
       }
     }
+  }
+
+  /**
+   * Copies what the gradient plane holds of a tensor.
+   *
+   * @throws IllegalStateException if it holds none that was put whole since the store was opened
+   */
+  void copyKept(int tensor, MemorySegment to) {
+    MemorySegment from = requireKept(tensor).data();
+    if (to.byteSize() != from.byteSize()) {
+      throw new IllegalArgumentException(
+          "room for the gradient of tensor "
+              + layout.tensors().get(tensor).name()
+              + " is "
+              + to.byteSize()
+              + " bytes, expected "
+              + from.byteSize());
+    }
+    MemorySegment.copy(from, 0, to, 0, from.byteSize());
+  }
+
+  /**
+   * Takes what the gradient plane holds of a tensor as its gradient.
+   *
+   * @throws IllegalStateException if it holds none that was put whole since the store was opened
+   */
+  void putKept(int tensor) {
+    GradientValues gradient = requireKept(tensor);
+    set(tensor, gradient, sumOfSquares(gradient));
+  }
+
+  private GradientValues requireKept(int tensor) {
+    GradientValues gradient = requireTrainable(tensor);
+    synchronized (present) {
+      if (!whole.get(tensor)) {
+        throw new IllegalStateException(
+            "the gradient plane holds no gradient of tensor "
+                + layout.tensors().get(tensor).name()
+                + " that was put since the store was opened");
+      }
+    }
+    return gradient;
+  }
+
+  private GradientValues requireTrainable(int tensor) {
+    if (layout.gradientPlane() == GradientPlane.NONE) {
+      throw new IllegalStateException("this store has no gradient plane");
+    }
+    requireThere(tensor);
+    return kept.get(tensor)
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "tensor " + layout.tensors().get(tensor).name() + " is frozen: no gradient of it"));
   }
 
   /** Adds to a tensor's gradient in float32, or takes it if it is the first. */
@@ -137,10 +192,7 @@ final class PendingGradients {
   }
 
   void requireFits(int tensor, GradientValues gradient) {
-    if (tensor < 0 || tensor >= layout.tensors().size()) {
-      throw new IllegalArgumentException(
-          "there is no tensor " + tensor + ", expected 0 to " + (layout.tensors().size() - 1));
-    }
+    requireThere(tensor);
     TensorSpec spec = layout.tensors().get(tensor);
     if (!spec.trainable()) {
       throw new IllegalArgumentException(
@@ -163,11 +215,19 @@ final class PendingGradients {
     }
   }
 
+  private void requireThere(int tensor) {
+    if (tensor < 0 || tensor >= layout.tensors().size()) {
+      throw new IllegalArgumentException(
+          "there is no tensor " + tensor + ", expected 0 to " + (layout.tensors().size() - 1));
+    }
+  }
+
   private void set(int tensor, GradientValues gradient, double sum) {
     synchronized (present) {
       values[tensor] = gradient;
       sumsOfSquares[tensor] = sum;
       present.set(tensor);
+      whole.set(tensor);
     }
   }
 
@@ -282,6 +342,7 @@ final class PendingGradients {
   private void forget(int tensor) {
     synchronized (present) {
       present.clear(tensor);
+      whole.clear(tensor);
     }
   }
 

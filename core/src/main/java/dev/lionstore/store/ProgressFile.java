@@ -20,6 +20,7 @@ import java.util.UUID;
  *       8     8  version
  *      16    16  store id
  *      32     8  the mark of the intent that it belongs to (see {@link Mark})
+ *      40     8  changes of masters between steps (see {@link ChangesFile})
  *  slot of worker w, at 4096 + w · slotBytes:
  *       0     8  word: step to come (14 bits), chunk (28 bits), whether it has been saved whole, in
  *                {@link ChunkUndoFile} (1 bit), else elements of it that have been saved (21 bits);
@@ -51,6 +52,7 @@ class ProgressFile {
   private static final long MAGIC = 0x474F52504E4F494CL;
   private static final long VERSION = 3;
   private static final int MARK_OFFSET = 32;
+  private static final int CHANGES_OFFSET = 40;
   private static final int SAVED_BITS = 21;
   private static final int CHUNK_BITS = 28;
   private static final int CHUNK_SHIFT = SAVED_BITS + 1;
@@ -122,6 +124,17 @@ class ProgressFile {
   /** Says which intent is about to be applied. */
   void expect(long mark) {
     file.memory().set(I64, MARK_OFFSET, mark);
+  }
+
+  /** How often masters have been changed between steps: for those who read meanwhile. */
+  long changes() {
+    return file.memory().get(I64, CHANGES_OFFSET);
+  }
+
+  /** Says that masters will change at the step that the store is at. */
+  void countChange() {
+    file.memory().set(I64, CHANGES_OFFSET, changes() + 1);
+    VarHandle.storeStoreFence();
   }
 
   /** Where a worker saves what it is about to change. */

@@ -5,6 +5,7 @@ import dev.lionstore.kernel.DeviceException;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
+import dev.lionstore.kernel.MasterConversion;
 import dev.lionstore.kernel.ResidentKernel;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.UpdateRule;
@@ -35,6 +36,8 @@ public final class StateStore implements StateView, AutoCloseable {
   private final StepApplier applier;
   private final Kernel kernel;
   private final HeaderWriter header;
+  private final MasterConversion masters = Kernels.masters();
+  private final MasterChanges changes;
   private final Condition found;
   private volatile Life life = Life.OPEN;
 
@@ -108,6 +111,7 @@ public final class StateStore implements StateView, AutoCloseable {
       this.selection = selected.with(kernel.attach(files.memory())).with(access);
       this.gradients = new PendingGradients(files, kernel);
       this.applier = new StepApplier(files, kernel, crew, header.newest());
+      this.changes = new MasterChanges(files, crew, applier, header);
     } catch (RuntimeException | Error e) {
       crew.close();
       throw e;
@@ -200,8 +204,13 @@ public final class StateStore implements StateView, AutoCloseable {
         ArithmeticFile.add(
             directory, "from step " + planesStep() + " on: " + kernel.nonconformance());
       }
-      if (header.newest().phase() == Header.Phase.APPLYING) {
-        notices.accept("finishing a step first: " + found.sentence());
+      boolean inStep = header.newest().phase() == Header.Phase.APPLYING;
+      if (found.state() == Condition.State.RECOVERING) {
+        notices.accept(
+            "finishing a " + (inStep ? "step" : "change") + " first: " + found.sentence());
+      }
+      changes.recover();
+      if (inStep) {
         header.begin();
         applier.finish(header.newest());
         header.publishStep();
@@ -288,6 +297,35 @@ public final class StateStore implements StateView, AutoCloseable {
           "tensor " + layout().tensors().get(tensor).name() + " has no gradient");
     }
     return gradients.sumOfSquares(tensor);
+  }
+
+  /**
+   * Copies what the gradient plane holds of a tensor: the gradient that was put or accumulated
+   * last, also after the step that took it.
+   *
+   * @param tensor its index in the layout
+   * @param to as many bytes as the tensor's gradient has in the type of the plane
+   * @throws IllegalArgumentException if the tensor is frozen or not there, or the size is wrong
+   * @throws IllegalStateException if there is no gradient plane, or none was put since the store
+   *     was opened
+   */
+  public void copyGradient(int tensor, MemorySegment to) {
+    requireOpen();
+    gradients.copyKept(tensor, to);
+  }
+
+  /**
+   * Takes what the gradient plane holds of a tensor, as {@link #copyGradient} gives it, as its
+   * gradient for the next step.
+   *
+   * @param tensor its index in the layout
+   * @throws IllegalArgumentException if the tensor is frozen or not there
+   * @throws IllegalStateException if there is no gradient plane, or none was put since the store
+   *     was opened
+   */
+  public void putKept(int tensor) {
+    requireOpen();
+    gradients.putKept(tensor);
   }
 
   /** Forgets the gradients that have been put. */
@@ -482,6 +520,74 @@ public final class StateStore implements StateView, AutoCloseable {
     }
   }
 
+  /**
+   * Makes a caller's values masters, where they are not what the caller would have been given: a
+   * float32 value that is not the master, a bfloat16 one that is not its weight, a float16 one that
+   * is not the master rounded to nearest even, all bit by bit. Other masters stay exactly as they
+   * are. Gradients that have been put stay put. It is a transaction: whenever the process dies,
+   * opening the store again finds all of the change or none.
+   *
+   * @param values by the tensors' indexes in the layout, frozen ones too; nobody may change them
+   *     until this returns
+   * @return how many elements were changed; where none differs, nothing is written
+   * @throws IllegalArgumentException if a size is wrong, or a value that differs is not finite or
+   *     too large, naming the tensor and the element; nothing has happened then
+   * @throws NoSpaceException if the disk has no room for the change's journal, 4 bytes for each
+   *     element; nothing has happened then
+   * @throws StoreUnusableException if an earlier failure was final, or a streaming step is under
+   *     way
+   */
+  public long changeMasters(Map<Integer, GradientValues> values) throws IOException {
+    return changeMasters(values, Optional.empty());
+  }
+
+  /**
+   * The same, and publishes a position with it.
+   *
+   * @param nextPosition the trainer's own bytes
+   * @throws IllegalArgumentException also if the position is too long; nothing has happened then
+   */
+  public long changeMasters(Map<Integer, GradientValues> values, byte[] nextPosition)
+      throws IOException {
+    StepPlan.requirePositionFits(files.layout(), nextPosition);
+    return changeMasters(values, Optional.of(nextPosition));
+  }
+
+  private long changeMasters(Map<Integer, GradientValues> values, Optional<byte[]> nextPosition)
+      throws IOException {
+    refresh();
+    files.requireUnchangedSizes();
+    MasterDifferences differences = MasterDifferences.of(files, masters, crew, values);
+    if (differences.count() == 0) {
+      if (nextPosition.isPresent()) {
+        publish(nextPosition.get());
+      }
+      return 0;
+    }
+    differences.requireHeld();
+    changes.prepare(differences, nextPosition);
+    life = Life.FAILED;
+    changes.complete();
+    loaded = false;
+    life = Life.OPEN;
+    return differences.count();
+  }
+
+  /**
+   * Publishes another position at the step that the store is at.
+   *
+   * @param nextPosition the trainer's own bytes
+   * @throws IllegalArgumentException if they are too many; nothing has happened then
+   * @throws StoreUnusableException if an earlier failure was final, or a streaming step is under
+   *     way
+   */
+  public void publish(byte[] nextPosition) throws IOException {
+    StepPlan.requirePositionFits(files.layout(), nextPosition);
+    refresh();
+    files.requireUnchangedSizes();
+    header.publishPosition(nextPosition);
+  }
+
   private void replace(Ahead state, Refresh source) throws IOException {
     files.requireUnchangedSizes();
     for (int t = 0; t < layout().tensors().size(); t++) {
@@ -625,6 +731,25 @@ public final class StateStore implements StateView, AutoCloseable {
       }
     }
     return files.values(plane, tensor).asReadOnly();
+  }
+
+  @Override
+  public void copyMaster(int tensor, long from, MemorySegment to) {
+    masters.join(
+        values(Plane.WEIGHTS, tensor).asSlice(2 * from),
+        values(Plane.REMAINDER, tensor).asSlice(2 * from),
+        to);
+  }
+
+  /**
+   * Copies all exact masters of tensors, by as many threads as step if all of them may write there.
+   *
+   * @param to room for each tensor's elements as little-endian float32, by its index in the layout
+   * @throws IllegalArgumentException if the room has another size
+   */
+  public void copyMasters(Map<Integer, MemorySegment> to) {
+    requireOpen();
+    MasterCopy.run(this, masters, crew, to);
   }
 
   /**

@@ -28,6 +28,7 @@ final class StoreFiles implements AutoCloseable {
   private final List<PlaneFile> planes = new ArrayList<>();
   private final Optional<PlaneFile> gradient;
   private final StoreParts parts;
+  private final ChangesFile changes;
   private Optional<ChunkUndoFile> chunkUndo;
   private Optional<DirectPlanes> direct = Optional.empty();
 
@@ -39,6 +40,7 @@ final class StoreFiles implements AutoCloseable {
     this.layout = layout;
     this.geometry = layout.geometry();
     this.parts = parts;
+    this.changes = parts.changes(directory, layout);
     try {
       this.header =
           parts.header(open(opener, directory, HeaderFile.NAME, HeaderFile.size(layout)), layout);
@@ -237,6 +239,11 @@ final class StoreFiles implements AutoCloseable {
     return all;
   }
 
+  /** What is changed between steps, while it is. */
+  ChangesFile changes() {
+    return changes;
+  }
+
   /** The planes past the page cache, if they are stepped so. */
   Optional<DirectPlanes> direct() {
     return direct;
@@ -350,6 +357,11 @@ final class StoreFiles implements AutoCloseable {
       }
     }
     mapped.clear();
+    try {
+      changes.close(); // of a change that failed
+    } catch (IOException e) {
+      failure = e;
+    }
     MappedFile.awaitUnmapping();
     if (failure != null) {
       throw failure;

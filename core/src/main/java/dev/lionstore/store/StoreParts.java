@@ -4,6 +4,7 @@ import dev.lionstore.kernel.Kernel;
 import dev.lionstore.mapping.DirectAccess;
 import dev.lionstore.mapping.MappedFile;
 import dev.lionstore.rule.Plane;
+import java.nio.file.Path;
 import java.util.List;
 
 /**
@@ -29,6 +30,10 @@ class StoreParts {
 
   ChunkUndoFile chunkUndo(MappedFile file, LayoutFile layout) {
     return new ChunkUndoFile(file, layout);
+  }
+
+  ChangesFile changes(Path directory, LayoutFile layout) {
+    return new ChangesFile(directory, layout);
   }
 
   DirectPlanes directPlanes(List<DirectAccess> files, List<PlaneFile> planes, Geometry geometry) {

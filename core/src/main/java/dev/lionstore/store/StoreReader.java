@@ -22,10 +22,13 @@ public final class StoreReader implements StateView, AutoCloseable {
   private final StoreFiles files;
   private final Header header;
   private final Condition condition;
+  private final long changes;
 
   private StoreReader(Path directory, StoreFiles files) throws IOException {
     this.directory = directory;
     this.files = files;
+    long changesBefore = files.progress().changes();
+    VarHandle.acquireFence();
     Header found = newest(files);
     Condition verdict = verdict(found, files, directory);
     for (int looks = 1; newest(files).generation() != found.generation(); looks++) {
@@ -38,6 +41,7 @@ public final class StoreReader implements StateView, AutoCloseable {
     }
     this.header = found;
     this.condition = verdict;
+    this.changes = changesBefore;
   }
 
   private static Condition verdict(Header header, StoreFiles files, Path directory)
@@ -150,6 +154,9 @@ public final class StoreReader implements StateView, AutoCloseable {
             || now.phase() == Header.Phase.REFRESHING;
     if (stepped) {
       throw new StoreBusyException(directory, "a step began while it was read; try again");
+    }
+    if (files.progress().changes() != changes) {
+      throw new StoreBusyException(directory, "masters changed while it was read; try again");
     }
   }
 

@@ -1,11 +1,13 @@
 package dev.lionstore.store;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,6 +67,11 @@ final class WorkerCrew implements AutoCloseable {
   /** The threads that work beside the caller's. */
   List<Thread> threads() {
     return threads;
+  }
+
+  /** Whether the other threads may read all of some memory. */
+  boolean mayRead(Stream<MemorySegment> memory) {
+    return memory.allMatch(segment -> threads.stream().allMatch(segment::isAccessibleBy));
   }
 
   /** Runs the task on every worker and returns when all have ended; rethrows what one threw. */

@@ -42,6 +42,11 @@ final class Stores {
   private final StoreLayout layout;
 
   Stores(Path folder, GradientPlane gradientPlane, Rounding rounding) {
+    this(folder, gradientPlane, rounding, 41);
+  }
+
+  /** With so many columns of 37 rows in the largest tensor. */
+  Stores(Path folder, GradientPlane gradientPlane, Rounding rounding, long columns) {
     this.folder = folder;
     this.layout =
         new StoreLayout(
@@ -53,7 +58,7 @@ final class Stores {
                 new ParameterGroup("norms", 0.5, OptionalDouble.of(0)),
                 ParameterGroup.ofDefaults()),
             List.of(
-                tensor("weight", TensorSpec.Role.TRAINABLE, 37L, 41L),
+                tensor("weight", TensorSpec.Role.TRAINABLE, 37L, columns),
                 tensor("empty", TensorSpec.Role.TRAINABLE, 0L, 5L),
                 tensor("scalar", TensorSpec.Role.TRAINABLE),
                 tensor("frozen", TensorSpec.Role.FROZEN, 100L),

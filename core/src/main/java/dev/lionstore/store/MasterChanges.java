@@ -1,0 +1,91 @@
+package dev.lionstore.store;
+
+import dev.lionstore.rule.Plane;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Optional;
+
+/**
+ * Changes masters between two steps as a transaction: what is to be written is written down first,
+ * in {@link ChangesFile}, then into the planes, and the header that follows ends it.
+ */
+final class MasterChanges {
+  /** Below this the other threads would take longer to wake than to write. */
+  private static final long SHARED_BYTES = 1 << 20;
+
+  private final StoreFiles files;
+  private final ChangesFile journal;
+  private final WorkerCrew crew;
+  private final StepApplier applier;
+  private final HeaderWriter header;
+
+  MasterChanges(StoreFiles files, WorkerCrew crew, StepApplier applier, HeaderWriter header) {
+    this.files = files;
+    this.journal = files.changes();
+    this.crew = crew;
+    this.applier = applier;
+    this.header = header;
+  }
+
+  /**
+   * Finishes a change that a killed writer had decided; what else is there is removed.
+   *
+   * <p>Comes before any other header is written: the change would no longer count.
+   */
+  void recover() throws IOException {
+    journal.discard();
+    if (journal.find(header.newest()) == ChangesFile.Found.PENDING) {
+      journal.open();
+      apply();
+    } else {
+      journal.delete();
+    }
+  }
+
+  /**
+   * Writes down what is to be changed. Nothing has happened if it throws.
+   *
+   * @throws NoSpaceException if the disk has no room for it
+   */
+  void prepare(MasterDifferences differences, Optional<byte[]> position) throws IOException {
+    try {
+      differences.write(journal.create(header.newest(), position, differences.runBytes()));
+      journal.seal();
+    } catch (IOException | RuntimeException | Error e) {
+      journal.discard();
+      throw e;
+    }
+  }
+
+  /** Changes what has been prepared. */
+  void complete() throws IOException {
+    journal.commit();
+    apply();
+  }
+
+  private void apply() throws IOException {
+    files.progress().countChange();
+    int workers = journal.runBytes() < SHARED_BYTES ? 1 : crew.workers();
+    crew.run(worker -> apply(worker, workers), workers);
+    header.publishPosition(journal.position().orElse(header.newest().position()));
+    journal.delete();
+  }
+
+  /** Every worker reads all runs' heads, which are few or short, and writes its share. */
+  private void apply(int worker, int workers) {
+    int[] next = {0};
+    try {
+      journal.forEachRun(run -> {
+        if (next[0]++ % workers == worker) {
+          applier.beforeChange(run.tensor(), run.from(), run.to());
+          journal.apply(
+              run,
+              files.values(Plane.WEIGHTS, run.tensor()),
+              files.values(Plane.REMAINDER, run.tensor()));
+        }
+      });
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,301 @@
+package dev.lionstore.store;
+
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.kernel.MasterConversion;
+import dev.lionstore.kernel.ScalarMasterConversion;
+import dev.lionstore.rule.Master;
+import dev.lionstore.rule.Plane;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+
+/**
+ * Which of a caller's values are not what a parameter of their type would have been given from the
+ * masters. Everything is compared first, piece by piece, by all threads that may read the values;
+ * only pieces in which something differs are looked at again.
+ */
+final class MasterDifferences {
+  /** A piece has as many elements, and the last one of a tensor what remains besides. */
+  private static final int PIECE_ELEMENTS = 1 << 16;
+
+  /** A run goes on over fewer equal elements: a run of its own would take more. */
+  private static final int GAP = 16;
+
+  private static final ValueLayout.OfShort I16 =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfInt I32 =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  private final StoreFiles files;
+  private final MasterConversion masters;
+  private final WorkerCrew crew;
+  private final boolean shared;
+  private final List<Piece> different;
+
+  private MasterDifferences(
+      StoreFiles files,
+      MasterConversion masters,
+      WorkerCrew crew,
+      Map<Integer, GradientValues> values) {
+    this.files = files;
+    this.masters = masters;
+    this.crew = crew;
+    this.shared = crew.mayRead(values.values().stream().map(GradientValues::data));
+    List<Piece> pieces = new ArrayList<>();
+    new TreeMap<>(values).forEach((tensor, given) -> cut(tensor, given, pieces));
+    each(pieces, piece -> piece.first = piece.mismatch(0));
+    this.different = pieces.stream().filter(piece -> piece.first >= 0).toList();
+    each(different, this::measure);
+  }
+
+  /**
+   * Compares.
+   *
+   * @param values by the tensors' indexes in the layout
+   * @throws IllegalArgumentException if a tensor is not there, or its values are too many or few
+   */
+  static MasterDifferences of(
+      StoreFiles files,
+      MasterConversion masters,
+      WorkerCrew crew,
+      Map<Integer, GradientValues> values) {
+    values.forEach((tensor, given) -> requireFits(files.layout().layout(), tensor, given));
+    return new MasterDifferences(files, masters, crew, values);
+  }
+
+  private static void requireFits(StoreLayout layout, int tensor, GradientValues given) {
+    if (tensor < 0 || tensor >= layout.tensors().size()) {
+      throw new IllegalArgumentException(
+          "there is no tensor " + tensor + ", expected 0 to " + (layout.tensors().size() - 1));
+    }
+    TensorSpec spec = layout.tensors().get(tensor);
+    long expected = Math.multiplyExact(spec.count(), (long) given.type().bytes());
+    if (given.data().byteSize() != expected) {
+      throw new IllegalArgumentException(
+          "values of tensor "
+              + spec.name()
+              + " have "
+              + given.data().byteSize()
+              + " bytes, expected "
+              + expected
+              + " ("
+              + given.type()
+              + " "
+              + spec.shape()
+              + ")");
+    }
+  }
+
+  private void cut(int tensor, GradientValues given, List<Piece> pieces) {
+    long count = given.count();
+    MemorySegment weights = files.values(Plane.WEIGHTS, tensor);
+    MemorySegment remainder = files.values(Plane.REMAINDER, tensor);
+    int bytes = given.type().bytes();
+    for (long from = 0; from < count; ) {
+      boolean last = count - from < 2 * PIECE_ELEMENTS;
+      int elements = last ? (int) (count - from) : PIECE_ELEMENTS;
+      pieces.add(
+          new Piece(
+              tensor,
+              from,
+              weights.asSlice(2 * from, 2L * elements),
+              remainder.asSlice(2 * from, 2L * elements),
+              new GradientValues(
+                  given.type(), given.data().asSlice(from * bytes, (long) elements * bytes))));
+      from += elements;
+    }
+  }
+
+  private void each(List<Piece> pieces, Consumer<Piece> action) {
+    AtomicInteger next = new AtomicInteger();
+    WorkerCrew.Task task =
+        _ -> {
+          for (int i = next.getAndIncrement(); i < pieces.size(); i = next.getAndIncrement()) {
+            action.accept(pieces.get(i));
+          }
+        };
+    if (shared) {
+      crew.run(task, pieces.size());
+    } else {
+      task.run(0);
+    }
+  }
+
+  private void measure(Piece piece) {
+    forEachRun(
+        piece,
+        (from, to) -> {
+          piece.runBytes += ChangesFile.runBytes(to - from);
+          for (int i = from; i < to; i++) {
+            if (piece.differs(i)) {
+              piece.changed++;
+              if (piece.refused < 0 && !Master.holds(piece.values.get(i))) {
+                piece.refused = i;
+              }
+            }
+          }
+        });
+  }
+
+  /** Part of a run's piece. */
+  private interface RunConsumer {
+    void accept(int from, int to);
+  }
+
+  /** What lies in a run but does not differ is written as it is. */
+  private static void forEachRun(Piece piece, RunConsumer consumer) {
+    for (int from = piece.first; from >= 0; ) {
+      int to = from + 1;
+      for (int i = to; i < piece.count() && i - to < GAP; i++) {
+        if (piece.differs(i)) {
+          to = i + 1;
+        }
+      }
+      consumer.accept(from, to);
+      from = piece.mismatch(to);
+    }
+  }
+
+  /** How many elements differ. */
+  long count() {
+    return different.stream().mapToLong(piece -> piece.changed).sum();
+  }
+
+  /** What their runs take, in bytes. */
+  long runBytes() {
+    return different.stream().mapToLong(piece -> piece.runBytes).sum();
+  }
+
+  /**
+   * Checks that the store can hold every value that differs.
+   *
+   * @throws IllegalArgumentException naming the first that it cannot
+   */
+  void requireHeld() {
+    for (Piece piece : different) {
+      if (piece.refused >= 0) {
+        throw new IllegalArgumentException(
+            "weight of "
+                + files.layout().layout().tensors().get(piece.tensor).name()
+                + ": element "
+                + (piece.from + piece.refused)
+                + " is "
+                + piece.values.get(piece.refused)
+                + "; a store holds finite values up to "
+                + Float.intBitsToFloat(Master.LARGEST_BITS));
+      }
+    }
+  }
+
+  /**
+   * Writes the runs.
+   *
+   * @param runs room for {@link #runBytes}
+   * @throws IllegalStateException if the values are no longer what was compared
+   */
+  void write(MemorySegment runs) {
+    long at = 0;
+    for (Piece piece : different) {
+      piece.offset = at;
+      at += piece.runBytes;
+    }
+    each(different, piece -> write(piece, runs.asSlice(piece.offset, piece.runBytes)));
+  }
+
+  private static void write(Piece piece, MemorySegment runs) {
+    long[] at = {0};
+    forEachRun(
+        piece,
+        (from, to) -> {
+          long end = at[0] + ChangesFile.runBytes(to - from);
+          piece.requireUnchanged(end <= runs.byteSize());
+          MemorySegment masters =
+              ChangesFile.putRun(runs, at[0], piece.tensor, piece.from + from, to - from);
+          for (int i = from; i < to; i++) {
+            masters.set(I32, 4L * (i - from), piece.newMaster(i));
+          }
+          at[0] = end;
+        });
+    piece.requireUnchanged(at[0] == runs.byteSize());
+  }
+
+  /** Consecutive elements of a tensor. */
+  private final class Piece {
+    private final int tensor;
+    private final long from;
+    private final MemorySegment weights;
+    private final MemorySegment remainder;
+    private final GradientValues values;
+
+    /** The first element that differs; negative for none. */
+    private int first;
+
+    /** The first that the store cannot hold; negative for none. */
+    private int refused = -1;
+
+    private long changed;
+    private long runBytes;
+    private long offset;
+
+    Piece(
+        int tensor,
+        long from,
+        MemorySegment weights,
+        MemorySegment remainder,
+        GradientValues values) {
+      this.tensor = tensor;
+      this.from = from;
+      this.weights = weights;
+      this.remainder = remainder;
+      this.values = values;
+    }
+
+    int count() {
+      return (int) values.count();
+    }
+
+    private int master(int index) {
+      return Master.bits(weights.get(I16, 2L * index), remainder.get(I16, 2L * index));
+    }
+
+    boolean differs(int index) {
+      return !ScalarMasterConversion.isGiven(values, index, master(index));
+    }
+
+    /** The first element that differs, from one on; negative for none. */
+    int mismatch(int begin) {
+      GradientValues rest =
+          new GradientValues(
+              values.type(), values.data().asSlice((long) begin * values.type().bytes()));
+      long found =
+          masters.mismatch(weights.asSlice(2L * begin), remainder.asSlice(2L * begin), rest);
+      return found == MasterConversion.EQUAL ? -1 : (int) (begin + found);
+    }
+
+    int newMaster(int index) {
+      int old = master(index);
+      if (ScalarMasterConversion.isGiven(values, index, old)) {
+        return old;
+      }
+      float value = values.get(index);
+      requireUnchanged(Master.holds(value));
+      return Float.floatToRawIntBits(value);
+    }
+
+    void requireUnchanged(boolean unchanged) {
+      if (!unchanged) {
+        throw new IllegalStateException(
+            "weight of "
+                + files.layout().layout().tensors().get(tensor).name()
+                + " was changed by somebody else while it was read; nothing has been changed here");
+      }
+    }
+  }
+}
