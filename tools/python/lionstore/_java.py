@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 from . import errors
 
 _HOME = Path(os.environ.get("LIONSTORE_JAVA", Path(__file__).with_name("java")))
-_VERSION = 2
+_VERSION = 3
 _ARGUMENTS = 6
 _JNI_VERSION = 0x000A0000
 # Positions in JNI's function table (Java Native Interface Specification, chapter 4).

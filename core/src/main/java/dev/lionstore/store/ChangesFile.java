@@ -114,6 +114,11 @@ class ChangesFile implements AutoCloseable {
     }
   }
 
+  /** Whether somebody has begun to fill it and ended before it counted. */
+  boolean isBegun() {
+    return Files.exists(newPath);
+  }
+
   boolean exists() {
     return Files.exists(path);
   }

@@ -33,12 +33,16 @@ final class MasterChanges {
    * <p>Comes before any other header is written: the change would no longer count.
    */
   void recover() throws IOException {
-    journal.discard();
-    if (journal.find(header.newest()) == ChangesFile.Found.PENDING) {
-      journal.open();
-      apply();
-    } else {
-      journal.delete();
+    if (journal.isBegun()) {
+      journal.discard();
+    }
+    switch (journal.find(header.newest())) {
+      case NONE -> {}
+      case STALE -> journal.delete();
+      case PENDING -> {
+        journal.open();
+        apply();
+      }
     }
   }
 

@@ -181,15 +181,11 @@ final class MasterDifferences {
   void requireHeld() {
     for (Piece piece : different) {
       if (piece.refused >= 0) {
-        throw new IllegalArgumentException(
-            "weight of "
-                + files.layout().layout().tensors().get(piece.tensor).name()
-                + ": element "
-                + (piece.from + piece.refused)
-                + " is "
-                + piece.values.get(piece.refused)
-                + "; a store holds finite values up to "
-                + Float.intBitsToFloat(Master.LARGEST_BITS));
+        throw NotHeld.refusal(
+            "weight",
+            files.layout().layout().tensors().get(piece.tensor).name(),
+            piece.from + piece.refused,
+            piece.values.get(piece.refused));
       }
     }
   }

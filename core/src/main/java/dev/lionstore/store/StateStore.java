@@ -733,6 +733,25 @@ public final class StateStore implements StateView, AutoCloseable {
     return files.values(plane, tensor).asReadOnly();
   }
 
+  /**
+   * Where a tensor's first value is in a plane's file, {@code NAME.plane} in the store's folder, in
+   * bytes from its beginning: for those who map the file themselves.
+   *
+   * @param tensor its index in the layout
+   * @throws IllegalArgumentException if the tensor has no values there
+   */
+  public long fileOffset(Plane plane, int tensor) {
+    if (!layout().planesOf(layout().tensors().get(tensor)).contains(plane)) {
+      throw new IllegalArgumentException(
+          "tensor "
+              + layout().tensors().get(tensor).name()
+              + " has no values in plane "
+              + plane.name());
+    }
+    int index = layout().planes().indexOf(plane);
+    return PlaneFile.offset(plane, index, files.geometry().firstElement(tensor));
+  }
+
   @Override
   public void copyMaster(int tensor, long from, MemorySegment to) {
     masters.join(

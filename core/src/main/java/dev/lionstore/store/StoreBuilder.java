@@ -1,6 +1,7 @@
 package dev.lionstore.store;
 
 import dev.lionstore.FormatException;
+import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.mapping.Boot;
@@ -32,6 +33,8 @@ public final class StoreBuilder implements AutoCloseable {
 
   private static final ValueLayout.OfShort I16 =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfInt I32 =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private final NewFolder folder;
   private final StoreFiles files;
@@ -149,6 +152,32 @@ public final class StoreBuilder implements AutoCloseable {
    * @throws IllegalArgumentException if there are more or fewer values than elements
    */
   public void setMaster(int tensor, GradientValues values, Path source) throws IOException {
+    TensorSpec spec = requireCount(tensor, values);
+    long refused = put(tensor, values);
+    if (refused >= 0) {
+      throw new FormatException(
+          source,
+          "tensor " + spec.name() + ", element " + refused,
+          values.get(refused),
+          "a finite number of magnitude at most " + Float.intBitsToFloat(Master.LARGEST_BITS));
+    }
+  }
+
+  /**
+   * The same for values that are in no file.
+   *
+   * @throws IllegalArgumentException also if a value is NaN, infinite or beyond the largest master,
+   *     naming the tensor and the element
+   */
+  public void setMaster(int tensor, GradientValues values) {
+    TensorSpec spec = requireCount(tensor, values);
+    long refused = put(tensor, values);
+    if (refused >= 0) {
+      throw NotHeld.refusal("weight", spec.name(), refused, values.get(refused));
+    }
+  }
+
+  private TensorSpec requireCount(int tensor, GradientValues values) {
     TensorSpec spec = layout().tensors().get(tensor);
     if (values.count() != spec.count()) {
       throw new IllegalArgumentException(
@@ -162,20 +191,66 @@ public final class StoreBuilder implements AutoCloseable {
               + spec.shape()
               + "; tensors are numbered in the order of their names");
     }
+    return spec;
+  }
+
+  /** Puts masters, up to the first value that cannot be held; gives its index, or -1. */
+  private long put(int tensor, GradientValues values) {
     MemorySegment weights = values(Plane.WEIGHTS, tensor);
     MemorySegment remainder = values(Plane.REMAINDER, tensor);
     for (long i = 0; i < values.count(); i++) {
       float value = values.get(i);
       if (!Master.holds(value)) {
-        throw new FormatException(
-            source,
-            "tensor " + layout().tensors().get(tensor).name() + ", element " + i,
-            value,
-            "a finite number of magnitude at most " + Float.intBitsToFloat(Master.LARGEST_BITS));
+        return i;
       }
       int bits = Float.floatToRawIntBits(value);
       weights.set(I16, 2 * i, Master.weights(bits));
       remainder.set(I16, 2 * i, Master.remainder(bits));
+    }
+    return -1;
+  }
+
+  /**
+   * Sets a trainable tensor's momentum, the rule's first state, rounded to nearest even if it is
+   * stored as bfloat16.
+   *
+   * @param tensor its index in the layout
+   * @param values one for each element
+   * @throws IllegalArgumentException if the tensor is frozen, there are more or fewer values than
+   *     elements, or one is NaN, infinite or too large for a finite bfloat16, naming the element
+   */
+  public void setMomentum(int tensor, GradientValues values) {
+    TensorSpec spec = requireCount(tensor, values);
+    if (!spec.trainable()) {
+      throw new IllegalArgumentException(
+          "tensor " + spec.name() + " is frozen: it has no momentum");
+    }
+    Plane plane = layout().rule().statePlanes().getFirst();
+    MemorySegment momentum = values(plane, tensor);
+    for (long i = 0; i < values.count(); i++) {
+      float value = values.get(i);
+      // What is larger is nearest to no finite bfloat16, exactly as a master's weights would be.
+      if (!Master.holds(value)) {
+        throw NotHeld.refusal("momentum", spec.name(), i, value);
+      }
+      int bits = plane.write(value, Rounding.NEAREST, 0);
+      if (plane.type() == Plane.Type.F32) {
+        momentum.set(I32, 4 * i, bits);
+      } else {
+        momentum.set(I16, 2 * i, (short) bits);
+      }
+    }
+  }
+
+  /**
+   * Checks what {@link #finish} would refuse.
+   *
+   * @throws IllegalArgumentException if there is no such step, or the position is too long
+   */
+  public void requireProgress(long step, byte[] position) {
+    StepPlan.requirePositionFits(files.layout(), position);
+    if (step < 0 || step > Mark.LAST_STEP) {
+      throw new IllegalArgumentException("step is " + step + ", expected 0 to " + Mark.LAST_STEP);
     }
   }
 
@@ -196,13 +271,7 @@ public final class StoreBuilder implements AutoCloseable {
    *     only if the rule counts them
    */
   public void finish(long step, IntToLongFunction stepCount, byte[] position) throws IOException {
-    if (position.length > files.layout().positionCapacity()) {
-      throw new IllegalArgumentException(
-          "the position has " + position.length + " bytes, too many");
-    }
-    if (step < 0 || step > Mark.LAST_STEP) {
-      throw new IllegalArgumentException("step is " + step + ", expected 0 to " + Mark.LAST_STEP);
-    }
+    requireProgress(step, position);
     long[] counts =
         IntStream.range(0, HeaderFile.counted(files.layout())).mapToLong(stepCount).toArray();
     for (long count : counts) {

@@ -195,6 +195,27 @@ final class Lanes {
     return different.reduceLanes(VectorOperators.OR) == 0;
   }
 
+  /**
+   * Whether weights have the bits of bfloat16 values, two to a lane as far as they fill vectors.
+   */
+  static boolean equalsWeightsOfMaster(long weights, long values, int count) {
+    IntVector different = IntVector.zero(I32);
+    int pairs = count / 2;
+    int whole = pairs - pairs % COUNT;
+    for (int i = 0; i < whole; i += COUNT) {
+      IntVector given = IntVector.fromMemorySegment(I32, MEMORY, values + 4L * i, ORDER);
+      IntVector own = IntVector.fromMemorySegment(I32, MEMORY, weights + 4L * i, ORDER);
+      different = different.or(own.lanewise(VectorOperators.XOR, given));
+    }
+    for (int i = 2 * whole; i < count; i += COUNT) {
+      different =
+          different.or(
+              loadUnsigned(weights + 2L * i)
+                  .lanewise(VectorOperators.XOR, loadUnsigned(values + 2L * i)));
+    }
+    return different.reduceLanes(VectorOperators.OR) == 0;
+  }
+
   /** The weights and remainders of masters, which saturate. */
   static void splitMaster(float[] master, long weights, long remainder, int count) {
     for (int i = 0; i < count; i += COUNT) {

@@ -52,38 +52,34 @@ final class VectorMasterConversion implements MasterConversion {
 
   @Override
   public long mismatch(MemorySegment weights, MemorySegment remainder, GradientValues values) {
-    return switch (values.type()) {
-      case F32 -> mismatchF32(weights, remainder, values.data());
-      case BF16 -> {
-        // What remains of a master cannot change its weights.
-        long found = values.data().mismatch(weights.asSlice(0, values.data().byteSize()));
-        yield found < 0 ? EQUAL : found / ElementType.BF16.bytes();
-      }
-      case F16 -> scalar.mismatch(weights, remainder, values);
-    };
-  }
-
-  private long mismatchF32(MemorySegment weights, MemorySegment remainder, MemorySegment values) {
-    long count = values.byteSize() / Float.BYTES;
     long at = 0;
-    if (isFast(count, weights, remainder, values)) {
-      for (int whole; (whole = whole(count - at)) > 0; at += whole) {
-        boolean equal =
-            Lanes.equalsMaster(
-                halves(weights, at, whole),
-                halves(remainder, at, whole),
-                floats(values, at, whole),
-                whole);
-        if (!equal) {
+    if (values.type() != ElementType.F16
+        && isFast(values.count(), weights, remainder, values.data())) {
+      for (int whole; (whole = whole(values.count() - at)) > 0; at += whole) {
+        if (!isEqual(weights, remainder, values, at, whole)) {
           break;
         }
       }
     }
+    MemorySegment rest = values.data().asSlice(at * values.type().bytes());
     long found =
         scalar.mismatch(
             weights.asSlice(2 * at),
             remainder.asSlice(2 * at),
-            new GradientValues(ElementType.F32, values.asSlice(4 * at)));
+            new GradientValues(values.type(), rest));
     return found == EQUAL ? EQUAL : at + found;
+  }
+
+  private static boolean isEqual(
+      MemorySegment weights, MemorySegment remainder, GradientValues values, long at, int count) {
+    // Not MemorySegment.mismatch: where a page of a mapped file is gone, it ends the process.
+    return values.type() == ElementType.F32
+        ? Lanes.equalsMaster(
+            halves(weights, at, count),
+            halves(remainder, at, count),
+            floats(values.data(), at, count),
+            count)
+        : Lanes.equalsWeightsOfMaster(
+            halves(weights, at, count), halves(values.data(), at, count), count);
   }
 }

@@ -8,15 +8,16 @@ import dev.lionstore.checkpoint.Retention;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.checkpoint.SnapshotWriter;
+import dev.lionstore.checkpoint.StandingSnapshot;
 import dev.lionstore.checkpoint.Verified;
 import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -140,28 +141,13 @@ final class SnapshotCommand implements Callable<Integer> {
 
   /** A snapshot that stands already will do if it is whole and holds the same. */
   private Path requireSame(Path place, StateView view, Carried carried) throws IOException {
-    boolean same;
-    try (Snapshot there = Snapshot.open(place)) {
-      same =
-          Terminal.show(
-              "verify",
-              there.fileBytes() + Source.stateBytes(view),
-              progress -> {
-                there.verify(progress);
-                return there.holds(view, carried, progress);
-              });
-    } catch (FormatException e) {
-      throw exists(place, "is damaged (" + e.getMessage() + "); remove it or choose another place");
-    }
-    view.requireUnchanged();
-    if (!same) {
-      throw exists(place, "holds another state; choose another place");
-    }
+    StandingSnapshot.requireEqual(
+        place,
+        view,
+        carried,
+        Map.of(),
+        (bytes, check) -> Terminal.show("verify", bytes, check::run));
     spec.commandLine().getErr().println("lionstore: " + place + ": already there, whole and equal");
     return place;
-  }
-
-  private static FileAlreadyExistsException exists(Path place, String what) {
-    return new FileAlreadyExistsException(place.toString(), null, "exists already and " + what);
   }
 }

@@ -15,5 +15,9 @@ public enum Fault {
   /** Recovery applies chunks that have been applied. */
   APPLIED_TWICE,
   /** Stamps, units in hand and planes begun of a later step than the header's are not looked at. */
-  LATER_STEP_IGNORED
+  LATER_STEP_IGNORED,
+  /** Recovery does not look for a change of masters. */
+  CHANGE_NOT_REDONE,
+  /** The journal of a change is gone before the change is complete. */
+  CHANGE_JOURNAL_GONE_EARLY
 }

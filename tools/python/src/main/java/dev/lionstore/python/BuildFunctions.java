@@ -17,10 +17,19 @@ import java.util.Arrays;
 final class BuildFunctions {
   private BuildFunctions() {}
 
-  /** Begins to describe what is trained. */
-  public static long newPlan(long rounding, long seed, long gradientPlane) {
+  /**
+   * Begins to describe what is trained, with room for positions of so many bytes; 0: as many as a
+   * store has room for unless asked otherwise.
+   */
+  public static long newPlan(long rounding, long seed, long gradientPlane, long positionCapacity) {
     return Handles.add(
-        new Plan(Native.rounding(rounding), seed, Native.gradientPlane(gradientPlane)));
+        new Plan(
+            Native.rounding(rounding),
+            seed,
+            Native.gradientPlane(gradientPlane),
+            positionCapacity == 0
+                ? StoreBuilder.DEFAULT_POSITION_CAPACITY
+                : Native.toInt("position capacity", positionCapacity)));
   }
 
   /** Adds a parameter group to a plan. */
@@ -69,9 +78,20 @@ final class BuildFunctions {
   }
 
   /** Sets a tensor's master in a store that is being made. */
-  public static long setInitial(long building, long tensor, long type, long values)
-      throws IOException {
+  public static long setInitial(long building, long tensor, long type, long values) {
     Handles.get(NewStore.class, building).setMaster(tensor, type, values);
+    return 0;
+  }
+
+  /** Sets a tensor's momentum, rounded to nearest, in a store that is being made. */
+  public static long setInitialMomentum(long building, long tensor, long type, long values) {
+    Handles.get(NewStore.class, building).setMomentum(tensor, type, values);
+    return 0;
+  }
+
+  /** Says at which step a store that is being made will be, and its position. */
+  public static long setProgress(long building, long step, long position, long positionBytes) {
+    Handles.get(NewStore.class, building).setProgress(step, Native.bytes(position, positionBytes));
     return 0;
   }
 

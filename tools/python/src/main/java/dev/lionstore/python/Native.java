@@ -16,8 +16,16 @@ import java.nio.file.Path;
 final class Native {
   private Native() {}
 
+  /**
+   * The caller's memory.
+   *
+   * @throws IllegalArgumentException if there can be none: a size below zero, or bytes at address 0
+   */
   @SuppressWarnings("restricted") // the caller's own memory
   static MemorySegment at(long address, long bytes) {
+    if (bytes < 0 || (bytes > 0 && address == 0)) {
+      throw new IllegalArgumentException("no memory has " + bytes + " bytes at address " + address);
+    }
     return MemorySegment.ofAddress(address).reinterpret(bytes);
   }
 
@@ -34,7 +42,19 @@ final class Native {
   }
 
   static long[] longs(long address, long count) {
-    return at(address, count * Long.BYTES).toArray(ValueLayout.JAVA_LONG);
+    return at(address, Math.multiplyExact(count, (long) Long.BYTES)).toArray(ValueLayout.JAVA_LONG);
+  }
+
+  /**
+   * A number that must fit 32 bits.
+   *
+   * @throws IllegalArgumentException naming it
+   */
+  static int toInt(String what, long number) {
+    if (number != (int) number) {
+      throw new IllegalArgumentException(what + " is " + number + ", expected 32 bits");
+    }
+    return (int) number;
   }
 
   /** Values of a type given by its number. */

@@ -1,6 +1,7 @@
 package dev.lionstore.python;
 
 import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreBuilder;
@@ -13,26 +14,32 @@ import java.nio.file.Path;
 final class NewStore implements AutoCloseable {
   private final StoreBuilder builder;
   private final int[] indexes;
-  private final Path directory;
   private long step;
   private byte[] position = new byte[0];
 
-  private NewStore(StoreBuilder builder, int[] indexes, Path directory) {
+  private NewStore(StoreBuilder builder, int[] indexes) {
     this.builder = builder;
     this.indexes = indexes;
-    this.directory = directory;
   }
 
   static NewStore create(Plan plan, Path directory) throws IOException {
-    StoreBuilder builder = StoreBuilder.create(directory, plan.layout());
-    return new NewStore(builder, plan.indexesIn(builder.layout()), directory);
+    return create(plan, directory, plan.positionCapacity());
+  }
+
+  private static NewStore create(Plan plan, Path directory, int positionCapacity)
+      throws IOException {
+    StoreBuilder builder =
+        StoreBuilder.create(
+            directory, plan.layout(), StoreBuilder.DEFAULT_CHUNK_ELEMENTS, positionCapacity);
+    return new NewStore(builder, plan.indexesIn(builder.layout()));
   }
 
   /** Begins the successor of an open store, with its state as far as the plan has it. */
   static NewStore succeeding(OpenStore old, Plan plan) throws IOException {
     StateStore store = old.store();
     Succession succession = new Succession(store.directory());
-    NewStore successor = create(plan, succession.successor());
+    int positionCapacity = Math.max(plan.positionCapacity(), store.position().length);
+    NewStore successor = create(plan, succession.successor(), positionCapacity);
     try {
       successor.copy(store);
       try (Carried carried = Carried.ofStore(store.directory())) {
@@ -75,10 +82,25 @@ final class NewStore implements AutoCloseable {
     carried.writeInto(builder.directory());
   }
 
-  void setMaster(long tensor, long type, long address) throws IOException {
+  void setMaster(long tensor, long type, long address) {
     int index = indexes[Math.toIntExact(tensor)];
-    long count = builder.layout().tensors().get(index).count();
-    builder.setMaster(index, Native.values(type, address, count), directory);
+    builder.setMaster(index, values(index, type, address));
+  }
+
+  void setMomentum(long tensor, long type, long address) {
+    int index = indexes[Math.toIntExact(tensor)];
+    builder.setMomentum(index, values(index, type, address));
+  }
+
+  private GradientValues values(int index, long type, long address) {
+    return Native.values(type, address, builder.layout().tensors().get(index).count());
+  }
+
+  /** What the finished store is at, instead of step 0 or of where its predecessor was. */
+  void setProgress(long itsStep, byte[] itsPosition) {
+    builder.requireProgress(itsStep, itsPosition);
+    step = itsStep;
+    position = itsPosition;
   }
 
   void finish() throws IOException {

@@ -3,7 +3,6 @@ package dev.lionstore.python;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Bf16;
 import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepResult;
@@ -14,16 +13,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.IntStream;
-import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /** A store that a PyTorch optimizer steps; tensors have the plan's numbers. */
 final class OpenStore implements AutoCloseable {
-  private static final int PIECE_ELEMENTS = 1 << 18;
   private static final ValueLayout.OfShort I16 =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -74,14 +71,32 @@ final class OpenStore implements AutoCloseable {
     return store.values(Plane.WEIGHTS, index(tensor)).address();
   }
 
+  /** Where they are in the file of the plane, for a process that maps it itself. */
+  long weightsOffset(long tensor) {
+    return store.fileOffset(Plane.WEIGHTS, index(tensor));
+  }
+
   void put(long tensor, long type, long address) {
     store.putGradient(index(tensor), values(tensor, type, address));
   }
 
   void putAll(long[] tensors, long[] types, long[] addresses) {
-    IntStream.range(0, tensors.length)
-        .parallel()
-        .forEach(i -> put(tensors[i], types[i], addresses[i]));
+    store.putGradients(valuesOf(tensors, types, addresses));
+  }
+
+  /** Puts the gradient that the plane still holds of a tensor again. */
+  void putKept(long tensor) {
+    store.putKept(index(tensor));
+  }
+
+  /** Copies the gradient that the plane holds of a tensor, in the plane's type. */
+  void copyGradient(long tensor, long address) {
+    int bytes =
+        switch (store.layout().gradientPlane()) {
+          case BF16 -> Short.BYTES;
+          case F32, NONE -> Float.BYTES;
+        };
+    store.copyGradient(index(tensor), Native.at(address, count(index(tensor)) * bytes));
   }
 
   void accumulate(long tensor, long type, long address) {
@@ -130,40 +145,27 @@ final class OpenStore implements AutoCloseable {
     return streaming;
   }
 
-  /** Copies the exact masters of tensors into float32 memory, on every core. */
+  /** Copies the exact masters of tensors into float32 memory. */
   void copyMasters(long[] tensors, long[] addresses) {
+    Map<Integer, MemorySegment> rooms = new HashMap<>();
     for (int i = 0; i < tensors.length; i++) {
       int tensor = index(tensors[i]);
-      long count = count(tensor);
-      MemorySegment to = Native.at(addresses[i], count * Float.BYTES);
-      LongStream.range(0, Math.ceilDiv(count, (long) PIECE_ELEMENTS))
-          .parallel()
-          .forEach(piece -> {
-            long from = piece * PIECE_ELEMENTS;
-            long elements = Math.min(PIECE_ELEMENTS, count - from);
-            store.copyMaster(tensor, from, to.asSlice(from * Float.BYTES, elements * Float.BYTES));
-          });
+      rooms.put(tensor, Native.at(addresses[i], count(tensor) * Float.BYTES));
     }
+    store.copyMasters(rooms);
   }
 
-  /** Replaces masters, exactly, without a step. */
-  void setMasters(long[] tensors, long[] types, long[] addresses) throws IOException {
-    store.refresh(
-        store.step(),
-        store.position(),
-        planes -> {
-          for (int i = 0; i < tensors.length; i++) {
-            int tensor = index(tensors[i]);
-            MemorySegment weights = planes.of(Plane.WEIGHTS, tensor);
-            MemorySegment remainder = planes.of(Plane.REMAINDER, tensor);
-            GradientValues values = values(tensors[i], types[i], addresses[i]);
-            for (long e = 0; e < values.count(); e++) {
-              int bits = Float.floatToRawIntBits(values.get(e));
-              weights.set(I16, 2 * e, Master.weights(bits));
-              remainder.set(I16, 2 * e, Master.remainder(bits));
-            }
-          }
-        });
+  /** Makes what differs from what the store has given its masters; gives how many elements. */
+  long takeOver(long[] tensors, long[] types, long[] addresses) throws IOException {
+    return store.changeMasters(valuesOf(tensors, types, addresses));
+  }
+
+  private Map<Integer, GradientValues> valuesOf(long[] tensors, long[] types, long[] addresses) {
+    Map<Integer, GradientValues> values = new HashMap<>();
+    for (int i = 0; i < tensors.length; i++) {
+      values.put(index(tensors[i]), values(tensors[i], types[i], addresses[i]));
+    }
+    return values;
   }
 
   /** Copies a momentum, as bfloat16, into float32 memory. */
@@ -174,22 +176,6 @@ final class OpenStore implements AutoCloseable {
       to.data()
           .set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * e, Bf16.toFloat(momentum.get(I16, 2 * e)));
     }
-  }
-
-  /** Replaces momenta by values rounded to nearest, without a step. */
-  void setMomenta(long[] tensors, long[] types, long[] addresses) throws IOException {
-    store.refresh(
-        store.step(),
-        store.position(),
-        planes -> {
-          for (int i = 0; i < tensors.length; i++) {
-            MemorySegment momentum = planes.of(Lion.MOMENTUM, index(tensors[i]));
-            GradientValues values = values(tensors[i], types[i], addresses[i]);
-            for (long e = 0; e < values.count(); e++) {
-              momentum.set(I16, 2 * e, Bf16.nearest(values.get(e)));
-            }
-          }
-        });
   }
 
   /**

@@ -5,6 +5,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.Lion;
+import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,10 +24,19 @@ final class Plan {
   private final Rounding rounding;
   private final long seed;
   private final GradientPlane gradientPlane;
+  private final int positionCapacity;
   private final List<ParameterGroup> groups = new ArrayList<>();
   private final List<TensorSpec> tensors = new ArrayList<>();
 
-  Plan(Rounding rounding, long seed, GradientPlane gradientPlane) {
+  /**
+   * Begins with nothing.
+   *
+   * @param positionCapacity the longest position of a store that is made for it, in bytes
+   * @throws IllegalArgumentException if no store can have such room
+   */
+  Plan(Rounding rounding, long seed, GradientPlane gradientPlane, int positionCapacity) {
+    StoreBuilder.requireBounds(StoreBuilder.DEFAULT_CHUNK_ELEMENTS, positionCapacity);
+    this.positionCapacity = positionCapacity;
     this.rounding = rounding;
     this.seed = seed;
     this.gradientPlane = gradientPlane;
@@ -43,6 +53,10 @@ final class Plan {
 
   List<String> groupNames() {
     return groups.stream().map(ParameterGroup::name).toList();
+  }
+
+  int positionCapacity() {
+    return positionCapacity;
   }
 
   StoreLayout layout() {

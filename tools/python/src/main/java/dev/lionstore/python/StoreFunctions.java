@@ -55,18 +55,31 @@ final class StoreFunctions {
     return OpenStore.of(store).weightsAddress(tensor);
   }
 
+  /** Where they are in the file weights.plane, in bytes from its beginning. */
+  public static long weightsOffset(long store, long tensor) {
+    return OpenStore.of(store).weightsOffset(tensor);
+  }
+
   /** Copies exact masters into float32 memory. */
   public static long copyMasters(long store, long count, long tensors, long addresses) {
     OpenStore.of(store).copyMasters(Native.longs(tensors, count), Native.longs(addresses, count));
     return 0;
   }
 
-  /** Replaces masters. */
-  public static long setMasters(long store, long count, long tensors, long types, long values)
+  /**
+   * Makes values masters where they are not what a parameter of their type was given; gives how
+   * many elements that were.
+   */
+  public static long takeOver(long store, long count, long tensors, long types, long values)
       throws IOException {
-    OpenStore.of(store)
-        .setMasters(
+    return OpenStore.of(store)
+        .takeOver(
             Native.longs(tensors, count), Native.longs(types, count), Native.longs(values, count));
+  }
+
+  /** Publishes another position without a step. */
+  public static long publish(long store, long position, long positionBytes) throws IOException {
+    OpenStore.of(store).store().publish(Native.bytes(position, positionBytes));
     return 0;
   }
 
@@ -76,22 +89,25 @@ final class StoreFunctions {
     return 0;
   }
 
-  /** Replaces momenta. */
-  public static long setMomenta(long store, long count, long tensors, long types, long values)
-      throws IOException {
-    OpenStore.of(store)
-        .setMomenta(
-            Native.longs(tensors, count), Native.longs(types, count), Native.longs(values, count));
-    return 0;
-  }
-
   /** Takes a tensor's gradient. */
   public static long put(long store, long tensor, long type, long values) {
     OpenStore.of(store).put(tensor, type, values);
     return 0;
   }
 
-  /** Takes the gradients of several tensors, on every core. */
+  /** Copies the gradient that the plane holds of a tensor, in the plane's type. */
+  public static long copyGradient(long store, long tensor, long address) {
+    OpenStore.of(store).copyGradient(tensor, address);
+    return 0;
+  }
+
+  /** Takes the gradient that the plane still holds of a tensor again. */
+  public static long putKept(long store, long tensor) {
+    OpenStore.of(store).putKept(tensor);
+    return 0;
+  }
+
+  /** Takes the gradients of several tensors, by the store's threads. */
   public static long putAll(long store, long count, long tensors, long types, long values) {
     OpenStore.of(store)
         .putAll(

@@ -1,0 +1,251 @@
+package dev.lionstore.crash;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.store.Fault;
+import dev.lionstore.store.ProbedStores;
+import dev.lionstore.store.ProtocolPoints;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StateView;
+import dev.lionstore.store.StoreOptions;
+import dev.lionstore.store.StoreReader;
+import dev.lionstore.store.StoreUnusableException;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Ends a writer at every point of a life in which masters and positions change between two steps,
+ * and its recovery at every few points, within one process. What is left must be a state that the
+ * unkilled writer had, and what may be read of it meanwhile, too.
+ */
+final class EveryPointOfAChange {
+  private static final long NEVER = Long.MAX_VALUE;
+  private static final int FIRST_CHANGE = 1;
+
+  private final Scenario scenario;
+  private final Path folder;
+  private final StoreOptions options;
+  private final Fault fault;
+  private final Path original;
+  private final List<Action> actions =
+      List.of(this::step, this::first, this::second, this::publish, this::step);
+  private final List<String> expected = new ArrayList<>();
+  private final Map<String, Integer> kills = new TreeMap<>();
+  private long pending;
+
+  /** What a writer does. */
+  private interface Action {
+    void run(StateStore store) throws IOException;
+  }
+
+  EveryPointOfAChange(Scenario scenario, Path folder, int threads, Fault fault) throws IOException {
+    this.scenario = scenario;
+    this.folder = folder;
+    this.options = StoreOptions.defaults().withThreads(threads).withBackend("scalar");
+    this.fault = fault;
+    this.original = folder.resolve("original");
+    scenario.create(original);
+    try (StateStore store = StateStore.open(Scratch.copy(original, folder.resolve("e")), options)) {
+      expected.add(Fingerprint.of(store));
+      for (Action action : actions) {
+        action.run(store);
+        expected.add(Fingerprint.of(store));
+      }
+    }
+  }
+
+  private void step(StateStore store) throws IOException {
+    scenario.step(store);
+  }
+
+  private void first(StateStore store) throws IOException {
+    store.changeMasters(changed(store, ElementType.F32, 40), new byte[] {1, 2, 3});
+  }
+
+  private void second(StateStore store) throws IOException {
+    store.changeMasters(changed(store, ElementType.BF16, 100));
+  }
+
+  private void publish(StateStore store) throws IOException {
+    store.publish(new byte[] {4, 5});
+  }
+
+  /** What parameters of every tensor were given, every few elements another value. */
+  private static Map<Integer, GradientValues> changed(
+      StateStore store, ElementType type, int every) {
+    Map<Integer, GradientValues> values = new HashMap<>();
+    for (int t = 0; t < store.layout().tensors().size(); t++) {
+      long count = store.layout().tensors().get(t).count();
+      MemorySegment masters = Arena.ofAuto().allocate(count * Float.BYTES, Float.BYTES);
+      store.copyMaster(t, 0, masters);
+      MemorySegment data = Arena.ofAuto().allocate(count * type.bytes(), Float.BYTES);
+      for (long i = 0; i < count; i++) {
+        float master = masters.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        int bits = Float.floatToRawIntBits(i % every == 3 ? 2 + master * 3 : master);
+        if (type == ElementType.F32) {
+          data.setAtIndex(ValueLayout.JAVA_INT, i, bits);
+        } else {
+          data.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) ((bits + 0x8000) >>> 16));
+        }
+      }
+      values.put(t, new GradientValues(type, data));
+    }
+    return values;
+  }
+
+  /** How often each kind of point was the last one. */
+  Map<String, Integer> kills() {
+    return kills;
+  }
+
+  /** How many killed writers left a change to be finished, for readers to see. */
+  long pending() {
+    return pending;
+  }
+
+  /**
+   * Kills at every point from the first change on, and recoveries at every {@code stride}th point.
+   *
+   * @throws BrokenPromise if what is left is not what the store promises
+   */
+  void run(int stride) throws IOException {
+    History whole = new History(NEVER);
+    live(Scratch.copy(original, folder.resolve("whole")), whole);
+    for (long point = whole.firstChange; point < whole.kill.count(); point++) {
+      History history = new History(point);
+      Path killed = Scratch.copy(original, folder.resolve("killed"));
+      live(killed, history);
+      killRecoveries(killed, stride, point % stride, history);
+      live(killed, history.next(NEVER));
+      requireFinished(killed, history);
+      Scratch.delete(killed);
+    }
+  }
+
+  private void killRecoveries(Path killed, int stride, long first, History history)
+      throws IOException {
+    boolean opening = true;
+    for (long point = first; opening; point += stride) {
+      Path again = Scratch.copy(killed, folder.resolve("again"));
+      History recovery = history.next(point);
+      live(again, recovery);
+      opening = !recovery.opened;
+      live(again, recovery.next(NEVER));
+      requireFinished(again, recovery);
+      Scratch.delete(again);
+    }
+  }
+
+  private void requireFinished(Path store, History history) throws IOException {
+    for (String left : List.of("changes", "changes.new")) {
+      if (Files.exists(store.resolve(left))) {
+        throw new BrokenPromise(history + ": file " + left + " is left");
+      }
+    }
+    try (StateStore again = StateStore.open(store, options)) {
+      if (!Fingerprint.of(again).equals(expected.getLast())) {
+        throw new BrokenPromise(history + ": the last state is another");
+      }
+    }
+  }
+
+  /** Opens and does what is left to do; what a reader sees after a kill is checked, too. */
+  private void live(Path directory, History history) throws IOException {
+    try (StateStore store =
+        ProbedStores.open(directory, options, ProbedStores.Unit.SLICE, history, fault)) {
+      history.opened = true;
+      for (history.found(store); history.stage < actions.size(); history.stage++) {
+        if (history.stage == FIRST_CHANGE) {
+          history.firstChange = history.kill.count();
+        }
+        history.mustHappen = false;
+        actions.get(history.stage).run(store);
+      }
+    } catch (SimulatedKill e) {
+      kills.merge(history.kill.where(), 1, Integer::sum);
+      look(directory, history);
+    } catch (IOException | RuntimeException e) {
+      throw new BrokenPromise(history + ": " + e, e);
+    }
+  }
+
+  private void look(Path directory, History history) throws IOException {
+    try (StoreReader reader = StoreReader.openAtRest(directory)) {
+      history.check(reader);
+    } catch (StoreUnusableException e) {
+      pending += String.valueOf(e.getReason()).contains("changed masters") ? 1 : 0;
+    }
+  }
+
+  /** How far a store is, and the kill that is to come. */
+  private final class History implements ProtocolPoints {
+    private final SimulatedKill.At kill;
+    private final String words;
+    private int stage;
+    private boolean mustHappen;
+    private boolean opened;
+    private long firstChange;
+
+    History(long fatal) {
+      this(fatal, 0, false, "killed at");
+    }
+
+    private History(long fatal, int stage, boolean mustHappen, String words) {
+      this.kill = new SimulatedKill.At(fatal);
+      this.stage = stage;
+      this.mustHappen = mustHappen;
+      this.words = words;
+    }
+
+    History next(long fatal) {
+      return new History(fatal, stage, mustHappen, this + " then");
+    }
+
+    @Override
+    public void reached(String name) {
+      kill.reached(name);
+    }
+
+    @Override
+    public void intended(long nextStep) {
+      mustHappen = true;
+    }
+
+    @Override
+    public void changeIntended() {
+      mustHappen = true;
+    }
+
+    private boolean isAt(StateView view, int other) throws IOException {
+      return other < expected.size() && Fingerprint.of(view).equals(expected.get(other));
+    }
+
+    void check(StateView view) throws IOException {
+      boolean before = isAt(view, stage) && !mustHappen;
+      if (!before && !isAt(view, stage + 1)) {
+        throw new BrokenPromise(
+            this + ": the state is neither " + (mustHappen ? "" : stage + " nor ") + (stage + 1));
+      }
+    }
+
+    void found(StateStore store) throws IOException {
+      check(store);
+      stage = isAt(store, stage + 1) ? stage + 1 : stage;
+      mustHappen = false;
+    }
+
+    @Override
+    public String toString() {
+      return words + " [" + kill.where() + " in action " + stage + "]";
+    }
+  }
+}
