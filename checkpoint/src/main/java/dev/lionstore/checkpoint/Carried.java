@@ -8,6 +8,9 @@ import dev.lionstore.safetensors.SafetensorsFile;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.SafetensorsWriter;
+import dev.lionstore.store.StateStore;
+import dev.lionstore.store.StateView;
+import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -23,12 +26,14 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * What belongs to a model without being trained: its configuration and tokenizer files, and tensors
- * that are not floats. It goes into the store with the model and comes out with it. In a store it
- * stands in the folder {@code carried} and the file {@code carried.safetensors}.
+ * What belongs to a model without being trained: its configuration and tokenizer files, tensors
+ * that are not floats, and buffers. It goes into the store with the model and comes out with it. In
+ * a store it stands in the folder {@code carried} and the file {@code carried.safetensors}; buffers
+ * that change with the steps stand in the position, which wins. See {@link PublishedBuffers}.
  */
 public final class Carried implements AutoCloseable {
   /** Types that a store trains; tensors of all others are carried. */
@@ -41,14 +46,21 @@ public final class Carried implements AutoCloseable {
 
   private final List<Path> files;
   private final SortedMap<String, Tensor> tensors;
+  private final Set<String> published;
   private final AutoCloseable owner;
 
   private record Tensor(DeclaredTensor declared, MemorySegment data) {}
 
   private Carried(List<Path> files, List<Tensor> tensors, AutoCloseable owner) {
+    this(files, tensors, Set.of(), owner);
+  }
+
+  private Carried(
+      List<Path> files, List<Tensor> tensors, Set<String> published, AutoCloseable owner) {
     this.files = List.copyOf(files);
     this.tensors = new TreeMap<>(Utf8Order.COMPARATOR);
     tensors.forEach(tensor -> this.tensors.put(tensor.declared().name(), tensor));
+    this.published = Set.copyOf(published);
     this.owner = owner;
   }
 
@@ -112,8 +124,27 @@ public final class Carried implements AutoCloseable {
     }
   }
 
-  /** What a store carries. */
-  public static Carried ofStore(Path store) throws IOException {
+  /**
+   * What a store carries at the step that the reader shows.
+   *
+   * @throws FormatException if a buffer in the position breaks a rule
+   */
+  public static Carried ofStore(StoreReader store) throws IOException {
+    return ofStoreAt(store);
+  }
+
+  /**
+   * What a store carries at its present step; later steps do not change it.
+   *
+   * @throws FormatException if a buffer in the position breaks a rule
+   */
+  public static Carried ofStore(StateStore store) throws IOException {
+    return ofStoreAt(store);
+  }
+
+  private static Carried ofStoreAt(StateView view) throws IOException {
+    Path store = view.directory();
+    PublishedBuffers buffers = PublishedBuffers.of(view);
     List<Path> files = List.of();
     Path folder = store.resolve(FILES);
     if (Files.isDirectory(folder)) {
@@ -123,21 +154,32 @@ public final class Carried implements AutoCloseable {
     }
     Path tensors = store.resolve(TENSORS);
     if (!Files.exists(tensors)) {
-      return new Carried(files, List.of(), () -> {});
+      return new Carried(files, List.of(), () -> {}).with(buffers);
     }
     SafetensorsFile file = SafetensorsFile.open(tensors);
     List<Tensor> data =
         file.entries().stream()
             .map(entry -> new Tensor(entry.declaration(), file.data(entry)))
             .toList();
-    return new Carried(files, data, file);
+    return new Carried(files, data, file).with(buffers);
+  }
+
+  /** The same with buffers instead of its tensors of their names; closing it closes this. */
+  Carried with(PublishedBuffers buffers) {
+    List<Tensor> all = new ArrayList<>(tensors.values()); // the last of a name stays
+    for (DeclaredTensor buffer : buffers.tensors()) {
+      all.add(new Tensor(buffer, buffers.data(buffer.name())));
+    }
+    Set<String> names =
+        buffers.tensors().stream().map(DeclaredTensor::name).collect(Collectors.toSet());
+    return new Carried(files, all, names, this);
   }
 
   /** The same files, and the tensors of these names; it lives as long as this. */
   public Carried matching(Predicate<String> names) {
     List<Tensor> matching =
         tensors.values().stream().filter(tensor -> names.test(tensor.declared().name())).toList();
-    return new Carried(files, matching, () -> {});
+    return new Carried(files, matching, published, () -> {});
   }
 
   /** Files in name order. */
@@ -201,7 +243,8 @@ public final class Carried implements AutoCloseable {
   }
 
   /**
-   * Puts everything into a store that is being made, synced.
+   * Puts everything into a store that is being made, synced; but published buffers only by its
+   * position, which the caller hands over: a second copy would grow old with the next step.
    *
    * @param store {@link dev.lionstore.store.StoreBuilder#directory()}, before the store is finished
    * @throws java.nio.file.FileAlreadyExistsException if something is carried there already
@@ -211,8 +254,9 @@ public final class Carried implements AutoCloseable {
       Files.createDirectory(store.resolve(FILES));
       copyFilesInto(store.resolve(FILES));
     }
-    if (!tensors.isEmpty()) {
-      List<DeclaredTensor> declared = tensors();
+    List<DeclaredTensor> declared =
+        tensors().stream().filter(tensor -> !published.contains(tensor.name())).toList();
+    if (!declared.isEmpty()) {
       try (SafetensorsWriter writer =
           SafetensorsWriter.create(store.resolve(TENSORS), declared, Map.of())) {
         for (DeclaredTensor tensor : declared) {

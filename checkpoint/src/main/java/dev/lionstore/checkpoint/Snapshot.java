@@ -245,7 +245,7 @@ public final class Snapshot implements StateView, AutoCloseable {
         }
       }
     }
-    try (Carried mine = carried()) {
+    try (Carried mine = inFiles()) {
       return mine.equalTo(carriedThere);
     }
   }
@@ -255,8 +255,17 @@ public final class Snapshot implements StateView, AutoCloseable {
     return manifest.fileBytes();
   }
 
-  /** What the model carries beside its trained tensors; it lives as long as this. */
+  /**
+   * What the model carries beside its trained tensors; it lives as long as this.
+   *
+   * @throws FormatException if a buffer in the position breaks a rule
+   */
   public Carried carried() throws IOException {
+    return inFiles().with(PublishedBuffers.of(this));
+  }
+
+  /** Without the position: the snapshot of an older version lacks the buffers in its files. */
+  private Carried inFiles() throws IOException {
     Set<String> trained =
         layout.tensors().stream().map(TensorSpec::name).collect(Collectors.toSet());
     return Carried.of(model, file -> manifest.sums(file).isPresent(), trained);
@@ -282,14 +291,16 @@ public final class Snapshot implements StateView, AutoCloseable {
     Places.requireOutside(store);
     StoreLayout wanted = layout.matching(names);
     RestoredPlanes planes = new RestoredPlanes(model.files(), optimizer.files(), wanted);
-    int capacity = Math.max(StoreBuilder.DEFAULT_POSITION_CAPACITY, position.length);
+    PublishedBuffers buffers = PublishedBuffers.of(this);
+    byte[] kept = buffers.positionOf(names);
     StoreBuilder.Filler filler = sink -> reader(progress).read(planes.into(sink));
     try (StoreBuilder builder =
-            StoreBuilder.createFilled(store, wanted, chunkElements, capacity, filler);
+            StoreBuilder.createFilled(
+                store, wanted, chunkElements, buffers.positionCapacity(), filler);
         Carried all = carried()) {
       all.matching(names).writeInto(builder.directory());
       builder.finish(
-          step(), t -> stepCounts.getOrDefault(wanted.tensors().get(t).name(), step()), position);
+          step(), t -> stepCounts.getOrDefault(wanted.tensors().get(t).name(), step()), kept);
     }
   }
 

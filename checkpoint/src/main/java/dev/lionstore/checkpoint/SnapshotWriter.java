@@ -62,7 +62,7 @@ public final class SnapshotWriter {
       throws IOException {
     prepare(store, directory);
     store.refresh(); // a device may keep the state
-    Carried carried = Carried.ofStore(store.directory());
+    Carried carried = Carried.ofStore(store);
     SnapshotTask task = null;
     try {
       task = new SnapshotTask(store, carried, directory, options, progress);

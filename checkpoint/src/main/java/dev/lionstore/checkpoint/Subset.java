@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
 /**
@@ -21,11 +22,13 @@ import java.util.regex.Pattern;
 public final class Subset implements StateView {
   private final StateView whole;
   private final StoreLayout layout;
+  private final byte[] position;
   private final int[] indexesInWhole;
 
-  private Subset(StateView whole, StoreLayout layout) {
+  private Subset(StateView whole, StoreLayout layout, byte[] position) {
     this.whole = whole;
     this.layout = layout;
+    this.position = position;
     this.indexesInWhole = layout.tensors().stream().mapToInt(indexes(whole)::get).toArray();
   }
 
@@ -38,13 +41,17 @@ public final class Subset implements StateView {
   /**
    * The tensors whose whole names match.
    *
+   * @param whole a state that does not change while this is used
    * @throws IllegalArgumentException if none does
+   * @throws dev.lionstore.FormatException if a buffer in the position breaks a rule
    */
-  public static Subset of(StateView whole, Pattern names) {
+  public static Subset of(StateView whole, Pattern names) throws IOException {
     StoreLayout all = whole.layout();
     NamePatterns.requireMatch(
         "--match", names, all.tensors().stream().map(TensorSpec::name).toList());
-    return new Subset(whole, all.matching(names.asMatchPredicate()));
+    Predicate<String> matching = names.asMatchPredicate();
+    byte[] position = PublishedBuffers.of(whole).positionOf(matching);
+    return new Subset(whole, all.matching(matching), position);
   }
 
   /**
@@ -83,9 +90,10 @@ public final class Subset implements StateView {
     return whole.stepCount(indexInWhole(tensor));
   }
 
+  /** The whole's, without the buffers whose names do not match. */
   @Override
   public byte[] position() {
-    return whole.position();
+    return position.clone();
   }
 
   @Override

@@ -48,6 +48,30 @@ final class HeaderReader {
     }
   }
 
+  /** Refuses what is too short for any header. */
+  static void requireRoom(Path file, long fileBytes) throws FormatException {
+    if (fileBytes < SafetensorsFormat.LENGTH_BYTES + SafetensorsFormat.MIN_HEADER_BYTES) {
+      throw new FormatException(file, "size", fileBytes + " bytes", "at least 10");
+    }
+  }
+
+  /**
+   * The size of the JSON in bytes.
+   *
+   * @param found what the file's first 8 bytes say
+   * @param fileBytes the file's size, at least 10
+   */
+  static int length(Path file, long found, long fileBytes) throws FormatException {
+    long most =
+        Math.min(SafetensorsFormat.MAX_HEADER_BYTES, fileBytes - SafetensorsFormat.LENGTH_BYTES);
+    // Compared before anything is added to it: N + 8 wraps for the largest N.
+    if (found < SafetensorsFormat.MIN_HEADER_BYTES || found > most) {
+      throw new FormatException(
+          file, "header length", Long.toUnsignedString(found), "2 to " + most);
+    }
+    return (int) found;
+  }
+
   private void member(String key) throws IOException {
     if (key.equals(SafetensorsFormat.METADATA)) {
       json.object(key, k -> metadata.put(k, json.string(key + " " + Names.quote(k))));

@@ -122,21 +122,11 @@ public final class SafetensorsFile implements AutoCloseable {
 
   private static int headerBytes(Path path, FileChannel channel, long fileBytes)
       throws IOException {
-    if (fileBytes < SafetensorsFormat.LENGTH_BYTES + SafetensorsFormat.MIN_HEADER_BYTES) {
-      throw new FormatException(path, "size", fileBytes + " bytes", "at least 10");
-    }
+    HeaderReader.requireRoom(path, fileBytes);
     ByteBuffer length =
         ByteBuffer.allocate(SafetensorsFormat.LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     readFully(path, channel, length, 0);
-    long headerBytes = length.getLong(0);
-    long most =
-        Math.min(SafetensorsFormat.MAX_HEADER_BYTES, fileBytes - SafetensorsFormat.LENGTH_BYTES);
-    // Compared before anything is added to it: N + 8 wraps for the largest N.
-    if (headerBytes < SafetensorsFormat.MIN_HEADER_BYTES || headerBytes > most) {
-      throw new FormatException(
-          path, "header length", Long.toUnsignedString(headerBytes), "2 to " + most);
-    }
-    return (int) headerBytes;
+    return HeaderReader.length(path, length.getLong(0), fileBytes);
   }
 
   private static void readFully(Path path, FileChannel channel, ByteBuffer target, long offset)

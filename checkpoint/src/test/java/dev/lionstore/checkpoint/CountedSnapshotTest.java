@@ -103,7 +103,7 @@ class CountedSnapshotTest {
 
   private Path snapshot(Path store) throws IOException {
     try (StoreReader reader = StoreReader.open(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       return SnapshotWriter.write(
           reader, carried, folder.resolve("snapshots"), SnapshotOptions.defaults(), _ -> {});
     }
@@ -132,7 +132,7 @@ class CountedSnapshotTest {
     step(store);
     try (Snapshot snapshot = Snapshot.open(snapshot(store));
         StoreReader reader = StoreReader.open(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       assertEquals(List.of(2L, 1L, 0L), counts(snapshot));
       assertEquals(counts(snapshot), counts(reader));
       assertTrue(snapshot.holds(reader, carried, _ -> {}));
@@ -164,7 +164,7 @@ class CountedSnapshotTest {
     assertNotEquals(Models.hash(one), Models.hash(two));
     try (Snapshot snapshot = Snapshot.open(snapshot(one));
         StoreReader reader = StoreReader.open(two);
-        Carried carried = Carried.ofStore(two)) {
+        Carried carried = Carried.ofStore(reader)) {
       assertFalse(snapshot.holds(reader, carried, _ -> {}));
     }
   }

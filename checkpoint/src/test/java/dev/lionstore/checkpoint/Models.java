@@ -131,8 +131,19 @@ final class Models {
   }
 
   static ImportOptions options() {
+    return options(1 << 16);
+  }
+
+  static ImportOptions options(int positionCapacity) {
     return new ImportOptions(
-        Lion.RULE, Optional.empty(), Rounding.NEAREST, 11, List.of(), List.of(), 256, 1 << 16);
+        Lion.RULE,
+        Optional.empty(),
+        Rounding.NEAREST,
+        11,
+        List.of(),
+        List.of(),
+        256,
+        positionCapacity);
   }
 
   /** Two groups and a frozen tensor. */
@@ -184,7 +195,7 @@ final class Models {
     }
   }
 
-  private static GradientValues gradient(TensorSpec tensor, int step) {
+  static GradientValues gradient(TensorSpec tensor, int step) {
     SplittableRandom random = new SplittableRandom(tensor.name().hashCode() * 31L + step);
     MemorySegment data = Arena.ofAuto().allocate(tensor.count() * 4, 4);
     for (long i = 0; i < tensor.count(); i++) {
@@ -201,7 +212,7 @@ final class Models {
 
   static Path snapshot(Path store, Path directory, long maxShardBytes) throws IOException {
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       return SnapshotWriter.write(reader, carried, directory, maxShardBytes, bytes -> {});
     }
   }
@@ -209,7 +220,7 @@ final class Models {
   static void export(Path store, Path target, ModelExport.Form form, long maxShardBytes)
       throws IOException {
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       ModelExport.run(reader, carried, target, form, maxShardBytes, bytes -> {});
     }
   }

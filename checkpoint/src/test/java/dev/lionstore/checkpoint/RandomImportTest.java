@@ -167,7 +167,8 @@ class RandomImportTest {
   @Test
   void theConfigurationGoesAlongAndSoDoesWhatStandsBesideIt() throws IOException {
     Path store = make("store", small(), 1, options(7, 256));
-    try (Carried carried = Carried.ofStore(store)) {
+    try (StoreReader reader = StoreReader.openAtRest(store);
+        Carried carried = Carried.ofStore(reader)) {
       assertEquals(List.of(store.resolve("carried/config.json")), carried.files());
     }
     assertArrayEquals(CONFIG, Files.readAllBytes(store.resolve("carried/config.json")));

@@ -84,7 +84,7 @@ class SnapshotTest {
     Path snapshots = folder.resolve("snapshots");
     int interrupted = 0;
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       for (int calls = 0; calls < 1000; calls++) {
         Failing view = new Failing(reader, calls);
         try {
@@ -188,7 +188,7 @@ class SnapshotTest {
   private static boolean holds(Path snapshot, Path store) throws IOException {
     try (Snapshot open = Snapshot.open(snapshot);
         StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       return open.holds(reader, carried, bytes -> {});
     }
   }

@@ -154,7 +154,7 @@ class SubsetTest {
 
   private Path snapshot(Pattern names) throws IOException {
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       return SnapshotWriter.write(
           Subset.of(reader, names),
           carried.matching(names.asMatchPredicate()),
@@ -175,7 +175,7 @@ class SubsetTest {
   private boolean holds(Path snapshot, Pattern names) throws IOException {
     try (Snapshot open = Snapshot.open(snapshot);
         StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       return open.holds(
           Subset.of(reader, names), carried.matching(names.asMatchPredicate()), bytes -> {});
     }

@@ -2,8 +2,10 @@ package dev.lionstore.cli;
 
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.PublishedBuffers;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.AutoBackend;
@@ -60,6 +62,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
       long fileBytes,
       Map<String, Long> planeBytes,
       int positionBytes,
+      List<Tensor> buffers,
       List<Group> groups,
       List<Tensor> tensors,
       long diskBytes,
@@ -127,6 +130,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         fileBytes,
         planeBytes,
         view.position().length,
+        PublishedBuffers.of(view).tensors().stream().map(InspectCommand::tensor).toList(),
         layout.groups().stream().map(group -> group(layout, group)).toList(),
         layout.tensors().stream().map(InspectCommand::tensor).toList(),
         disk.total(),
@@ -156,6 +160,10 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         tensor.group());
   }
 
+  private static Tensor tensor(DeclaredTensor buffer) {
+    return new Tensor(buffer.name(), buffer.type().name(), buffer.shape(), buffer.count(), "");
+  }
+
   private static Model model(SafetensorsModel model) {
     List<TensorEntry> tensors = model.tensors();
     return new Model(
@@ -163,9 +171,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         tensors.stream().mapToLong(TensorEntry::count).sum(),
         tensors.stream().mapToLong(TensorEntry::bytes).sum(),
         model.files().size(),
-        tensors.stream()
-            .map(t -> new Tensor(t.name(), t.type().name(), t.shape(), t.count(), ""))
-            .toList());
+        tensors.stream().map(entry -> tensor(entry.declaration())).toList());
   }
 
   private void print(State state) {
@@ -187,12 +193,16 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
     lines(state.fileSizes());
     line("gradients", "plane " + state.gradientPlane());
     line("rounding", state.rounding() + ", seed " + state.seed());
-    line("position", Words.bytes(state.positionBytes()));
+    line(
+        "position",
+        Words.bytes(state.positionBytes())
+            + (state.buffers().isEmpty() ? "" : ", with " + state.buffers().size() + " buffers"));
     line(
         "groups",
         state.groups().stream().map(InspectCommand::sentence).collect(Collectors.joining("; ")));
     state.arithmetic().forEach(line -> line("arithmetic", "not the reference's bits " + line));
     printTensors(state.tensors());
+    printTensors(state.buffers());
   }
 
   private static String sentence(Group group) {

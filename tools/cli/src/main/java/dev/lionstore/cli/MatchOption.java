@@ -1,5 +1,6 @@
 package dev.lionstore.cli;
 
+import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Subset;
 import dev.lionstore.store.StateView;
@@ -40,9 +41,11 @@ final class MatchOption {
    * What is asked for of a state; empty if that is all of it.
    *
    * @throws IllegalArgumentException if it is nothing
+   * @throws FormatException if a buffer in the position breaks a rule
    */
-  Optional<Subset> part(StateView whole) {
-    return Optional.ofNullable(names).map(pattern -> Subset.of(whole, pattern));
+  Optional<Subset> part(StateView whole) throws IOException {
+    Pattern pattern = names;
+    return pattern == null ? Optional.empty() : Optional.of(Subset.of(whole, pattern));
   }
 
   /** Does something with what is asked for of a store or a snapshot, at rest. */

@@ -47,7 +47,7 @@ final class Source {
   static <T> T withState(Path path, StateWork<T> work) throws IOException {
     if (StoreReader.isStore(path)) {
       try (StoreReader reader = onStore(path, () -> StoreReader.openAtRest(path));
-          Carried carried = onStore(path, () -> Carried.ofStore(path))) {
+          Carried carried = onStore(path, () -> Carried.ofStore(reader))) {
         return work.run(reader, carried);
       }
     }

@@ -63,7 +63,7 @@ class JsonTest {
     Example example = Example.in(folder);
     String state =
         "kind state found rule step rounding seed gradient_plane parameters file_bytes plane_bytes"
-            + " position_bytes groups tensors disk_bytes file_sizes arithmetic";
+            + " position_bytes buffers groups tensors disk_bytes file_sizes arithmetic";
     JsonNode store = json("inspect", example.store(), "--json");
     assertEquals(state, keys(store));
     assertEquals("store", store.get("kind").asText());

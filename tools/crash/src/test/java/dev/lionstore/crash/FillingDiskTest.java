@@ -267,7 +267,7 @@ class FillingDiskTest {
 
   private Path snapshot() throws IOException {
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       return SnapshotWriter.write(reader, carried, snapshots, Long.MAX_VALUE, _ -> {});
     }
   }

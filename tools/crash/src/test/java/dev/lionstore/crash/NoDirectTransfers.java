@@ -91,7 +91,7 @@ final class NoDirectTransfers {
   private static void snapshot(Path store) throws IOException {
     Path made;
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(store)) {
+        Carried carried = Carried.ofStore(reader)) {
       made =
           SnapshotWriter.write(
               reader, carried, store.resolveSibling("snapshots"), SHARD_BYTES, _ -> {});

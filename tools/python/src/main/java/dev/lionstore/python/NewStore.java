@@ -42,7 +42,7 @@ final class NewStore implements AutoCloseable {
     NewStore successor = create(plan, succession.successor(), positionCapacity);
     try {
       successor.copy(store);
-      try (Carried carried = Carried.ofStore(store.directory())) {
+      try (Carried carried = Carried.ofStore(store)) {
         successor.carry(carried);
       }
       return successor;

@@ -13,7 +13,6 @@ import java.util.List;
 
 /** Every state of the workload's store, as it is where no power is cut; and one more. */
 final class Reference implements AutoCloseable {
-  private final Path store;
   private final List<Snapshot> states = new ArrayList<>();
 
   /**
@@ -23,13 +22,15 @@ final class Reference implements AutoCloseable {
    * @param count how many states
    */
   Reference(Path folder, Path model, int count) throws IOException {
-    this.store = folder.resolve("store");
+    Path store = folder.resolve("store");
     Path snapshots = folder.resolve("snapshots");
     Training.importModel(model, store);
     StoreOptions options = StoreOptions.defaults().withBackend("scalar").withThreads(1);
     try (StateStore open = StateStore.open(store, options)) {
       for (int step = 0; step <= count; step++) {
-        states.add(Snapshot.open(Training.snapshot(open, store, snapshots)));
+        try (Carried carried = Carried.ofStore(open)) {
+          states.add(Snapshot.open(Training.snapshot(open, carried, snapshots)));
+        }
         Training.step(open);
       }
     }
@@ -44,7 +45,7 @@ final class Reference implements AutoCloseable {
 
   /** Whether a store is what it was at its step. */
   boolean isSame(StoreReader reader) throws IOException {
-    try (Carried carried = Carried.ofStore(reader.directory())) {
+    try (Carried carried = Carried.ofStore(reader)) {
       return isSame(reader, carried);
     }
   }
@@ -59,8 +60,10 @@ final class Reference implements AutoCloseable {
 
   /** Takes the snapshot that would come after the workload's last one. */
   Path snapshotNext(Path snapshots) throws IOException {
-    StateView next = states.getLast();
-    return Training.snapshot(next, store, snapshots);
+    Snapshot next = states.getLast();
+    try (Carried carried = next.carried()) {
+      return Training.snapshot(next, carried, snapshots);
+    }
   }
 
   @Override

@@ -100,10 +100,8 @@ final class Training {
   }
 
   /** Takes a snapshot of a state of the store. */
-  static Path snapshot(StateView view, Path store, Path snapshots) throws IOException {
-    try (Carried carried = Carried.ofStore(store)) {
-      return SnapshotWriter.write(view, carried, snapshots, SHARD_BYTES, _ -> {});
-    }
+  static Path snapshot(StateView view, Carried carried, Path snapshots) throws IOException {
+    return SnapshotWriter.write(view, carried, snapshots, SHARD_BYTES, _ -> {});
   }
 
   /** Begins a snapshot of a store that goes on stepping. */

@@ -1,5 +1,6 @@
 package dev.lionstore.crash.powerloss;
 
+import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.Retention;
 import dev.lionstore.checkpoint.SnapshotJob;
 import dev.lionstore.checkpoint.SnapshotPointer;
@@ -132,8 +133,9 @@ final class Workload {
         Event.Kind.SNAPSHOT,
         step,
         () -> {
-          try (StoreReader reader = StoreReader.openAtRest(store)) {
-            Training.snapshot(reader, store, snapshots);
+          try (StoreReader reader = StoreReader.openAtRest(store);
+              Carried carried = Carried.ofStore(reader)) {
+            Training.snapshot(reader, carried, snapshots);
           }
         });
     pointAndKeep(step);

@@ -2,6 +2,7 @@ package dev.lionstore.crash.powerloss;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.crash.Command;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
@@ -42,8 +43,9 @@ class OverwrittenInPlaceTest {
       Path store = mounted.resolve("store");
       Training.importModel(model, store);
       assertEquals(new TreeSet<>(IN_PLACE), inPlace(store));
-      try (StoreReader reader = StoreReader.openAtRest(store)) {
-        Path snapshot = Training.snapshot(reader, store, mounted.resolve("snapshots"));
+      try (StoreReader reader = StoreReader.openAtRest(store);
+          Carried carried = Carried.ofStore(reader)) {
+        Path snapshot = Training.snapshot(reader, carried, mounted.resolve("snapshots"));
         assertEquals(Set.of(), inPlace(snapshot));
       }
     }
