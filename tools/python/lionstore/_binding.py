@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Callable, Mapping, Sequence
+from typing import Sequence
 
 import torch
 
 from . import _passes as _passes  # before any pass over what is bound here
 from . import errors
-from ._store import TYPES, Store
-
+from ._fingerprint import fingerprint
+from ._mapping import WeightsMapping
+from ._memory import TYPES, addresses, is_contiguous_on_cpu, on_host, require_plain
+from ._store import Store
 
 # PyTorch 2.1 cannot tell autograd so.
 _increment_version = getattr(torch.autograd.graph, "increment_version", lambda tensor: None)
@@ -22,56 +24,48 @@ def is_on_host(tensor: torch.Tensor) -> bool:
 
 
 class Binding:
-    """A parameter and the tensor of the store that it is.
+    """A parameter, and the tensor of the store with its weights.
 
-    A parameter in bfloat16 on the CPU *is* the store's memory from now on, but for the time from its
-    being loaded to the next step. Any other is written after each step: float32 from the exact
-    master, the rest rounded from it.
+    A bfloat16 parameter on the CPU is *in place*: its memory is the store's own, in pages that
+    become its own where anybody writes them. Any other has memory of its own, which each step
+    writes: float32 from the exact master, the rest rounded from it.
     """
 
-    def __init__(
-        self, store: Store, number: int, group: int, name: str, parameter: torch.Tensor
-    ) -> None:
+    def __init__(self, number: int, group: int, name: str, parameter: torch.Tensor) -> None:
         self.number = number
         self.group = group
         self.name = name
         self.parameter = parameter
         self.is_trained = parameter.requires_grad
-        self._store = store
-        self._device, self._dtype = parameter.device, parameter.dtype
-        self.is_alias = parameter.dtype is torch.bfloat16 and is_on_host(parameter)
-        self.is_detached = False
-        if self.is_alias:
-            self._alias()
-        self._version = parameter._version
+        self.given_dtype = parameter.dtype
+        """In which dtype the parameter was given its weights last."""
+        self.fingerprint: torch.Tensor | None = None
+        """Of the weights that were given last, where the CPU cannot compare them in place."""
+        self._shape = parameter.shape
 
-    def _alias(self) -> None:
-        self.parameter.data = self._store.weights(self.number, self.parameter.shape)
-        self._address = self.parameter.data_ptr()
+    @property
+    def label(self) -> str:
+        return f"parameter {self.name}"
 
     @property
     def has_elements(self) -> bool:
         return self.parameter.numel() > 0
 
-    def detach(self) -> None:
-        """Gives an alias memory of its own, so that what is written to it does not reach the store."""
-        self.parameter.data = self.parameter.data.clone()
-        self.is_detached = True
+    def is_in_place(self, mapping: WeightsMapping) -> bool:
+        """Whether the parameter's memory is the store's: not, if something has replaced its ``.data``."""
+        address = mapping.address(self.number)
+        return address is not None and self.parameter.data_ptr() == address
 
-    def attach(self) -> None:
-        """Ends that: the parameter has the store's memory again, and its weights."""
-        self._alias()
-        self.is_detached = False
+    def require_shape_of(self, parameter: torch.Tensor) -> None:
+        """Checks that a parameter has the shape that the store's tensor has.
 
-    def release(self) -> None:
-        """Gives the parameter memory of its own: the store's is about to go."""
-        if self.is_alias:
-            self.parameter.data = self.parameter.data.clone()
-
-    def let_go(self) -> None:
-        """Lets the store's memory go, for that of another one is about to come."""
-        if self.is_alias:
-            self.parameter.data = torch.zeros((), dtype=self._dtype).expand(self.parameter.shape)
+        :raises MismatchError: if it has another
+        """
+        if parameter.shape != self._shape:
+            raise errors.MismatchError(
+                f"{self.label} has shape {[*parameter.shape]}, {[*self._shape]} in the store: a tensor"
+                " keeps its shape; make another store for another model"
+            )
 
     def require_still_frozen(self) -> None:
         """Checks that a parameter which was frozen has no gradient now.
@@ -84,56 +78,167 @@ class Binding:
                 " optimizer.update_layout() when requires_grad has changed"
             )
 
-    def require_in_place(self) -> None:
-        """Checks that nobody has moved the parameter away.
-
-        :raises StateError: if it was moved to another device, dtype or memory
-        """
-        parameter = self.parameter
-        if parameter.device != self._device or parameter.dtype is not self._dtype:
-            raise errors.StateError(
-                f"{self.name} was {self._dtype} on {self._device} when the optimizer was made and is"
-                f" {parameter.dtype} on {parameter.device} now: move the model first"
-            )
-        is_in_store = self.is_alias and self.has_elements and not self.is_detached
-        if is_in_store and parameter.data_ptr() != self._address:
-            raise errors.StateError(
-                f"{self.name} is no longer in the store's memory: something has replaced its .data;"
-                " copy values into it instead (with torch.no_grad(): parameter.copy_(values))"
-            )
-
-    @property
-    def was_changed(self) -> bool:
-        """Whether anything but the optimizer has written the parameter since its last step.
-
-        A change in the store's own memory is where it belongs already.
-        """
-        return self.is_detached or not self.is_alias and self.parameter._version != self._version
-
     def stepped(self) -> None:
         """Tells autograd that the parameter was changed in place."""
         _increment_version(self.parameter)
-        self._version = self.parameter._version
 
 
-def write_weights(store: Store, bindings: Sequence[Binding]) -> None:
-    """Writes what the store has into parameters that are not its own memory."""
-    exact = [b for b in bindings if _is_exact(b) and b.has_elements]
-    store.call_with_lists(
-        "copyMasters", [b.number for b in exact], [b.parameter.data_ptr() for b in exact]
+class Weights:
+    """The parameters of a store, and the weights that it has for them.
+
+    The model is the truth: before a step, a snapshot, a hash or closing, elements that anybody has
+    changed become new masters, and no others do.
+    """
+
+    def __init__(self, store: Store, bindings: Sequence[Binding]) -> None:
+        self._store = store
+        self.bindings = bindings
+        self.mapping = WeightsMapping(store.weights_file)
+        store.at_close(self.mapping.keep_what_is_used)
+
+    def give_all(self) -> None:
+        """Gives every parameter the store's weights, in place where that can be."""
+        for binding in self.bindings:
+            require_plain(binding.parameter, binding.label)
+            if _may_be_in_place(binding.parameter):
+                offset = self._store.call("weightsOffset", binding.number)
+                parameter = binding.parameter
+                parameter.data = self.mapping.tensor(binding.number, offset, parameter.shape)
+        self.write(self.bindings)
+
+    # --- from the model to the store
+
+    def take_over(self, *, frozen_too: bool) -> None:
+        """Makes what something else has written into parameters the store's masters, as a transaction.
+
+        :param frozen_too: whether to look at parameters that are not trained
+        :raises ArgumentError: if a value is not finite or too large, naming the tensor and the element;
+            nothing has changed then
+        """
+        written = self.mapping.written()
+        touched = written.tensors
+        looked_at: list[tuple[Binding, torch.Tensor]] = []
+        for binding in self.bindings:
+            binding.require_shape_of(binding.parameter)
+            if not binding.has_elements:
+                continue
+            require_plain(binding.parameter, binding.label)
+            if not binding.is_in_place(self.mapping):
+                if binding.is_trained or frozen_too:
+                    looked_at.append((binding, self._of_its_own(binding)))
+            elif binding.number in touched:
+                looked_at.append((binding, binding.parameter.detach()))
+        looked_at = self._without_unchanged_remote(looked_at)
+        if looked_at:
+            values = [value for _, value in looked_at]
+            self._store.call_with_lists(
+                "takeOver",
+                [b.number for b, _ in looked_at],
+                [TYPES[value.dtype] for value in values],
+                addresses(values),
+            )
+            for binding, _ in looked_at:
+                binding.given_dtype = binding.parameter.dtype
+                self._note(binding)
+        written.drop()
+
+    def _of_its_own(self, binding: Binding) -> torch.Tensor:
+        """The values of a parameter with memory of its own; those on a device may stay there."""
+        parameter = binding.parameter
+        if binding.fingerprint is not None and not is_on_host(parameter):
+            return parameter
+        if parameter.dtype is binding.given_dtype:
+            return on_host(parameter, binding.label)
+        return self._of_another_dtype(binding)
+
+    def _of_another_dtype(self, binding: Binding) -> torch.Tensor:
+        """The masters of a parameter whose dtype was changed, by ``model.float()`` perhaps.
+
+        What equals the weights that it was given, in its new dtype, keeps its master.
+        """
+        now = on_host(binding.parameter, binding.label)
+        given = torch.empty(now.shape, dtype=binding.given_dtype)
+        masters = torch.empty(now.shape, dtype=torch.float32)
+        copy_weights(self._store, binding, given)
+        copy_weights(self._store, binding, masters)
+        return torch.where(given.to(now.dtype) == now, masters, now.float())
+
+    def _without_unchanged_remote(
+        self, looked_at: list[tuple[Binding, torch.Tensor]]
+    ) -> list[tuple[Binding, torch.Tensor]]:
+        """Leaves out those on a device whose fingerprint there is what the last step left."""
+        by_device: dict[torch.device, list[Binding]] = {}
+        for binding, value in looked_at:
+            if not is_on_host(value):
+                by_device.setdefault(value.device, []).append(binding)
+        if not by_device:
+            return looked_at
+        changed: set[int] = set()
+        for bindings in by_device.values():
+            # One wait for the device, not one for each parameter.
+            found = torch.stack([fingerprint(b.parameter) for b in bindings])
+            differ = found != torch.stack([b.fingerprint for b in bindings if b.fingerprint is not None])
+            changed |= {b.number for b, differs in zip(bindings, differ.tolist()) if differs}
+        return [
+            (binding, value if is_on_host(value) else on_host(value, binding.label))
+            for binding, value in looked_at
+            if is_on_host(value) or binding.number in changed
+        ]
+
+    # --- from the store to the model
+
+    def write(self, bindings: Sequence[Binding]) -> None:
+        """Writes what the store has into parameters that are not its own memory."""
+        exact = []
+        for binding in bindings:
+            if binding.has_elements and not binding.is_in_place(self.mapping):
+                require_plain(binding.parameter, binding.label)
+                if is_on_host(binding.parameter) and is_contiguous_on_cpu(binding.parameter, torch.float32):
+                    exact.append(binding)
+                else:
+                    _write_by_copy(self._store, binding)
+        if exact:
+            self._store.call_with_lists(
+                "copyMasters", [b.number for b in exact], addresses([b.parameter for b in exact])
+            )
+        for binding in bindings:
+            binding.given_dtype = binding.parameter.dtype
+            self._note(binding)
+            binding.stepped()
+
+    def give_back(self) -> None:
+        """Gives the model the store's weights, whatever has been written since."""
+        self.mapping.written().drop()
+        self.write(self.bindings)
+
+    def sent(self, bindings: Sequence[Binding]) -> None:
+        """Notes weights that a courier has sent, once the device's own stream waits for them."""
+        for binding in bindings:
+            self._note(binding)
+
+    def _note(self, binding: Binding) -> None:
+        if binding.has_elements and not is_on_host(binding.parameter):
+            binding.fingerprint = fingerprint(binding.parameter)
+
+    def release(self) -> None:
+        """Gives parameters memory of their own: the store's is about to go."""
+        for binding in self.bindings:
+            if binding.is_in_place(self.mapping):
+                binding.parameter.data = binding.parameter.data.clone()
+
+
+def _may_be_in_place(parameter: torch.Tensor) -> bool:
+    """Whether a parameter's memory may be replaced by the store's: nobody else has a part in it."""
+    return (
+        is_on_host(parameter)
+        and parameter.dtype is torch.bfloat16
+        and parameter.numel() > 0
+        and not parameter.is_shared()
+        and parameter.untyped_storage().nbytes() == parameter.numel() * parameter.element_size()
     )
-    for binding in bindings:
-        if not (binding.is_alias or _is_exact(binding)) and binding.has_elements:
-            _write_remote(store, binding)
-        binding.stepped()
 
 
-def _is_exact(binding: Binding) -> bool:
-    parameter = binding.parameter
-    return parameter.dtype is torch.float32 and is_on_host(parameter) and parameter.is_contiguous()
-
-
-def _write_remote(store: Store, binding: Binding) -> None:
+def _write_by_copy(store: Store, binding: Binding) -> None:
     parameter = binding.parameter
     values = torch.empty(parameter.shape, dtype=parameter.dtype)
     copy_weights(store, binding, values)
@@ -141,92 +246,13 @@ def _write_remote(store: Store, binding: Binding) -> None:
 
 
 def copy_weights(store: Store, binding: Binding, to: torch.Tensor) -> None:
-    """Copies a parameter's weights in its dtype into contiguous memory of the host."""
+    """Copies a parameter's weights in a dtype into contiguous memory of the host."""
     if to.dtype is torch.bfloat16:
         size = to.numel() * to.element_size()
         ctypes.memmove(to.data_ptr(), store.call("weights", binding.number), size)
     elif to.dtype is torch.float32:
-        store.call_with_lists("copyMasters", [binding.number], [to.data_ptr()])
+        store.call_with_lists("copyMasters", [binding.number], addresses([to]))
     else:
         masters = torch.empty(to.shape, dtype=torch.float32)
         copy_weights(store, binding, masters)
         to.copy_(masters)
-
-
-def replace_masters(store: Store, bindings: Sequence[Binding]) -> None:
-    """Takes over values that something else has written into parameters."""
-    _replace(store, "setMasters", bindings, lambda binding: binding.parameter.detach())
-    give_weights_back(store, bindings)
-
-
-def give_weights_back(store: Store, bindings: Sequence[Binding]) -> None:
-    """Gives the store's weights to parameters that something else has written."""
-    for binding in bindings:
-        if binding.is_detached:
-            binding.attach()
-    write_weights(store, bindings)
-
-
-def load_momenta(
-    store: Store, bindings: Sequence[Binding], state: Mapping[int, Mapping[str, Any]]
-) -> None:
-    """Takes momenta, rounded to bfloat16, from the state of lion-pytorch's optimizer.
-
-    :raises MismatchError: if it is of another optimizer or of other parameters
-    """
-    chosen = [bindings[index] for index in state]
-    for binding, entry in zip(chosen, state.values()):
-        if entry.keys() != {"exp_avg"}:
-            raise errors.MismatchError(
-                f"the state of {binding.name} is {sorted(entry)}, expected exp_avg alone: Lion's"
-            )
-        found, expected = entry["exp_avg"].shape, binding.parameter.shape
-        if found != expected:
-            raise errors.MismatchError(
-                f"exp_avg of {binding.name} has shape {[*found]}, expected {[*expected]}"
-            )
-        if not binding.is_trained:
-            raise errors.MismatchError(f"{binding.name} is frozen: it has no momentum")
-    values = {binding.number: entry["exp_avg"] for binding, entry in zip(chosen, state.values())}
-    _replace(store, "setMomenta", chosen, lambda binding: values[binding.number])
-
-
-def _replace(
-    store: Store,
-    function: str,
-    bindings: Sequence[Binding],
-    values_of: Callable[[Binding], torch.Tensor],
-) -> None:
-    some = [b for b in bindings if b.has_elements]
-    values = [_on_host(values_of(b)) for b in some]
-    if some:
-        store.call_with_lists(
-            function,
-            [b.number for b in some],
-            [TYPES[v.dtype] for v in values],
-            [v.data_ptr() for v in values],
-        )
-
-
-def _on_host(values: torch.Tensor) -> torch.Tensor:
-    """Values as the store takes them: contiguous, on the CPU, of a dtype that it knows."""
-    dtype = values.dtype if values.dtype in TYPES else torch.float32
-    return values.detach().to("cpu", dtype).contiguous()
-
-
-def require_storable_gradient(gradient: torch.Tensor) -> None:
-    """Checks that the store can take a gradient.
-
-    :raises ArgumentError: if it is sparse or of another dtype
-    """
-    if gradient.layout is not torch.strided:
-        raise errors.ArgumentError(f"Lion takes dense gradients, not {gradient.layout} ones")
-    if gradient.dtype not in TYPES:
-        raise errors.ArgumentError(f"Lion takes float32, float16 and bfloat16, not {gradient.dtype}")
-
-
-def gradient_on_host(gradient: torch.Tensor, *, maximize: bool) -> torch.Tensor:
-    """A gradient as the store takes it: dense, contiguous, on the CPU."""
-    require_storable_gradient(gradient)
-    host = gradient.detach().to("cpu").contiguous()
-    return host.neg() if maximize else host

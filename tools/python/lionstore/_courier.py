@@ -9,8 +9,9 @@ from typing import Any, Callable, ContextManager, Iterable, Iterator, Protocol, 
 import torch
 
 from . import errors
-from ._binding import Binding, copy_weights, gradient_on_host, write_weights
+from ._binding import Binding, Weights, copy_weights
 from ._cuda import KINDS, Event, Gpu
+from ._gradients import gradient_on_host
 from ._store import Store
 
 SLOTS = 4
@@ -23,7 +24,7 @@ class Arrival(Protocol):
     def received(self) -> ContextManager[torch.Tensor]:
         """Waits until it is there; it stays until the end of the ``with``."""
 
-    def return_weights(self, store: Store, binding: Binding) -> None:
+    def return_weights(self, store: Store, weights: Weights, binding: Binding) -> None:
         """Sends the parameter its weights from the store, while the gradient is no longer read."""
 
 
@@ -33,10 +34,10 @@ class Courier(Protocol):
     is_beside: bool
     """Whether a gradient is still on its way when it was fetched."""
 
-    def fetch(self, gradient: torch.Tensor, *, maximize: bool) -> Arrival:
+    def fetch(self, gradient: torch.Tensor, binding: Binding, *, maximize: bool) -> Arrival:
         """Begins to bring a gradient that the current stream writes."""
 
-    def send(self, store: Store, bindings: Sequence[Binding]) -> None:
+    def send(self, store: Store, weights: Weights, bindings: Sequence[Binding]) -> None:
         """Sends parameters their weights."""
 
     def settle(self) -> None:
@@ -56,8 +57,8 @@ class _Here:
     def received(self) -> Iterator[torch.Tensor]:
         yield self._host
 
-    def return_weights(self, store: Store, binding: Binding) -> None:
-        write_weights(store, [binding])
+    def return_weights(self, store: Store, weights: Weights, binding: Binding) -> None:
+        weights.write([binding])
 
 
 class Direct:
@@ -65,11 +66,11 @@ class Direct:
 
     is_beside = False
 
-    def fetch(self, gradient: torch.Tensor, *, maximize: bool) -> Arrival:
-        return _Here(gradient_on_host(gradient, maximize=maximize))
+    def fetch(self, gradient: torch.Tensor, binding: Binding, *, maximize: bool) -> Arrival:
+        return _Here(gradient_on_host(binding, gradient, maximize=maximize))
 
-    def send(self, store: Store, bindings: Sequence[Binding]) -> None:
-        write_weights(store, bindings)
+    def send(self, store: Store, weights: Weights, bindings: Sequence[Binding]) -> None:
+        weights.write(bindings)
 
     def settle(self) -> None:
         """Nothing is on its way."""
@@ -112,7 +113,7 @@ class _Coming:
         finally:
             self._ring.give(self._slot)
 
-    def return_weights(self, store: Store, binding: Binding) -> None:
+    def return_weights(self, store: Store, weights: Weights, binding: Binding) -> None:
         self._ring.send_from(self._slot, store, binding)
 
 
@@ -135,11 +136,12 @@ class Ring:
         for _ in range(SLOTS):
             self.give(_Slot(gpu.pinned(largest)))
 
-    def fetch(self, gradient: torch.Tensor, *, maximize: bool) -> Arrival:
+    def fetch(self, gradient: torch.Tensor, binding: Binding, *, maximize: bool) -> Arrival:
         size = gradient.numel() * gradient.element_size()
         if size > self._largest:
             raise errors.ArgumentError(
-                f"a gradient has {size} bytes, expected at most its parameter's, {self._largest}"
+                f"the gradient of {binding.name} has {size} bytes, expected at most {self._largest}, as many"
+                " as the largest parameter"
             )
         slot = self._taken()
         self._coming.wait_event(self._gpu.record(self._gpu.current_stream()))
@@ -158,7 +160,7 @@ class Ring:
         """Takes a slot back; what is sent from it may still be on its way."""
         self._free.put(slot)
 
-    def send(self, store: Store, bindings: Sequence[Binding]) -> None:
+    def send(self, store: Store, weights: Weights, bindings: Sequence[Binding]) -> None:
         # Whatever this thread has had computed since the backward pass reads the weights before.
         self._going.wait_event(self._gpu.record(self._gpu.current_stream()))
         for binding in bindings:
@@ -173,6 +175,7 @@ class Ring:
         host = slot.like(binding.parameter)
         copy_weights(store, binding, host)
         self._gpu.copy(self._going, binding.parameter, host)
+        binding.given_dtype = binding.parameter.dtype
         slot.sent = self._gpu.record(self._going)
         binding.stepped()
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 import weakref
 from dataclasses import replace
-from typing import Any, Callable, ContextManager, Iterable
+from typing import Any, Callable, ContextManager, Iterable, Mapping
 
 import torch
 
-from . import _position, errors
-from ._binding import Binding, replace_masters, write_weights
+from . import errors
+from ._binding import Binding, Weights
+from ._buffers import Buffers
 from ._gradients import Gradients
 from ._hooked import IntoPlane
-from ._loading import Loading
-from ._model import Names, default_plane, layout_groups, require_plane_fits
-from ._store import ROUNDINGS, Layout, StepArguments, Store
+from ._memory import on_host
+from ._names import Names, default_plane, layout_groups, require_plane_fits
+from ._progress import Progress
+from ._state import State
+from ._store import ROUNDINGS, Layout, NewState, StepArguments, Store
 from ._stored import Stored, absolute
 from ._streamed import Streamed
 
 _WAYS: dict[str, type[Gradients]] = {"step": Gradients, "plane": IntoPlane, "stream": Streamed}
+_POSITION_BYTES = 256 << 10
+_MOST_POSITION_BYTES = 1 << 28
+_FULL_UP_TO_BYTES = 1 << 30
+
+_open: weakref.WeakSet[Lion] = weakref.WeakSet()
 
 
 class Lion(Stored):
@@ -32,11 +41,13 @@ class Lion(Stored):
     state before the step or after it, never a mixture.
 
     If there is a store it is opened, and **the model gets the store's weights**; else it is made
-    from the model's weights. A bfloat16 parameter on the CPU becomes the store's own memory; any
-    other is written after each step.
+    from the model's weights. A bfloat16 parameter on the CPU is from then on the store's own memory;
+    any other is written after each step. Whatever changes a parameter between two steps, the next step
+    starts from the values that the model has.
 
-    :param params: ``model.named_parameters()``, or parameters, or groups of either; a group may have
-        ``lr``, ``betas``, ``weight_decay``, ``maximize`` and a ``name`` of its own
+    :param params: ``model.named_parameters()``, or groups of named parameters; a group may have ``lr``,
+        ``betas``, ``weight_decay``, ``maximize`` and a ``name`` of its own. Parameters without names
+        need ``model``
     :param store: the store's folder; on tmpfs (``/dev/shm``) it costs memory alone
     :param lr: the learning rate; a third to a tenth of AdamW's
     :param betas: β1 and β2, each in [0, 1)
@@ -46,22 +57,33 @@ class Lion(Stored):
     :param seed: of stochastic rounding, for a new store
     :param maximize: whether to ascend
     :param clip_norm: the global norm that gradients are clipped to, exactly and deterministically
-    :param gradients: ``"step"``: they stay in ``.grad`` until ``step()``, for ``clip_grad_norm_``,
-        gradient scalers and whatever else looks at them. ``"plane"``: they leave for the store as
-        they appear, which frees their memory; several backward passes add up. ``"stream"``: each
-        tensor is stepped as its gradient appears, and none is kept: a killed step cannot be finished,
-        and the norm cannot be clipped. Default: "plane" if a parameter is on another device than the
-        CPU, else "step"
+    :param gradients: ``"step"``: they stay in ``.grad`` until ``step()``. ``"plane"``: they leave for
+        the store as they appear, which frees their memory; several backward passes add up, and what is
+        asked of ``.grad`` is answered from the store. ``"stream"``: each tensor is stepped as its
+        gradient appears, and none is kept: a killed step cannot be finished, and the norm cannot be
+        clipped. Default: "plane" if a parameter is on another device than the CPU, else "step"
     :param gradient_dtype: what a new store keeps gradients in: ``torch.float32`` or
-        ``torch.bfloat16``, which takes bfloat16 gradients alone and cannot add them up; default:
-        float32 unless every trained parameter is bfloat16
+        ``torch.bfloat16``, which takes bfloat16 gradients alone; default: float32 unless every trained
+        parameter is bfloat16
     :param backend: what computes: ``"auto"``, ``"vector"``, ``"scalar"``, ``"opencl[:device]"``
     :param threads: how many threads step; default: every core
-    :param model: where parameters without a name are looked up
+    :param model: the model: its names, its buffers (published with each step, part of snapshots), and
+        where parameters that a framework has replaced are found again
     :param model_files: a folder whose files a new store takes along for its snapshots, but for
         weights: what ``save_pretrained`` of the model, its configuration or its tokenizer wrote
+    :param foreach: is accepted, as other optimizers do, and changes nothing
+    :param fused: likewise
+    :param capturable: must be false: a step runs on the host
+    :param differentiable: must be false
+    :param full_state_dict: whether ``state_dict()`` carries the whole state into a file; default: if it
+        takes a gibibyte or less. Else a file only names the store and the step
+    :param max_consecutive_skips: after how many steps skipped in a row, for gradients that are not
+        finite, the next one is an error; default: never
+    :raises ArgumentError: if a value is out of its bounds, a parameter has no name, or holds what a store
+        cannot
     :raises MismatchError: if the store holds another model
     :raises BusyError: if somebody else is writing the store
+    :raises StateError: if another optimizer of Lionstore has one of the parameters
     :raises UnusableError: if the store cannot be trusted: restore a snapshot
     """
 
@@ -69,7 +91,7 @@ class Lion(Stored):
         self,
         params: Iterable[Any],
         store: str | os.PathLike[str],
-        lr: float = 1e-4,
+        lr: float | torch.Tensor = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
         *,
@@ -83,43 +105,78 @@ class Lion(Stored):
         threads: int | None = None,
         model: torch.nn.Module | None = None,
         model_files: str | os.PathLike[str] | None = None,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        full_state_dict: bool | None = None,
+        max_consecutive_skips: int | None = None,
     ) -> None:
         _require_one_of("rounding", rounding, [None, *ROUNDINGS])
         _require_one_of("gradients", gradients, [None, *_WAYS])
         _require_one_of("gradient_dtype", gradient_dtype, [None, torch.float32, torch.bfloat16])
+        _require_one_of("capturable", capturable, [False])
+        _require_one_of("differentiable", differentiable, [False])
+        if max_consecutive_skips is not None and max_consecutive_skips < 1:
+            raise errors.ArgumentError(
+                f"max_consecutive_skips is {max_consecutive_skips}, expected at least 1"
+            )
         if gradients == "stream" and clip_norm is not None:
             raise errors.ArgumentError(
                 "stream mode cannot clip: the norm is of all gradients, and none is kept until the"
                 ' last is there; choose gradients="plane"'
             )
+        _require_hyperparameters({"lr": lr, "betas": betas, "weight_decay": weight_decay}, clip_norm)
         self._path = absolute(store)
         self._model_files = None if model_files is None else absolute(model_files)
         self._rounding = rounding
         self._names = Names(model)
-        self._loading = Loading(model)
+        self._buffers = Buffers(model)
         self._is_open = False
         defaults = dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
         super().__init__(params, defaults)
+        self.state = State(self._trained, self._look_at)  # type: ignore[assignment]
+        self.register_state_dict_post_hook(Stored._complete_state_dict)
         self.clip_norm = clip_norm
         self.skipped_steps = 0
-        self._tracked: list[Any] = []
+        self.step_was_skipped = False
+        self._skips_in_a_row = 0
+        self._max_skips_in_a_row = max_consecutive_skips
+        self._full_state_dict = full_state_dict
+        self._lock = threading.RLock()
         self._way = _WAYS[gradients or self._default_way()]
         plane = None if self._way is Streamed else gradient_dtype or default_plane(self._parameters())
-        self._layout = Layout(layout_groups(self.param_groups, self._names), rounding or "nearest", seed, plane)
+        groups = layout_groups(self.param_groups, self._names)
+        capacity = _position_capacity(len(self._buffers.encoded()))
+        self._layout = Layout(groups, rounding or "nearest", seed, plane, capacity)
         require_plane_fits(self._layout, self._parameters())
+        self._require_nobody_elses()
         self._open(backend, threads or 0)
         self._is_open = True
+        _open.add(self)
 
     # --- opening
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds a group, also while training: the store is then made anew, with what it has."""
-        super().add_param_group(self._names.taken_from(param_group))
+        """Adds a group, also while training: the store is then made anew, with what it has.
+
+        :raises ArgumentError: if a value is out of its bounds, or a parameter has no name
+        """
+        taken = self._names.taken_from(param_group)
+        try:
+            _require_hyperparameters({**self.defaults, **taken}, None)
+            self._names.settle()
+            taken["param_names"] = [self._names.of(parameter) for parameter in taken["params"]]
+            super().add_param_group(taken)
+        except BaseException:
+            self._names.forget(taken["params"])
+            raise
         if self._is_open:
             try:
                 self.update_layout()
             except BaseException:
                 self.param_groups.pop()
+                self._names.forget(taken["params"])
                 raise
 
     def update_layout(self) -> None:
@@ -127,23 +184,27 @@ class Lion(Stored):
 
         It needs room for a second store meanwhile, and is done between two steps.
         """
-        self._gradients.require_nothing_taken()
+        with self._alone():
+            self._gradients.require_nothing_taken()
+            known = {binding.name for binding in self._bindings}
+            layout = replace(self._layout, groups=layout_groups(self.param_groups, self._names))
+            require_plane_fits(layout, self._parameters())
+            masters = {
+                number: on_host(parameter, f"parameter {self._names.of(parameter)}")
+                for number, parameter in enumerate(self._parameters())
+                if self._names.of(parameter) not in known
+            }
+            self._succeed(layout, NewState(masters))
+
+    def _succeed(self, layout: Layout, state: NewState) -> None:
+        """Puts a store of another layout or state in the place of this one."""
         self.wait_for_snapshot()
-        known = {binding.name for binding in self._bindings}
-        layout = replace(self._layout, groups=layout_groups(self.param_groups, self._names))
-        require_plane_fits(layout, self._parameters())
-        masters = {
-            number: parameter.detach().to("cpu").contiguous()
-            for number, parameter in enumerate(self._parameters())
-            if self._names.of(parameter) not in known
-        }
-        self.take_over_changes()
+        self.weights.take_over(frozen_too=True)
         self._gradients.close()
-        for binding in self._bindings:
-            binding.let_go()
-        self.store.succeed(layout, masters)
+        self.store.succeed(layout, state)
         self._layout = layout
         self._attach()
+        self.weights.give_all()
 
     def _default_way(self) -> str:
         is_elsewhere = any(p.device.type != "cpu" for p in self._parameters())
@@ -152,31 +213,81 @@ class Lion(Stored):
     def _parameters(self) -> list[torch.Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
 
+    def _require_nobody_elses(self) -> None:
+        mine = {id(parameter): parameter for parameter in self._parameters()}
+        for other in _open:
+            for binding in other._bindings if other.store.is_open else ():
+                if id(binding.parameter) in mine:
+                    raise errors.StateError(
+                        f"parameter {binding.name} belongs to the optimizer of {other._path}, which is open:"
+                        " close() that one first"
+                    )
+
     def _open(self, backend: str, threads: int) -> None:
         self._backend, self._threads = backend, threads
-        is_new = not Store.exists(self._path)
-        if is_new:
-            initial = [p.detach().to("cpu").contiguous() for p in self._parameters()]
-            Store.create(self._layout, self._path, dict(enumerate(initial)), self._model_files)
+        self.progress = Progress(self._path, self._buffers)
+        if not Store.exists(self._path):
+            initial = {
+                number: on_host(parameter, f"parameter {self._names.of(parameter)}")
+                for number, parameter in enumerate(self._parameters())
+            }
+            state = NewState(initial, progress=(0, self.progress.at_the_beginning()))
+            Store.create(self._layout, self._path, state, self._model_files)
         self._attach()
-        self._published = {} if is_new else _position.decode(self.store.position)
-        self.extra: dict[str, Any] = self._published.get("extra", {})
+        try:
+            self.progress.open(self.store.position)
+            self.weights.give_all()
+        except BaseException:
+            self._gradients.close()
+            self.store.close()
+            raise
 
     def _attach(self) -> None:
-        """Opens the store and gives the model its weights."""
+        """Opens the store for the parameters that there are."""
         self.store = Store(self._layout, self._path, self._backend, self._threads)
         self.arguments = StepArguments(len(self.param_groups))
-        self._bindings = [
-            Binding(self.store, number, index, self._names.of(parameter), parameter)
-            for number, (index, parameter) in enumerate(self._indexed())
-        ]
-        with torch.no_grad():
-            write_weights(self.store, self._bindings)
-        self._loading.watch(self._bindings)
-        self._gradients = self._way(weakref.proxy(self), self._bindings)
+        self._bind(
+            [
+                Binding(number, index, self._names.of(parameter), parameter)
+                for number, (index, parameter) in enumerate(self._indexed())
+            ]
+        )
+
+    def _bind(self, bindings: list[Binding]) -> None:
+        self._bindings = bindings
+        self._identities = [id(parameter) for parameter in self._parameters()]
+        self.weights = Weights(self.store, bindings)
+        self._gradients = self._way(weakref.proxy(self), bindings)
 
     def _indexed(self) -> list[tuple[int, torch.Tensor]]:
         return [(i, p) for i, group in enumerate(self.param_groups) for p in group["params"]]
+
+    def _rebind_what_was_replaced(self) -> None:
+        """Binds parameters that something has put into the groups instead of those that were there.
+
+        :raises StateError: if the model does not name each of them
+        """
+        if [id(parameter) for parameter in self._parameters()] == self._identities:
+            return
+        names = self._names.renewed(self._parameters())
+        numbers = {binding.name: binding for binding in self._bindings}
+        if names is None or any(
+            numbers[names.of(parameter)].group != index for index, parameter in self._indexed()
+        ):
+            raise errors.StateError(
+                "param_groups hold other parameters than the store was opened for, and they are not the"
+                " same ones by name: hand over model=model, so that replaced parameters are found again,"
+                " or make the optimizer after whatever replaces them; add_param_group adds new ones"
+            )
+        self._gradients.require_nothing_taken()
+        self._gradients.close()
+        bindings = []
+        for index, parameter in self._indexed():
+            old = numbers[names.of(parameter)]
+            old.require_shape_of(parameter)
+            bindings.append(Binding(old.number, index, old.name, parameter))
+        self._names = names
+        self._bind(sorted(bindings, key=lambda binding: binding.number))
 
     # --- stepping
 
@@ -185,25 +296,56 @@ class Lion(Stored):
         """Steps every parameter that has a gradient, as a transaction.
 
         A gradient that is not finite skips the whole step (in stream mode: its tensor), with a
-        warning, and is counted in ``skipped_steps``.
+        warning; ``step_was_skipped`` says so until the next step, ``skipped_steps`` counts.
 
         :param closure: computes the loss again, and its gradients
         :returns: the closure's result
+        :raises ArgumentError: if a weight that something has changed is not finite; nothing has changed
+        :raises NotFiniteError: if ``max_consecutive_skips`` steps in a row were skipped
+        :raises StateError: if another thread is in a step
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        try:
-            self._gradients.step()
-        except errors.NotFiniteError as refusal:
-            self.skipped_steps += 1
-            warnings.warn(f"step {self.steps} skipped: {refusal}", stacklevel=2)
+        with self._alone():
+            self._rebind_what_was_replaced()
+            if self.progress.repeats():
+                self._repeat()
+                return loss
+            try:
+                taken = self._gradients.step()
+            except errors.NotFiniteError as refusal:
+                self._skipped(refusal)
+            else:
+                if taken is not None:
+                    self.progress.published()
+                self.step_was_skipped = False
+                self._skips_in_a_row = 0
         return loss
+
+    def _repeat(self) -> None:
+        """Makes everything what the step left, which was taken before the process ended."""
+        self.progress.repeat(self.param_groups)
+        self.weights.give_back()
+        self.step_was_skipped = False
+
+    def _skipped(self, refusal: errors.NotFiniteError) -> None:
+        self.skipped_steps += 1
+        self.step_was_skipped = True
+        self._skips_in_a_row += 1
+        limit = self._max_skips_in_a_row
+        if limit is not None and self._skips_in_a_row >= limit:
+            raise errors.NotFiniteError(
+                f"{self._skips_in_a_row} steps in a row were skipped, max_consecutive_skips is {limit}:"
+                f" {refusal}"
+            ) from refusal
+        warnings.warn(f"step {self.steps} skipped: {refusal}", stacklevel=3)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets gradients, those that have left ``.grad`` too."""
-        self._gradients.discard()
+        if set_to_none and self.store.is_open:
+            self._gradients.forget()
         super().zero_grad(set_to_none)
 
     def accumulating(self) -> ContextManager[None]:
@@ -211,13 +353,11 @@ class Lion(Stored):
         return self._gradients.accumulating()
 
     def take_over_changes(self) -> None:
-        """Takes over weights that something else has written, such as ``load_state_dict``."""
-        for binding in self._bindings:
-            binding.require_in_place()
-        changed = [b for b in self._bindings if b.was_changed]
-        if changed:
-            with torch.no_grad():
-                replace_masters(self.store, changed)
+        """Takes over weights of trained parameters that something else has written, as each step does.
+
+        :raises ArgumentError: if one is not finite, naming it; nothing has changed then
+        """
+        self.weights.take_over(frozen_too=False)
 
     def request(self) -> bytes:
         """Writes the groups' values into the arguments; gives the position to publish."""
@@ -225,15 +365,66 @@ class Lion(Stored):
         self.arguments.set_rounding(self._rounding)
         for index, group in enumerate(self.param_groups):
             beta1, beta2 = group["betas"]
-            values = (float(group["lr"]), beta1, beta2, float(group["weight_decay"]))
+            values = (float(group["lr"]), float(beta1), float(beta2), float(group["weight_decay"]))
             self.arguments.set_group(index, values)
-        return _position.published(self.extra, self.param_groups, self._tracked)
+        return self.progress.next_position(self.param_groups)
 
     def is_maximized(self, binding: Binding) -> bool:
         """Whether a parameter's group maximizes."""
         return bool(self.param_groups[binding.group]["maximize"])
 
+    @property
+    def is_repeating(self) -> bool:
+        """Whether the next step was taken before the process ended."""
+        return self.progress.is_repeating
+
+    def _require_loadable(self, group: Mapping[str, Any]) -> None:
+        _require_hyperparameters({**self.defaults, **group}, None)
+        if group.get("cautious_factor", 1.0) != 1.0:
+            raise errors.MismatchError(
+                f"the state_dict is of a cautious Lion (cautious_factor {group['cautious_factor']}), whose"
+                " steps are others than Lion's"
+            )
+
+    @property
+    def _saves_full_state(self) -> bool:
+        if self._full_state_dict is not None:
+            return self._full_state_dict
+        elements = sum(binding.parameter.numel() for binding in self._bindings if binding.is_trained)
+        return 6 * elements <= _FULL_UP_TO_BYTES
+
+
+def _position_capacity(buffer_bytes: int) -> int:
+    wanted = _POSITION_BYTES + buffer_bytes + buffer_bytes // 4
+    if wanted > _MOST_POSITION_BYTES:
+        raise errors.ArgumentError(
+            f"the model's persistent buffers take {buffer_bytes} bytes; a step publishes at most"
+            f" {_MOST_POSITION_BYTES}: register those that can be computed with persistent=False"
+        )
+    return wanted
+
 
 def _require_one_of(what: str, value: Any, choices: list[Any]) -> None:
     if value not in choices:
         raise errors.ArgumentError(f"{what} is {value!r}, expected one of {choices}")
+
+
+def _require_hyperparameters(group: dict[str, Any], clip_norm: float | None) -> None:
+    """Checks the values of a group.
+
+    :raises ArgumentError: if one is out of its bounds
+    """
+    lr, betas, decay = group["lr"], group["betas"], group["weight_decay"]
+    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
+        raise errors.ArgumentError(f"lr is a tensor of shape {[*lr.shape]}, expected one element")
+    if not 0 <= float(lr) < float("inf"):
+        raise errors.ArgumentError(f"Invalid learning rate: {lr}, expected 0 or more")
+    if len(betas) != 2:
+        raise errors.ArgumentError(f"betas are {betas}, expected two")
+    for index, beta in enumerate(betas):
+        if not 0 <= float(beta) < 1:
+            raise errors.ArgumentError(f"Invalid beta parameter at index {index}: {beta}, expected 0 to below 1")
+    if not 0 <= float(decay) < float("inf"):
+        raise errors.ArgumentError(f"Invalid weight_decay value: {decay}, expected 0 or more")
+    if clip_norm is not None and not 0 < clip_norm < float("inf"):
+        raise errors.ArgumentError(f"clip_norm is {clip_norm}, expected more than 0")

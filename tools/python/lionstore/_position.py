@@ -1,115 +1,208 @@
-"""What a step publishes beside the state: as JSON, which executes nothing when it is read."""
+"""What a step publishes beside the state: in PyTorch's own format, read with ``weights_only``.
+
+A position is the model's buffers, where Java finds them for snapshots, and then whatever Python needs::
+
+     8 bytes  "LIONBUF1"
+     u64      length of the buffers, little-endian
+     …        the buffers: a safetensors file
+     …        torch.save of the rest
+"""
 
 from __future__ import annotations
 
-import base64
-import json
+import io
+import math
 import random
-import warnings
+import struct
+import sys
 from array import array
-from typing import Any, Iterable, Mapping, Sequence
+from collections import Counter, OrderedDict
+from typing import Any, Callable, Mapping
 
 import torch
 
 from . import errors
 
-_BYTES = "bytes:base64"
-_TENSOR = "uint8:base64"
+_MAGIC = b"LIONBUF1"
+_HEAD = struct.Struct("<8sQ")
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray)
+_DESCRIPTIONS = (torch.dtype, torch.device, torch.Size)
+_TAG = "lionstore:type"
 
 
-def published(
-    extra: Mapping[str, Any], groups: Iterable[Mapping[str, Any]], tracked: Iterable[Any]
-) -> bytes:
-    """What a step publishes: numbers, text, lists, dicts, bytes and uint8 tensors.
+def encode(content: Mapping[str, Any], buffers: bytes) -> bytes:
+    """Encodes what a step publishes.
 
-    :raises TypeError: if there is anything else
+    :param buffers: a safetensors file
+    :raises ArgumentError: if something is of a type that cannot be read back without executing code
     """
-    content = {
-        "extra": extra,
-        "groups": [_hyperparameters(group) for group in groups],
-        "random": _random_state(),
-        "tracked": [each.state_dict() for each in tracked],
-    }
-    return json.dumps(content, default=_encoded, separators=(",", ":")).encode()
+    file = io.BytesIO()
+    torch.save(_encoded(content, ""), file)
+    return _HEAD.pack(_MAGIC, len(buffers)) + buffers + file.getvalue()
 
 
-def decode(position: bytes) -> dict[str, Any]:
-    """Decodes what a step has published; empty if there was nothing."""
-    decoded: dict[str, Any] = json.loads(position, object_hook=_decoded) if position else {}
-    return decoded
+def with_buffers(position: bytes, buffers: bytes) -> bytes:
+    """A position with other buffers; one that this package did not publish stays as it is."""
+    if not position.startswith(_MAGIC):
+        return position
+    _, length = _HEAD.unpack_from(position)
+    return _HEAD.pack(_MAGIC, len(buffers)) + buffers + position[_HEAD.size + length :]
 
 
-def restore(
-    content: Mapping[str, Any],
-    groups: Iterable[dict[str, Any]],
-    tracked: Sequence[Any],
-    store: str,
-) -> None:
-    """Makes groups, what is tracked and the random state what they were.
+def decode(position: bytes) -> tuple[dict[str, Any], bytes]:
+    """Decodes what a step has published: the content and the buffers; both empty if there was nothing.
 
-    :raises MismatchError: if another number of states was tracked
+    :raises FormatError: if it was not published by this package
     """
-    states = content["tracked"]
-    if len(states) != len(tracked):
-        raise errors.MismatchError(
-            f"{store}: its steps published {len(states)} tracked states, {len(tracked)} are to be"
-            " restored"
-        )
-    for group, values in zip(groups, content["groups"]):
-        group.update(values)
-    for each, state in zip(tracked, states):
-        each.load_state_dict(state)
-        if isinstance(each, torch.optim.lr_scheduler.LRScheduler):
-            with warnings.catch_warnings():
-                # It was stepped, before the process ended.
-                warnings.simplefilter("ignore")
-                each.step()
-    _restore_random_state(content["random"])
+    if not position:
+        return {}, b""
+    try:
+        magic, length = _HEAD.unpack_from(position)
+        if magic != _MAGIC or _HEAD.size + length > len(position):
+            raise ValueError(f"it begins with {position[:8]!r}, expected {_MAGIC!r}")
+        end = _HEAD.size + length
+        file = io.BytesIO(position[end:])
+        content: dict[str, Any] = _decoded(torch.load(file, weights_only=True, map_location="cpu"))
+        return content, position[_HEAD.size : end]
+    except Exception as failure:
+        raise errors.FormatError(
+            f"what the store's last step has published cannot be read ({failure}): it was published by"
+            " something else than this optimizer, such as lionstore train; such a store has no place to"
+            " resume from, and export or a snapshot takes its weights"
+        ) from failure
 
 
-def _hyperparameters(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: float(value) if isinstance(value, torch.Tensor) else value
-        for key, value in group.items()
-        if key not in ("params", "name")
-    }
-
-
-def _encoded(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {_BYTES: base64.b64encode(value).decode()}
-    if isinstance(value, torch.Tensor) and value.dtype is torch.uint8:
-        return {_TENSOR: base64.b64encode(bytes(value.cpu().numpy())).decode()}
-    raise TypeError(
-        f"extra holds a {type(value).__name__}; a step publishes numbers, text, lists, dicts, bytes"
-        " and uint8 tensors"
+def _encoded(value: Any, place: str) -> Any:
+    """The same of types that ``torch.load(weights_only=True)`` knows."""
+    kind = type(value)
+    if kind in _PLAIN or kind in _DESCRIPTIONS:
+        return value
+    if isinstance(value, torch.Tensor):
+        return _encoded_tensor(value, place)
+    if kind in (list, tuple, set):
+        return kind(_encoded(each, f"{place}[{index}]") for index, each in enumerate(value))
+    if kind in (dict, OrderedDict, Counter):
+        items = {_encoded(key, place): _encoded(each, f"{place}[{key!r}]") for key, each in value.items()}
+        return items if kind is dict else kind(items)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)) and value.dtype.kind in "biufc":
+        return {
+            _TAG: "ndarray" if isinstance(value, numpy.ndarray) else "scalar",
+            "dtype": value.dtype.str,
+            "shape": value.shape,
+            "bytes": value.tobytes(),
+        }
+    raise errors.ArgumentError(
+        f"{place or 'it'} is a {kind.__module__}.{kind.__qualname__}; a step publishes numbers, text, bytes,"
+        " None, tensors, NumPy arrays, and lists, tuples, sets and dicts of these, which can be read back"
+        " without executing anything"
     )
 
 
-def _decoded(value: dict[str, Any]) -> Any:
-    if value.keys() == {_BYTES}:
-        return base64.b64decode(value[_BYTES])
-    if value.keys() == {_TENSOR}:
-        content = bytearray(base64.b64decode(value[_TENSOR]))
-        return torch.frombuffer(content, dtype=torch.uint8)
+def _encoded_tensor(value: torch.Tensor, place: str) -> torch.Tensor:
+    if type(value) not in (torch.Tensor, torch.nn.Parameter) or value.layout is not torch.strided or value.is_meta:
+        raise errors.ArgumentError(
+            f"{place} is a {type(value).__name__} of layout {value.layout} on {value.device}; a step"
+            " publishes dense tensors"
+        )
+    # Its storage would go along whole, though it may be much larger.
+    return value.detach().cpu().clone()
+
+
+def _decoded(value: Any) -> Any:
+    kind = type(value)
+    if kind in (list, tuple, set):
+        return kind(map(_decoded, value))
+    if kind is dict and _TAG in value:
+        import numpy
+
+        made = numpy.frombuffer(value["bytes"], dtype=value["dtype"]).reshape(value["shape"])
+        return made.copy() if value[_TAG] == "ndarray" else made[()]
+    if kind in (dict, OrderedDict, Counter):
+        items = {_decoded(key): _decoded(each) for key, each in value.items()}
+        return items if kind is dict else kind(items)
     return value
 
 
-def _random_state() -> dict[str, Any]:
-    """The state of PyTorch's and Python's generators."""
+def copied(value: Any) -> Any:
+    """A copy of what can be published, which no longer changes with it."""
+    return _decoded(_encoded(value, "extra"))
+
+
+def is_same_place(left: Any, right: Any) -> bool:
+    """Whether two ``extra`` name the same place in a run: whole numbers and text in both are equal.
+
+    A loss or another measured value may differ when an iteration is repeated; a counter does not.
+    """
+    if isinstance(left, dict) and isinstance(right, dict):
+        return all(is_same_place(left[key], right[key]) for key in left.keys() & right.keys())
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return all(map(is_same_place, left, right))
+    if isinstance(left, (int, str)) and isinstance(right, (int, str)):
+        return left == right
+    return True
+
+
+# --- random state
+
+
+def random_state() -> dict[str, Any]:
+    """The state of PyTorch's, Python's and, if it is there, NumPy's generators."""
     version, words, gauss = random.getstate()
-    state = {
+    state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
-        "python": [version, array("I", words).tobytes(), gauss],
+        "python": (version, array("I", words).tobytes(), gauss),
     }
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        state["numpy"] = numpy.random.get_state()
+    for name, module in _devices():
+        state[name] = module.get_rng_state_all()
     return state
 
 
-def _restore_random_state(state: Mapping[str, Any]) -> None:
+def restore_random_state(state: Mapping[str, Any]) -> None:
+    """Makes the generators go on from a state."""
     torch.set_rng_state(state["torch"])
     version, words, gauss = state["python"]
     random.setstate((version, tuple(array("I", words)), gauss))
-    if "cuda" in state:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if "numpy" in state:
+        import numpy
+
+        numpy.random.set_state(state["numpy"])
+    for name, module in _devices():
+        if name in state and len(state[name]) == module.device_count():
+            module.set_rng_state_all(state[name])
+
+
+def _devices() -> list[tuple[str, Any]]:
+    found = [(name, getattr(torch, name, None)) for name in ("cuda", "xpu")]
+    return [(n, m) for n, m in found if m is not None and m.is_available() and m.is_initialized()]
+
+
+# --- what is tracked
+
+
+def step_once(tracked: Any) -> bool:
+    """Steps a scheduler that takes no metric, as was due when the process ended; whether it could."""
+    step: Callable[[], Any] | None = getattr(tracked, "step", None)
+    if step is None or not hasattr(tracked, "get_last_lr"):
+        return False
+    try:
+        step()
+    except TypeError:
+        return False  # it wants a metric
+    return True
+
+
+def is_equal(left: Any, right: Any) -> bool:
+    """Whether two states are the same."""
+    if isinstance(left, torch.Tensor) or isinstance(right, torch.Tensor):
+        return isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor) and torch.equal(left, right)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(is_equal(left[k], right[k]) for k in left)
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return len(left) == len(right) and all(map(is_equal, left, right))
+    if isinstance(left, float) and isinstance(right, float) and math.isnan(left):
+        return math.isnan(right)
+    return bool(left == right)

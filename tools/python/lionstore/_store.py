@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import time
 import weakref
-from dataclasses import dataclass
-from typing import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Callable, Mapping, Sequence
 
 import torch
 
-from . import errors
 from ._java import Java, java
+from ._memory import TYPES, addresses
 
 ROUNDINGS = {"nearest": 0, "stochastic": 1}
 PLANES = {None: 0, torch.bfloat16: 1, torch.float32: 2}
-TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 _STORES_ROUNDING = -1
 
 
@@ -37,6 +37,8 @@ class Layout:
     rounding: str
     seed: int
     gradient_plane: torch.dtype | None
+    position_capacity: int = 0
+    """How many bytes a step may publish; 0: 256 KiB."""
 
 
 class _Plan:
@@ -45,7 +47,11 @@ class _Plan:
     def __init__(self, layout: Layout) -> None:
         self._java = java()
         self.handle = self._java.call(
-            "newPlan", ROUNDINGS[layout.rounding], layout.seed, PLANES[layout.gradient_plane]
+            "newPlan",
+            ROUNDINGS[layout.rounding],
+            layout.seed,
+            PLANES[layout.gradient_plane],
+            layout.position_capacity,
         )
         for name, tensors in layout.groups:
             self._java.call("addGroup", self.handle, name)
@@ -102,55 +108,52 @@ class StepArguments:
 
 
 class Store:
-    """A store open for stepping; it is closed when neither it nor any memory of it is used."""
+    """A store open for stepping; it is closed when it is no longer used."""
 
     def __init__(self, layout: Layout, path: str, backend: str, threads: int) -> None:
         self._java = java()
         self.gradient_plane = layout.gradient_plane
+        self.weights_file = os.path.join(path, "weights.plane")
         with _Plan(layout) as plan:
             self.handle = self._java.call("open", plan, path, backend, threads)
-        self._memory: list[weakref.ref[ctypes.Array[ctypes.c_uint16]]] = []
-        self._close = weakref.finalize(self, _close, self._java, self.handle, os.getpid())
+        self._before_closing: list[Callable[[], None]] = []
+        self._close = weakref.finalize(
+            self, _close, self._java, self.handle, os.getpid(), self._before_closing
+        )
 
     @staticmethod
     def exists(path: str) -> bool:
         return java().call("isStore", path) == 1
 
     @staticmethod
-    def create(
-        layout: Layout, path: str, masters: Mapping[int, torch.Tensor], model_files: str | None
-    ) -> None:
-        """Makes a store at step 0 from contiguous tensors in memory, one for each of the layout."""
+    def create(layout: Layout, path: str, state: NewState, model_files: str | None) -> None:
+        """Makes a store with masters for each tensor of the layout."""
         with _Plan(layout) as plan:
-            _build(java().call("build", plan, path), masters, model_files)
+            _build(java().call("build", plan, path), state, model_files)
 
-    def succeed(self, layout: Layout, masters: Mapping[int, torch.Tensor]) -> None:
-        """Closes this store and puts one of another layout in its place.
+    def succeed(self, layout: Layout, state: NewState) -> None:
+        """Closes this store and puts one of another layout, or another state, in its place.
 
-        Tensors of the same name keep their state; ``masters`` has the others'.
+        Tensors of the same name keep what ``state`` does not replace.
         """
         with _Plan(layout) as plan:
-            _build(self.call("buildSuccessor", plan), masters, None)
-        self._require_unused()
+            _build(self.call("buildSuccessor", plan), state, None)
         self._close.detach()
+        for do in self._before_closing:
+            do()
         self.call("succeed")
 
-    def close(self) -> None:
-        """Makes everything durable; the memory of its weights is gone afterwards.
+    def at_close(self, do: Callable[[], None]) -> None:
+        """Has something done before the store is closed, unless the process ends."""
+        self._before_closing.append(do)
 
-        :raises StateError: if a tensor still uses it
-        """
-        self._require_unused()
+    def close(self) -> None:
+        """Makes everything durable."""
         self._close()
 
-    def _require_unused(self) -> None:
-        used = sum(memory() is not None for memory in self._memory)
-        if used:
-            raise errors.StateError(
-                f"the memory of {used} of the store's tensors is still used, by a loss"
-                " with its graph perhaps, or a detached view: delete those first, or leave closing"
-                " to the last of them"
-            )
+    @property
+    def is_open(self) -> bool:
+        return self._close.alive
 
     @property
     def steps(self) -> int:
@@ -166,16 +169,6 @@ class Store:
 
     def hash(self) -> str:
         return self._java.call_for_text("hash", self.handle)
-
-    def weights(self, number: int, shape: torch.Size) -> torch.Tensor:
-        """A tensor's bfloat16 weights: the store's own memory, which lives as long as they do."""
-        count = shape.numel()
-        if count == 0:
-            return torch.empty(shape, dtype=torch.bfloat16)
-        memory = (ctypes.c_uint16 * count).from_address(self.call("weights", number))
-        memory.store = self  # type: ignore[attr-defined]
-        self._memory.append(weakref.ref(memory))
-        return torch.frombuffer(memory, dtype=torch.bfloat16).view(shape)
 
     def call(self, name: str, *arguments: int | str | bytes) -> int:
         """Calls a function on this store."""
@@ -210,15 +203,26 @@ class Store:
         return self._java.call_for_text("awaitSnapshot", self.handle).splitlines()
 
 
-def _build(
-    building: int, masters: Mapping[int, torch.Tensor], model_files: str | None
-) -> None:
+@dataclass(frozen=True)
+class NewState:
+    """What a store that is made takes from memory; tensors are contiguous, on the host."""
+
+    masters: Mapping[int, torch.Tensor]
+    momenta: Mapping[int, torch.Tensor] = field(default_factory=dict)
+    progress: tuple[int, bytes] | None = None
+    """Completed steps and the position that the last one published; None: 0, or the predecessor's."""
+
+
+def _build(building: int, state: NewState, model_files: str | None) -> None:
     calls = java()
     try:
         if model_files is not None:
             calls.call("carryFiles", building, model_files)
-        for number, values in masters.items():
-            calls.call("setInitial", building, number, TYPES[values.dtype], values.data_ptr())
+        for function, tensors in [("setInitial", state.masters), ("setInitialMomentum", state.momenta)]:
+            for number, values in tensors.items():
+                calls.call(function, building, number, TYPES[values.dtype], *addresses([values]))
+        if state.progress is not None:
+            calls.call("setProgress", building, *state.progress)
     except BaseException:
         calls.call("abandonBuild", building)
         raise
@@ -236,7 +240,24 @@ def extras_of(snapshot: str) -> dict[str, bytes]:
     return {name: java().call_for_bytes("extra", snapshot, name) for name in names}
 
 
-def _close(calls: Java, handle: int, process: int) -> None:
+_is_ending = False
+
+
+def _end() -> None:
+    global _is_ending
+    _is_ending = True
+
+
+def _close(
+    calls: Java, handle: int, process: int, before: Sequence[Callable[[], None]]
+) -> None:
     # A forked child ends with the objects of its parent, whose store it is.
     if os.getpid() == process:
+        for do in () if _is_ending else before:
+            do()
         calls.call("close", handle)
+
+
+# Finalizers run at the end of the process too, and those who registered later run first.
+weakref.finalize(_close, _end).atexit = False
+atexit.register(_end)

@@ -3,41 +3,90 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
-from typing import Any, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, Iterator, Mapping, NoReturn, Sequence
 
 import torch
 
-from . import _position, errors
-from ._binding import Binding, load_momenta
+from . import errors
+from ._binding import Binding, Weights
 from ._gradients import Gradients
-from ._loading import Loading
-from ._store import StepArguments, Store, extras_of, restore
+from ._memory import addresses, on_host
+from ._names import Names
+from ._progress import Progress
+from ._state import MASTER, MOMENTUM, Reference
+from ._store import Layout, NewState, StepArguments, Store, extras_of, restore
 
 _KEY = "lionstore"
+_KNOWN = {MOMENTUM, MASTER, "step"}
 
 
 class Stored(torch.optim.Optimizer):
     """An optimizer whose state lives in a store; a subclass opens it and steps."""
 
     store: Store
+    weights: Weights
     arguments: StepArguments
-    extra: dict[str, Any]
-    """What each step publishes of the caller's own."""
+    progress: Progress
 
     _path: str
+    _names: Names
+    _layout: Layout
     _bindings: Sequence[Binding]
     _gradients: Gradients
-    _loading: Loading
-    _published: Mapping[str, Any]
-    _tracked: list[Any]
+    _lock: Any
+    _is_full: bool
+
+    def _succeed(self, layout: Layout, state: NewState) -> None:
+        raise NotImplementedError
+
+    @property
+    def _saves_full_state(self) -> bool:
+        raise NotImplementedError
+
+    def _require_loadable(self, group: Mapping[str, Any]) -> None:
+        """Checks a group of a state dict.
+
+        :raises ArgumentError: if a value is out of its bounds
+        """
+        raise NotImplementedError
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps other threads out.
+
+        :raises StateError: if another thread is in, or the store is closed
+        """
+        if not self._lock.acquire(blocking=False):
+            raise errors.StateError(
+                f"another thread is using the optimizer of {self._path}: one at a time may step, save or"
+                " load"
+            )
+        try:
+            if not self.store.is_open:
+                raise errors.StateError(f"the store {self._path} is closed: make the optimizer again")
+            yield
+        finally:
+            self._lock.release()
 
     # --- what a step has done
 
     @property
     def steps(self) -> int:
-        """Completed steps, those of runs before this one included."""
-        return self.store.steps
+        """Completed steps, those of runs before this one included; not yet one that is repeated."""
+        return self.store.steps - self.progress.is_repeating
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What each step publishes of the caller's own: whatever ``torch.load(weights_only=True)`` knows."""
+        return self.progress.extra
+
+    @extra.setter
+    def extra(self, extra: dict[str, Any]) -> None:
+        self.progress.extra = extra
 
     @property
     def gradient_norm(self) -> float:
@@ -56,24 +105,49 @@ class Stored(torch.optim.Optimizer):
 
     def hash(self) -> str:
         """The content hash of the state: equal for equal state, wherever it is."""
-        return self.store.hash()
+        with self._alone():
+            self._take_over_everything()
+            return self.store.hash()
+
+    def _take_over_everything(self) -> None:
+        """Makes the store what the model is: frozen parameters and buffers too.
+
+        :raises StateError: if the model has other parameters now
+        """
+        of_model = {name: identity for identity, name in self._names.of_model.items()}
+        for binding in self._bindings:
+            if of_model.get(binding.name, id(binding.parameter)) != id(binding.parameter):
+                raise errors.StateError(
+                    f"{binding.name} is another parameter in the model now than in the optimizer: put it"
+                    " into param_groups too, or copy values into the one that was there"
+                )
+        self.weights.take_over(frozen_too=True)
+        position = self.progress.with_buffers_now()
+        if position is not None:
+            self.store.call("publish", position)
 
     # --- going on
 
     def resume(self, *tracked: Any) -> dict[str, Any]:
-        """Goes on exactly where the store's last step left off.
+        """Goes on exactly where the store's last run left off. To be called once, after what is
+        tracked is made and before the loop.
 
-        Restores each group's values, PyTorch's and Python's random state, and what is ``tracked``:
-        learning-rate schedulers and anything else with ``state_dict`` and ``load_state_dict``, whose
-        state each step publishes from now on. A scheduler is stepped once besides, as it would have
-        been after the step. To be called once, after the schedulers are made.
+        Restores each group's values, PyTorch's, Python's and NumPy's random state, and what is
+        ``tracked``: learning-rate schedulers and anything else with ``state_dict`` and
+        ``load_state_dict``, whose state each step publishes from now on.
 
-        :returns: ``extra`` as it was at that step, a dict of the caller's own; empty for a new store
+        If the run before was closed, it goes on as it was closed. If it was killed and uses ``extra``,
+        the loop repeats the iteration of the last step: what that ``step()`` left is restored by the
+        repeated one, so that whatever follows a step in the loop, such as a scheduler's step with or
+        without a metric, is done once.
+
+        :returns: ``extra`` as the loop needs it to go on, a dict of the caller's own; empty for a new
+            store
+        :raises MismatchError: if another number of states was tracked
+        :raises FormatError: if the store's position was published by something else
         """
-        self._tracked = list(tracked)
-        if self._published:
-            _position.restore(self._published, self.param_groups, tracked, self._path)
-        return self.extra
+        with self._alone():
+            return self.progress.resume([*tracked], self.param_groups)
 
     def snapshot(
         self,
@@ -87,15 +161,18 @@ class Stored(torch.optim.Optimizer):
 
         :param extra: kept with it, by name; ``Lion.restore`` gives it back
         :param wait: whether to return when it is durable; else it is written while training goes on,
-            and ``wait_for_snapshot``, the next snapshot and ``close`` wait for it. Weights that you
-            change yourself meanwhile would be mixed into it: only steps may change them
+            and ``wait_for_snapshot``, the next snapshot and ``close`` wait for it
         :param keep: how many snapshots stay in the folder: this one is read back, then older ones go
-        :returns: its path if it was waited for
+        :returns: its path if it was waited for; that of an equal one that is there already
+        :raises ExistsError: if there is another one of this step
         """
         if keep is not None and keep < 1:
             raise errors.ArgumentError(f"keep is {keep}, expected at least 1")
-        self.wait_for_snapshot()
-        self.store.begin_snapshot(absolute(folder), extra or {}, keep or 0)
+        with self._alone():
+            self.wait_for_snapshot()
+            self._gradients.require_between_steps()
+            self._take_over_everything()
+            self.store.begin_snapshot(absolute(folder), extra or {}, keep or 0)
         return self.wait_for_snapshot() if wait else None
 
     @property
@@ -124,59 +201,257 @@ class Stored(torch.optim.Optimizer):
         restore(absolute(snapshot), absolute(store))
         return extras_of(absolute(snapshot))
 
-    def state_dict(self) -> dict[str, Any]:
-        """The groups' values, and which store at which step has the state."""
-        state: dict[str, Any] = super().state_dict()
-        state[_KEY] = {"store": self._path, "steps": self.steps}
-        return state
+    # --- the state, as PyTorch's optimizers show it
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes the groups' values of a ``state_dict``, and the momentum of lion-pytorch's.
+    def _trained(self) -> dict[torch.Tensor, Binding]:
+        return {b.parameter: b for b in self._bindings if b.is_trained and b.has_elements}
 
-        :raises MismatchError: if it is of another step than the store, or of another optimizer
-        """
-        there = state_dict.get(_KEY)
-        if there is not None and there["steps"] != self.steps:
-            self._loading.refuse(self.store)
-            raise errors.MismatchError(
-                f"the state_dict is of step {there['steps']} of {there['store']}, {self._path} is at"
-                f" step {self.steps}; a checkpoint's weights cannot take the store back. Without"
-                " loading any (Trainer: without resume_from_checkpoint) the store goes on from its own"
-                " last step; to go back, make it anew from a snapshot with Lion.restore. "
-                + (
-                    "Weights that were loaded before this have not reached the store, and the model"
-                    " has its own again"
-                    if self._loading.is_watched
-                    else "bfloat16 weights that were loaded before this are in the store already (with"
-                    " model=model and PyTorch 2.5 or newer they would have waited for the next step):"
-                    " then only a snapshot will do"
-                )
-            )
-        super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
-        if state_dict["state"]:
-            load_momenta(self.store, self._bindings, state_dict["state"])
+    def _look_at(self, binding: Binding) -> dict[str, torch.Tensor]:
+        """Copies of a parameter's momentum and, unless it is float32, its master."""
+        parameter = binding.parameter
+        momentum = self._copied("copyMomentum", binding)
+        if parameter.dtype is torch.float32:
+            return {MOMENTUM: momentum.to(parameter.device)}
+        kind = parameter.dtype if parameter.dtype is torch.bfloat16 else torch.float32
+        master = self._copied("copyMasters", binding)
+        return {
+            MOMENTUM: momentum.to(parameter.device, kind),
+            MASTER: master.to(parameter.device),
+        }
+
+    def _copied(self, function: str, binding: Binding) -> torch.Tensor:
+        copy = torch.empty(binding.parameter.shape, dtype=torch.float32)
+        if function == "copyMasters":
+            self.store.call_with_lists(function, [binding.number], addresses([copy]))
+        else:
+            self.store.call(function, binding.number, *addresses([copy]))
+        return copy
 
     def momentum(self, parameter: torch.Tensor) -> torch.Tensor:
         """A copy of a trained parameter's momentum (``exp_avg``), in float32."""
-        binding = next(b for b in self._bindings if b.parameter is parameter and b.is_trained)
-        momentum = torch.empty(parameter.shape, dtype=torch.float32)
-        if binding.has_elements:
-            self.store.call("copyMomentum", binding.number, momentum.data_ptr())
-        return momentum
+        with self._alone():
+            binding = self._trained().get(parameter)
+            if binding is None:
+                return torch.zeros(parameter.shape)
+            return self._copied("copyMomentum", binding)
+
+    def state_dict(self, *, full: bool | None = None) -> dict[str, Any]:
+        """The groups' values, which store at which step has the state, and the state.
+
+        The state (``exp_avg``, and ``master`` of a parameter that is not float32) is read when somebody
+        looks at it. A file that it is saved into carries it if it is full.
+
+        :param full: whether it is; default: ``full_state_dict`` of the constructor
+        """
+        with self._alone():
+            self._take_over_everything()
+            self._is_full = self._saves_full_state if full is None else full
+            state: dict[str, Any] = super().state_dict()
+            return state
+
+    @staticmethod
+    def _complete_state_dict(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
+        """Adds what is Lionstore's own to a state dict, before hooks of others see it."""
+        assert isinstance(optimizer, Stored)
+        there: dict[str, Any] = {"store": optimizer._path, "steps": optimizer.store.steps}
+        if optimizer._is_full:
+            state_dict["state"] = {key: entry.copy() for key, entry in state_dict["state"].items()}
+            position = bytearray(optimizer.store.position)
+            there["published"] = torch.frombuffer(position, dtype=torch.uint8).clone()
+        else:
+            state_dict["state"] = Reference(state_dict["state"])
+        state_dict[_KEY] = there
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes the groups' values and the state of a ``state_dict``, or the momentum of lion-pytorch's.
+
+        Masters are those of the state where the model's weights are equal to them in their dtype, so
+        load the model first; elsewhere the model's weights are the masters. The store is made anew if
+        its state changes, beside the old one.
+
+        :raises MismatchError: if it only refers to a store, at another step than this one; or if it is
+            another optimizer's; nothing has changed then
+        :raises ArgumentError: if a value is out of its bounds or not finite
+        """
+        with self._alone():
+            # The last hook to be called: what others make of the dict is seen.
+            hook = self.register_load_state_dict_pre_hook(Stored._take_state)
+            try:
+                super().load_state_dict(dict(state_dict))
+            finally:
+                hook.remove()
+
+    @staticmethod
+    def _take_state(
+        optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]
+    ) -> dict[str, Any]:
+        assert isinstance(optimizer, Stored)
+        optimizer._load(state_dict)
+        return {**state_dict, "state": {}}
+
+    def _load(self, state_dict: Mapping[str, Any]) -> None:
+        saved = state_dict["param_groups"]
+        sizes = [len(group["params"]) for group in saved]
+        if sizes != [len(group["params"]) for group in self.param_groups]:
+            return  # PyTorch says so
+        for group in saved:
+            self._require_loadable(group)
+        keys = chain.from_iterable(group["params"] for group in saved)
+        bindings = dict(zip(keys, self._bindings_in_order()))
+        there = state_dict.get(_KEY)
+        state = state_dict["state"]
+        is_reference = len(state) == 0 or isinstance(state, Reference) and state.is_untouched
+        if there is not None and is_reference:
+            self._require_at(there)
+            return
+        entries: dict[Any, Mapping[str, Any]] = dict(state.items())
+        self._gradients.require_nothing_taken()
+        self._require_lions(entries, bindings)
+        self.weights.take_over(frozen_too=True)
+        wanted = self._new_state(there, {bindings[key].number: entry for key, entry in entries.items()})
+        if wanted is not None:
+            self._succeed(self._layout, wanted)
+            if there is not None and "published" in there:
+                self.progress.open(self.store.position)
+
+    def _bindings_in_order(self) -> list[Binding]:
+        by_parameter = {id(binding.parameter): binding for binding in self._bindings}
+        return [by_parameter[id(p)] for group in self.param_groups for p in group["params"]]
+
+    def _require_at(self, there: Mapping[str, Any]) -> None:
+        """Checks that a state dict which only refers to a store refers to what this one has.
+
+        :raises MismatchError: if it is of another step
+        """
+        if there["steps"] != self.store.steps:
+            self.weights.give_back()
+            raise errors.MismatchError(
+                f"the state_dict is of step {there['steps']} of {there['store']} and carries no state,"
+                f" {self._path} is at step {self.store.steps}: make the store anew from a snapshot of that"
+                " step with Lion.restore, or save state_dict(full=True) (or make the optimizer with"
+                " full_state_dict=True) where such a file shall take the store back. Weights that were"
+                " loaded before this have not reached the store, and the model has its own again"
+            )
+
+    def _require_lions(
+        self, entries: Mapping[Any, Mapping[str, Any]], bindings: Mapping[Any, Binding]
+    ) -> None:
+        for key, entry in entries.items():
+            binding = bindings.get(key)
+            if binding is None:
+                raise errors.MismatchError(
+                    f"the state_dict has a state for {key!r}, which is none of its parameters"
+                )
+            if not entry.keys() <= _KNOWN or MOMENTUM not in entry.keys():
+                raise errors.MismatchError(
+                    f"the state of {binding.name} is {sorted(map(str, entry))}, expected exp_avg, and master"
+                    " perhaps: Lion's"
+                )
+            if not binding.is_trained:
+                raise errors.MismatchError(f"{binding.name} is frozen: it has no momentum")
+            for name in (MOMENTUM, MASTER):
+                if name in entry and entry[name].shape != binding.parameter.shape:
+                    raise errors.MismatchError(
+                        f"{name} of {binding.name} has shape {[*entry[name].shape]}, expected"
+                        f" {[*binding.parameter.shape]}"
+                    )
+
+    def _new_state(
+        self, there: Mapping[str, Any] | None, entries: Mapping[int, Mapping[str, Any]]
+    ) -> NewState | None:
+        """What the store is to become; None if it is that already. What has no entry begins at zero."""
+        momenta: dict[int, torch.Tensor] = {}
+        masters: dict[int, torch.Tensor] = {}
+        for binding in self._trained().values():
+            number, name = binding.number, binding.name
+            entry = entries.get(number, {})
+            momentum = self._copied("copyMomentum", binding)
+            wanted = (
+                on_host(entry[MOMENTUM], f"exp_avg of {name}", torch.float32)
+                if MOMENTUM in entry
+                else torch.zeros_like(momentum)
+            )
+            if not _has_equal_bits(momentum, wanted):
+                momenta[number] = wanted
+            if MASTER in entry and binding.parameter.dtype is not torch.float32:
+                given = on_host(entry[MASTER], f"master of {name}", torch.float32)
+                master = self._copied("copyMasters", binding)
+                now = on_host(binding.parameter, binding.label)
+                refined = torch.where(_rounded(given, now.dtype) == now, given, master)
+                if not _has_equal_bits(master, refined):
+                    masters[number] = refined
+        steps = self.store.steps if there is None else int(there["steps"])
+        position = self.store.position
+        if there is not None and "published" in there:
+            position = bytes(there["published"].cpu().numpy())
+        if not momenta and not masters and steps == self.store.steps and position == self.store.position:
+            return None
+        return NewState(masters, momenta, (steps, position))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # PyTorch's load_state_dict calls it; an optimizer of Lionstore is never pickled.
+        if not self.__dict__.get("store"):
+            _refuse_copies()
+        own_names = [group.get("param_names") for group in self.param_groups]
+        self.param_groups = state["param_groups"]
+        for group, names in zip(self.param_groups, own_names):
+            for key, value in self.defaults.items():
+                group.setdefault(key, value)
+            if names is not None:
+                group["param_names"] = names
+
+    def __getstate__(self) -> NoReturn:
+        _refuse_copies()
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        _refuse_copies()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
+        _refuse_copies()
+
+    def __copy__(self) -> NoReturn:
+        _refuse_copies()
 
     def close(self) -> None:
-        """Makes everything durable, a snapshot too, and closes the store; the model keeps copies of its weights.
+        """Makes everything durable, a snapshot too, and closes the store; the model keeps copies of its
+        weights.
 
-        At the end of the process it is closed by itself.
+        The next run goes on from here, with ``extra``, schedulers and random state as they are now. At
+        the end of the process the store is closed by itself, and the next run goes on from the last step.
         """
-        try:
-            self.wait_for_snapshot()
-        finally:
-            self._gradients.close()
-            self._loading.watch(())
-            for binding in self._bindings:
-                binding.release()
-            self.store.close()
+        if not self.store.is_open:
+            return
+        with self._alone():
+            try:
+                self.wait_for_snapshot()
+                self._gradients.give_up()
+                self._take_over_everything()
+                # While an exception passes, nobody knows where the run is.
+                if sys.exc_info()[0] is None and self.progress.knows_where_it_is:
+                    self.store.call("publish", self.progress.at_the_end(self.param_groups))
+            finally:
+                self._gradients.close()
+                self.weights.release()
+                self.store.close()
+
+
+def _has_equal_bits(left: torch.Tensor, right: torch.Tensor) -> bool:
+    return torch.equal(left.view(torch.int32), right.view(torch.int32))
+
+
+def _rounded(masters: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The weights of masters as the store gives them (core/ARITHMETIC.md): bfloat16 has ties away from zero."""
+    if dtype is torch.bfloat16:
+        return (masters.view(torch.int32) + 0x8000 >> 16).to(torch.int16).view(torch.bfloat16)
+    return masters.to(dtype)
+
+
+def _refuse_copies() -> NoReturn:
+    raise errors.StateError(
+        "an optimizer of Lionstore cannot be copied or pickled: there is one for its store. What it holds"
+        " goes into state_dict(full=True) or a snapshot; another process opens the store when this one has"
+        " closed it"
+    )
 
 
 def absolute(path: str | os.PathLike[str]) -> str:

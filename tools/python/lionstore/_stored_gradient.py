@@ -6,8 +6,8 @@ import ctypes
 from typing import Any, Callable, Mapping, Protocol, Sequence
 
 import torch
+from torch.utils._pytree import tree_map
 
-from . import errors
 
 _aten = torch.ops.aten
 
@@ -15,31 +15,48 @@ _aten = torch.ops.aten
 class Keeper(Protocol):
     """Where gradients have gone."""
 
+    def require_kept(self, number: int) -> None:
+        """Checks that a gradient is there, so that it can be scaled.
+
+        :raises StateError: if it is not kept
+        """
+
     def norm_of(self, number: int) -> float:
         """The norm of a tensor's gradient, before it is scaled.
 
         :raises StateError: if the gradient is not kept
         """
 
-    def require_kept(self, number: int) -> None:
-        """Checks that what is done to a gradient can be done to the one that left.
+    def read(self, number: int) -> torch.Tensor:
+        """A copy of a tensor's gradient, before it is scaled, on the parameter's device.
 
         :raises StateError: if the gradient is not kept
         """
 
+    def add(self, number: int, values: torch.Tensor) -> None:
+        """Adds to the gradient that is kept, as a backward pass does.
+
+        :raises StateError: if it is not kept
+        """
+
+    def came_back(self, number: int, gradient: torch.Tensor) -> None:
+        """Lets a gradient with memory stand in ``.grad`` from now on."""
+
 
 class StoredGradient(torch.Tensor):
-    """A tensor without memory: its norm is the store's, factors are applied by the step.
+    """A gradient without memory here: the store has it.
 
-    So ``torch.nn.utils.clip_grad_norm_`` and gradient scalers do what they always do. What else is
-    asked of it is an error, not a wrong number.
+    Its norm is the store's, and factors are applied by the step, so that clipping and gradient scalers
+    cost what they do on other tensors. Whatever else is asked of it brings it back into ``.grad``, where
+    it may be looked at and changed as ever; the step takes it from there.
     """
 
     number: int
     parameter_name: str
     keeper: Keeper
     factor: float
-    added: torch.Tensor | None
+    back: torch.Tensor | None
+    """The gradient, once it has come back."""
 
     @staticmethod
     def of(number: int, name: str, parameter: torch.Tensor, keeper: Keeper) -> StoredGradient:
@@ -51,17 +68,31 @@ class StoredGradient(torch.Tensor):
         return made
 
     def reset(self) -> None:
-        """Forgets the step before."""
-        self.factor, self.added = 1.0, None
+        """Stands for a gradient that has just left."""
+        self.factor, self.back = 1.0, None
 
-    def take_added(self) -> torch.Tensor:
-        """What a backward pass has added to the gradient that left."""
-        added, self.added = self.added, None
-        assert added is not None, "autograd has added nothing"
-        return added
+    def values(self) -> torch.Tensor:
+        """A copy of the gradient as it is now."""
+        if self.back is not None:
+            return self.back.clone()
+        kept = self.keeper.read(self.number)
+        return kept if self.factor == 1.0 else kept.mul_(self.factor)
+
+    def brought_back(self) -> torch.Tensor:
+        """The gradient, with memory."""
+        if self.back is None:
+            self.back = self.values()
+            self.keeper.came_back(self.number, self.back)
+        return self.back
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"StoredGradient({self.parameter_name}, {[*self.shape]}, {self.dtype})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:
+        return self.values()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.values().__reduce_ex__(protocol)
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
@@ -72,50 +103,64 @@ class StoredGradient(torch.Tensor):
         keywords: Mapping[str, Any] | None = None,
     ) -> Any:
         handler = _HANDLERS.get(function)
-        if handler is None:
-            gradients = [a for a in arguments if isinstance(a, StoredGradient)]
-            raise errors.StateError(
-                f"{gradients[0].parameter_name if gradients else 'a gradient'} has left .grad for the store:"
-                f" its norm and factors are all that PyTorch can ask for ({function} is not);"
-                ' gradients="step" leaves gradients where they are'
-            )
-        return handler(*arguments, **(keywords or {}))
+        first = arguments[0] if arguments else None
+        is_away = isinstance(first, StoredGradient) and first.back is None or isinstance(first, (list, tuple))
+        if handler is not None and is_away:
+            return handler(*arguments, **(keywords or {}))
+        return _with_memory(function, *arguments, **(keywords or {}))
 
     # Autograd and the dispatcher look at these directly; the class must not be asked for them.
     __torch_function__ = torch._C._disabled_torch_function_impl
 
 
+def _with_memory(function: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Has a function work on gradients that have come back."""
+
+    def back(value: Any) -> Any:
+        return value.brought_back() if isinstance(value, StoredGradient) else value
+
+    return function(*tree_map(back, arguments), **tree_map(back, keywords))
+
+
 def _norm(gradient: StoredGradient, order: float = 2, *rest: Any, **keywords: Any) -> torch.Tensor:
-    if order != 2 or rest and rest[0] is not None:
-        raise errors.StateError(
-            f"{gradient.parameter_name} has left .grad for the store, which knows its 2-norm, not {order}:"
-            ' gradients="step" leaves gradients where they are'
+    if order != 2 or (rest and rest[0] is not None) or keywords.get("dim") is not None:
+        other: torch.Tensor = _with_memory(
+            _aten.linalg_vector_norm.default, gradient, order, *rest, **keywords
         )
-    norm = gradient.keeper.norm_of(gradient.number) * gradient.factor
-    return torch.tensor(norm, dtype=torch.float32, device=gradient.device)
+        return other
+    norm = gradient.keeper.norm_of(gradient.number) * abs(gradient.factor)
+    dtype: torch.dtype = keywords.get("dtype") or torch.float32
+    return torch.tensor(norm, dtype=dtype, device=gradient.device)
 
 
-def _multiply(gradient: StoredGradient, factor: Any) -> StoredGradient:
+def _multiply(gradient: StoredGradient, factor: Any) -> Any:
+    if isinstance(factor, torch.Tensor) and (factor.numel() != 1 or isinstance(factor, StoredGradient)):
+        return _with_memory(_aten.mul_.Tensor, gradient, factor)
     gradient.keeper.require_kept(gradient.number)
     gradient.factor *= float(factor)
     return gradient
 
 
 def _unscale(
-    gradients: Sequence[StoredGradient], found_inf: torch.Tensor, inverse_scale: torch.Tensor
+    gradients: Sequence[torch.Tensor], found_inf: torch.Tensor, inverse_scale: torch.Tensor
 ) -> None:
-    for gradient in gradients:
+    away = [g for g in gradients if isinstance(g, StoredGradient) and g.back is None]
+    here = [g for g in gradients if not (isinstance(g, StoredGradient) and g.back is None)]
+    if here:
+        _with_memory(
+            _aten._amp_foreach_non_finite_check_and_unscale_.default, here, found_inf, inverse_scale
+        )
+    for gradient in away:
         if not torch.isfinite(_norm(gradient)):
             found_inf.fill_(1)
         _multiply(gradient, inverse_scale)
 
 
-def _add(gradient: StoredGradient, other: torch.Tensor, *, alpha: float = 1) -> StoredGradient:
-    if gradient.factor != 1.0:
-        raise errors.StateError(
-            f"{gradient.parameter_name} was scaled or clipped before its last micro-batch: accumulate first"
-        )
-    gradient.added = other
+def _add(gradient: StoredGradient, other: Any, *, alpha: float = 1) -> Any:
+    is_plain = isinstance(other, torch.Tensor) and not isinstance(other, StoredGradient)
+    if not is_plain or alpha != 1 or gradient.factor != 1.0 or other.shape != gradient.shape:
+        return _with_memory(_aten.add_.Tensor, gradient, other, alpha=alpha)
+    gradient.keeper.add(gradient.number, other)
     return gradient
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
+import pickle
 import random
 import unittest
 
@@ -17,65 +19,80 @@ from reference import batches, differing, loss_of, network
 
 
 class StateTest(LionTest):
-    def test_a_state_dict_refers_to_the_store(self) -> None:
+    def test_a_state_dict_carries_the_state_into_another_store_and_back(self) -> None:
+        for dtype in [torch.float32, torch.bfloat16, torch.float16]:
+            with self.subTest(dtype=dtype):
+                model, other = network(dtype), network(dtype, seed=5)
+                optimizer = self.lion(model, f"{dtype}")
+                self.train(optimizer, model)
+                file = io.BytesIO()
+                torch.save([model.state_dict(), optimizer.state_dict()], file)
+                expected = optimizer.hash()
+                self.train(optimizer, model)
+                later = optimizer.hash()
+                for each, its in [(self.lion(other, f"other-{dtype}"), other), (optimizer, model)]:
+                    file.seek(0)
+                    weights, state = torch.load(file, weights_only=True)
+                    its.load_state_dict(weights)
+                    each.load_state_dict(state)
+                    self.assertEqual((each.steps, each.hash()), (3, expected))
+                    self.train(each, its)
+                    self.assertEqual(each.hash(), later)
+
+    def test_the_state_dict_of_a_large_store_refers_to_it(self) -> None:
         model = network(torch.float32)
-        optimizer = self.lion(model)
+        optimizer = self.lion(model, full_state_dict=False)
         optimizer.param_groups[0]["lr"] = 0.25
-        state = optimizer.state_dict()
+        file = io.BytesIO()
+        torch.save(optimizer.state_dict(), file)
+        file.seek(0)
+        state = torch.load(file, weights_only=True)
         self.assertEqual(state["state"], {})
         optimizer.param_groups[0]["lr"] = 0.5
         optimizer.load_state_dict(state)
         self.assertEqual(optimizer.param_groups[0]["lr"], 0.25)
         self.train(optimizer, model, 1)
-        with self.assertRaisesRegex(lionstore.MismatchError, "is of step 0"):
+        with self.assertRaisesRegex(lionstore.MismatchError, "is of step 0 .*Lion.restore"):
             optimizer.load_state_dict(state)
+        full = optimizer.state_dict(full=True)["state"][0]
+        lazy = optimizer.state_dict()["state"][0]
+        self.assertEqual(differing([full["exp_avg"]], [lazy["exp_avg"]]), 0)
 
     def test_weights_that_come_with_a_refused_state_dict_do_not_reach_the_store(self) -> None:
         for dtype in [torch.float32, torch.bfloat16]:
             with self.subTest(dtype=dtype):
                 model = network(dtype)
-                optimizer = Lion(
-                    model.parameters(), f"{self.folder}/{dtype}", lr=1e-3, model=model
-                )
-                self.addCleanup(optimizer.close)
+                optimizer = self.lion(model, f"{dtype}", full_state_dict=False)
                 self.train(optimizer, model, 1)
-                checkpoint = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+                checkpoint = copy.deepcopy(model.state_dict()), pickle.dumps(optimizer.state_dict())
                 self.train(optimizer, model, 1)
                 expected = [p.detach().clone() for p in model.parameters()]
                 expected_hash = optimizer.hash()
                 model.load_state_dict(checkpoint[0])
                 self.assertNotEqual(differing(expected, model.parameters()), 0)
                 # What a process that is killed now leaves behind.
-                self.assertEqual(optimizer.hash(), expected_hash)
+                self.assertEqual(optimizer.store.hash(), expected_hash)
                 with self.assertRaisesRegex(lionstore.MismatchError, "have not reached the store"):
-                    optimizer.load_state_dict(checkpoint[1])
+                    optimizer.load_state_dict(pickle.loads(checkpoint[1]))
                 self.assertEqual(differing(expected, model.parameters()), 0)
-                optimizer.take_over_changes()
                 self.assertEqual(optimizer.hash(), expected_hash)
 
     def test_weights_that_were_loaded_before_a_step_stay(self) -> None:
-        model = network(torch.bfloat16)
-        optimizer = Lion(model.parameters(), f"{self.folder}/store", lr=1e-9, model=model)
-        self.addCleanup(optimizer.close)
-        state = optimizer.state_dict()
-        model.load_state_dict(network(torch.bfloat16, seed=9).state_dict())
-        self.train(optimizer, model, 1)
-        expected = [p.detach().clone() for p in model.parameters()]
-        # With a learning rate this small, a step from there ends there.
-        fresh = network(torch.bfloat16, seed=9)
-        torch.testing.assert_close(expected, [*fresh.parameters()])
-        with self.assertRaises(lionstore.MismatchError):
-            optimizer.load_state_dict(state)
-        self.assertEqual(differing(expected, model.parameters()), 0)
-        # They are what was loaded, exactly, and not what was left of the masters before.
-        other = network(torch.bfloat16, seed=9)
-        plain = self.lion(other, "plain", lr=1e-9)
-        self.train(plain, other, 1)
-        self.assertEqual(optimizer.hash(), plain.hash())
-        optimizer.close()
-        resumed = network(torch.bfloat16, seed=5)
-        self.lion(resumed)
-        self.assertEqual(differing(expected, resumed.parameters()), 0)
+        for dtype in [torch.float32, torch.bfloat16]:
+            with self.subTest(dtype=dtype):
+                model, other = network(dtype), network(dtype, seed=9)
+                optimizer = self.lion(model, f"{dtype}", lr=1e-9)
+                model.load_state_dict(other.state_dict())
+                self.train(optimizer, model, 1)
+                # They are what was loaded, exactly, and not what was left of the masters before.
+                plain = self.lion(other, f"plain-{dtype}", lr=1e-9)
+                self.train(plain, other, 1)
+                self.assertEqual(optimizer.hash(), plain.hash())
+                expected = [p.detach().clone() for p in model.parameters()]
+                optimizer.close()
+                resumed = network(dtype, seed=5)
+                self.lion(resumed, f"{dtype}")
+                self.assertEqual(differing(expected, resumed.parameters()), 0)
 
     def test_lion_pytorchs_momentum_is_taken(self) -> None:
         model = network(torch.float32)
@@ -89,6 +106,10 @@ class StateTest(LionTest):
         optimizer.load_state_dict(state)
         found = [optimizer.momentum(p) for p in trained.values()]
         self.assertEqual(differing(found, [a.bfloat16().float() for a in averages.values()]), 0)
+        averages[0].view(-1)[0] = float("nan")
+        with self.assertRaisesRegex(lionstore.ArgumentError, "scale: element 0 is NaN"):
+            optimizer.load_state_dict(state)
+        self.assertEqual(differing([optimizer.momentum(trained[1])], [found[1]]), 0)
         frozen = next(i for i in range(len(state["state"]) + 1) if i not in trained)
         state["state"] = {frozen: {"exp_avg": torch.ones(24)}}
         with self.assertRaisesRegex(lionstore.MismatchError, "frozen is frozen"):

@@ -126,7 +126,10 @@ class StoresTest(LionTest):
     def test_a_background_snapshot_that_fails_says_so_later_and_steps_go_on(self) -> None:
         model = network(torch.float32)
         optimizer = self.lion(model)
-        optimizer.snapshot(f"{self.folder}/snapshots")
+        path = optimizer.snapshot(f"{self.folder}/snapshots")
+        self.assertEqual(optimizer.snapshot(f"{self.folder}/snapshots"), path)
+        with torch.no_grad():
+            model.wide.weight[0, 0] += 1
         with self.assertRaises(lionstore.ExistsError):
             optimizer.snapshot(f"{self.folder}/snapshots", wait=False)
         self.train(optimizer, model, 1)

@@ -61,12 +61,12 @@ final class HeaderWriter {
 
   /** The step has been applied everywhere: the store is idle at the next one. */
   void publishStep() {
-    publishStep(newest.intent().orElseThrow().tensors());
+    publishStep(newest.intent().orElseThrow().tensors(), newest.position());
   }
 
   /** The same if only these tensors have taken it. */
-  void publishStep(BitSet stepped) {
-    idleAt(newest.step() + 1, newest.position(), newest.countsAfter(stepped));
+  void publishStep(BitSet stepped, byte[] itsPosition) {
+    idleAt(newest.step() + 1, itsPosition, newest.countsAfter(stepped));
   }
 
   /** Every plane is at a step: so is the store. */

@@ -442,10 +442,11 @@ public final class StateStore implements StateView, AutoCloseable {
   }
 
   /** Publishes a streamed step; returns completed steps. */
-  long finishStreamed(StreamingStep step, BitSet stepped) {
+  long finishStreamed(StreamingStep step, BitSet stepped, Optional<byte[]> itsPosition) {
     requireStreaming(step);
+    itsPosition.ifPresent(bytes -> StepPlan.requirePositionFits(files.layout(), bytes));
     life = Life.FAILED;
-    header.publishStep(stepped);
+    header.publishStep(stepped, itsPosition.orElseGet(() -> header.newest().position()).clone());
     streaming = null;
     life = Life.OPEN;
     return step();
@@ -767,7 +768,9 @@ public final class StateStore implements StateView, AutoCloseable {
    * @throws IllegalArgumentException if the room has another size
    */
   public void copyMasters(Map<Integer, MemorySegment> to) {
-    requireOpen();
+    if (life != Life.STREAMING) {
+      requireOpen();
+    }
     MasterCopy.run(this, masters, crew, to);
   }
 

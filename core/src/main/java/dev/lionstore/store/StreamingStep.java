@@ -69,6 +69,20 @@ public final class StreamingStep {
    * @throws IllegalStateException if the step has ended
    */
   public synchronized StepResult.Applied finish() throws IOException {
+    return finish(Optional.empty());
+  }
+
+  /**
+   * Ends the step as {@link #finish()} does, with another position than the request's: what a
+   * trainer knows when the last gradient has come.
+   *
+   * @throws IllegalArgumentException also if the position is too long
+   */
+  public synchronized StepResult.Applied finish(byte[] position) throws IOException {
+    return finish(Optional.of(position));
+  }
+
+  private StepResult.Applied finish(Optional<byte[]> position) throws IOException {
     store.requireStreaming(this);
     BitSet given = (BitSet) stepped.clone();
     given.or(refused);
@@ -77,7 +91,7 @@ public final class StreamingStep {
     for (int t = stepped.nextSetBit(0); t >= 0; t = stepped.nextSetBit(t + 1)) {
       sum += sumsOfSquares[t];
     }
-    long step = store.finishStreamed(this, stepped);
+    long step = store.finishStreamed(this, stepped, position);
     return new StepResult.Applied(step, Math.sqrt(sum) / request.microBatches(), 1);
   }
 

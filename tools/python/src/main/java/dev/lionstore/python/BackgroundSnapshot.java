@@ -46,7 +46,7 @@ final class BackgroundSnapshot {
 
   private static BackgroundSnapshot standing(
       StateStore store, Path place, Map<String, byte[]> extras, int keep) throws IOException {
-    try (Carried carried = Carried.ofStore(store.directory())) {
+    try (Carried carried = Carried.ofStore(store)) {
       StandingSnapshot.requireEqual(
           place, store, carried, extras, (_, check) -> check.run(_ -> {}));
     }

@@ -131,8 +131,8 @@ final class OpenStore implements AutoCloseable {
     }
   }
 
-  long finishStreaming(StepArguments arguments) throws IOException {
-    StepResult.Applied applied = streaming().finish();
+  long finishStreaming(StepArguments arguments, byte[] position) throws IOException {
+    StepResult.Applied applied = streaming().finish(position);
     streaming = null;
     arguments.setResult(applied);
     return applied.step();

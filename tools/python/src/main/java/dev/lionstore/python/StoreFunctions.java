@@ -155,9 +155,10 @@ final class StoreFunctions {
   }
 
   /** Ends a streaming step; gives completed steps. */
-  public static long finishStreaming(long store, long arguments) throws IOException {
+  public static long finishStreaming(long store, long arguments, long position, long positionBytes)
+      throws IOException {
     OpenStore open = OpenStore.of(store);
-    return open.finishStreaming(open.arguments(arguments));
+    return open.finishStreaming(open.arguments(arguments), Native.bytes(position, positionBytes));
   }
 
   /** Leaves the content hash. */

@@ -1,0 +1,167 @@
+"""The model's parameters as tensors of a store: their names, and what can be stored."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Iterable, Mapping, Sequence
+
+import torch
+
+from . import errors
+from ._memory import require_plain
+from ._store import Layout, Tensor
+
+
+_WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+"""What torch.compile, FSDP and activation checkpointing put into names."""
+_DISTRIBUTED = "module"
+"""What DataParallel, DistributedDataParallel and AveragedModel put before all of a model's names."""
+
+
+class Names:
+    """The names of parameters: the model's own, without what wrappers of the model add.
+
+    A compiled, a distributed and a plain model so have one store.
+    """
+
+    def __init__(self, model: torch.nn.Module | None) -> None:
+        self._model = None if model is None else weakref.ref(model)
+        self._given: dict[int, str] = {}
+        self._own: dict[int, str] = {}
+
+    @property
+    def of_model(self) -> dict[int, str]:
+        """The names of the model's parameters as it has them now, by identity."""
+        model = None if self._model is None else self._model()
+        if model is None:
+            return {}
+        named = dict(model.named_parameters(remove_duplicate=False))
+        names: dict[int, str] = {}
+        for name, plain in zip(named, without_wrappers(named)):
+            names.setdefault(id(named[name]), plain)
+        return names
+
+    def taken_from(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """A group without the names in its parameters, which are remembered.
+
+        :raises ArgumentError: if a parameter has no name
+        :raises TypeError: if the group is none
+        """
+        if not isinstance(group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(group)}")
+        members = group["params"]
+        if isinstance(members, set):
+            raise TypeError("a set of parameters has no order that stays: hand over a list")
+        members = [members] if isinstance(members, (torch.Tensor, tuple)) else list(members)
+        given = [member if isinstance(member, tuple) else (None, member) for member in members]
+        self._name([parameter for _, parameter in given], [name for name, _ in given])
+        return {**group, "params": [parameter for _, parameter in given]}
+
+    def _name(self, parameters: list[Any], given: list[str | None]) -> None:
+        of_model = self.of_model
+        for parameter, name in zip(parameters, given):
+            if not isinstance(parameter, torch.Tensor):
+                raise TypeError(
+                    f"Lion optimizes Tensors, but one of the params is {torch.typename(parameter)}"
+                )
+            found = of_model.get(id(parameter)) or name
+            if found is None:
+                raise errors.ArgumentError(
+                    f"a parameter of shape {[*parameter.shape]} has no name, and its state outlives"
+                    " the process: hand over model.named_parameters() instead of model.parameters(),"
+                    " or add model=model"
+                )
+            self._given[id(parameter)] = found
+
+    def settle(self) -> None:
+        """Takes off what wrappers put before names, once all of the names of a call are known.
+
+        :raises ArgumentError: if two parameters have one name
+        """
+        new = {identity: name for identity, name in self._given.items() if identity not in self._own}
+        plain = without_wrappers([*new.values(), *self._given_before()])
+        taken = {name: identity for identity, name in self._own.items()}
+        for identity, name in zip(new, plain):
+            if taken.setdefault(name, identity) != identity:
+                raise errors.ArgumentError(f"two parameters are called {name}: names tell them apart")
+            self._own[identity] = name
+
+    def _given_before(self) -> list[str]:
+        return [self._given[identity] for identity in self._own]
+
+    def forget(self, parameters: Iterable[torch.Tensor]) -> None:
+        """Forgets parameters that could not be added."""
+        for parameter in parameters:
+            self._given.pop(id(parameter), None)
+            self._own.pop(id(parameter), None)
+
+    def of(self, parameter: torch.Tensor) -> str:
+        return self._own[id(parameter)]
+
+    def renewed(self, parameters: Sequence[torch.Tensor]) -> Names | None:
+        """The names of parameters that stand for those named here, if all of them are the model's."""
+        of_model = self.of_model
+        renewed = Names(None)
+        renewed._model = self._model
+        for parameter in parameters:
+            name = of_model.get(id(parameter)) or self._own.get(id(parameter))
+            if name is None:
+                return None
+            renewed._given[id(parameter)] = renewed._own[id(parameter)] = name
+        return renewed if sorted(renewed._own.values()) == sorted(self._own.values()) else None
+
+
+def without_wrappers(names: Iterable[str]) -> list[str]:
+    """Names without the parts that wrappers of a model have added, in their order."""
+    split = [name.split(".") for name in names]
+    inner = [[part for part in parts if part not in _WRAPPERS] for parts in split]
+    while inner and all(parts[0] == _DISTRIBUTED and len(parts) > 1 for parts in inner):
+        inner = [parts[1:] for parts in inner]
+    plain = [".".join(parts) for parts in inner]
+    return plain if len(set(plain)) == len(set(map(tuple, split))) else [".".join(p) for p in split]
+
+
+def default_plane(parameters: Iterable[torch.Tensor]) -> torch.dtype:
+    """What a store keeps gradients in unless it is told."""
+    trained = {p.dtype for p in parameters if p.requires_grad}
+    return torch.bfloat16 if trained == {torch.bfloat16} else torch.float32
+
+
+def layout_groups(
+    groups: Iterable[Mapping[str, Any]], names: Names
+) -> list[tuple[str, list[Tensor]]]:
+    """The groups of an optimizer, as a store has them.
+
+    :raises ArgumentError: if a parameter cannot be stored
+    """
+    memory: dict[int, str] = {}
+    made = []
+    for index, group in enumerate(groups):
+        tensors = []
+        for parameter in group["params"]:
+            name = names.of(parameter)
+            _require_storable(name, parameter, memory)
+            tensors.append(Tensor(name, tuple(parameter.shape), parameter.requires_grad))
+        made.append((str(group.get("name", f"group{index}")), tensors))
+    return made
+
+
+def require_plane_fits(layout: Layout, parameters: Iterable[torch.Tensor]) -> None:
+    if layout.gradient_plane is torch.bfloat16:
+        for parameter in parameters:
+            if parameter.requires_grad and parameter.dtype is not torch.bfloat16:
+                raise errors.ArgumentError(
+                    f"a store that keeps bfloat16 gradients cannot train {parameter.dtype}"
+                    " parameters: make it with gradient_dtype=torch.float32"
+                )
+
+
+def _require_storable(name: str, parameter: torch.Tensor, memory: dict[int, str]) -> None:
+    require_plain(parameter, f"parameter {name}")
+    if parameter.numel() > 0:
+        owner = memory.setdefault(parameter.data_ptr(), name)
+        if owner != name:
+            raise errors.ArgumentError(
+                f"{name} and {owner} share memory without being one parameter: tie them by"
+                " assigning the parameter itself"
+            )

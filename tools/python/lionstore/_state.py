@@ -1,0 +1,195 @@
+"""What ``optimizer.state`` and ``state_dict`` show of a store: tensors that are made when somebody looks."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from typing import Any, Callable, Iterator, Mapping, NoReturn
+
+import torch
+
+from . import errors
+
+MOMENTUM, MASTER = "exp_avg", "master"
+
+
+class Entry(dict[str, Any]):
+    """A parameter's state, read from the store at the first look."""
+
+    def __init__(self, make: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        super().__init__()
+        self._make: Callable[[], Mapping[str, torch.Tensor]] | None = make
+
+    @property
+    def is_made(self) -> bool:
+        """Whether somebody has looked."""
+        return self._make is None
+
+    def _made(self) -> Entry:
+        if self._make is not None:
+            make = self._make
+            self._make = None
+            super().update(make())
+        return self
+
+    def __getitem__(self, key: str) -> Any:
+        return dict.__getitem__(self._made(), key)
+
+    def __iter__(self) -> Iterator[str]:
+        return dict.__iter__(self._made())
+
+    def __len__(self) -> int:
+        return dict.__len__(self._made())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys()
+
+    def keys(self) -> Any:
+        return dict.keys(self._made())
+
+    def values(self) -> Any:
+        return dict.values(self._made())
+
+    def items(self) -> Any:
+        return dict.items(self._made())
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return dict.get(self._made(), key, default)
+
+    def copy(self) -> dict[str, Any]:
+        return dict(self.items())
+
+    def __eq__(self, other: object) -> bool:
+        return dict.__eq__(self._made(), other)
+
+    def __ne__(self, other: object) -> bool:
+        return dict.__ne__(self._made(), other)
+
+    def __repr__(self) -> str:
+        return dict.__repr__(self._made())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return {key: value.clone() for key, value in self.items()}
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return OrderedDict, ([*self.items()],)
+
+
+class Reference:
+    """The ``state`` of a ``state_dict`` that is too large to carry: each entry is read when it is looked at.
+
+    A file gets an empty dict in its place. It is no ``Mapping``, so that what moves whole state dicts to
+    a device, as Accelerate does, leaves it where it is.
+    """
+
+    def __init__(self, entries: Mapping[Any, Entry]) -> None:
+        self._entries: dict[Any, Any] = dict(entries)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has looked."""
+        return all(isinstance(each, Entry) and not each.is_made for each in self._entries.values())
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._entries[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._entries[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        del self._entries[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def keys(self) -> Any:
+        """As of a dict."""
+        return self._entries.keys()
+
+    def values(self) -> Any:
+        """As of a dict."""
+        return self._entries.values()
+
+    def items(self) -> Any:
+        """As of a dict."""
+        return self._entries.items()
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As of a dict."""
+        return self._entries.get(key, default)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        """As of a dict."""
+        return self._entries.pop(key, *default)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[Any, Any]:
+        return copy.deepcopy(self._entries, memo)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return OrderedDict, ()
+
+
+class State(Mapping[torch.Tensor, Mapping[str, torch.Tensor]]):
+    """``optimizer.state``: for each trained parameter ``exp_avg`` and, unless it is float32, ``master``.
+
+    Tensors are copies, made by each look. What they are changed to reaches nothing; ``load_state_dict``
+    is how a state is replaced.
+    """
+
+    def __init__(
+        self,
+        parameters: Callable[[], Mapping[torch.Tensor, Any]],
+        look: Callable[[Any], Mapping[str, torch.Tensor]],
+    ) -> None:
+        self._parameters, self._look = parameters, look
+
+    def __getitem__(self, parameter: torch.Tensor) -> Entry:
+        binding = self._parameters()[parameter]
+        return Entry(lambda: self._look(binding))
+
+    def get(self, parameter: Any, default: Any = None) -> Any:
+        return self[parameter] if parameter in self._parameters() else default
+
+    def __contains__(self, parameter: object) -> bool:
+        return parameter in self._parameters()
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(self._parameters())
+
+    def __len__(self) -> int:
+        return len(self._parameters())
+
+    def __setitem__(self, parameter: Any, value: Any) -> NoReturn:
+        _refuse()
+
+    def __delitem__(self, parameter: Any) -> NoReturn:
+        _refuse()
+
+    def clear(self) -> NoReturn:
+        """Is refused: the state is the store's."""
+        _refuse()
+
+    def update(self, *_: Any, **__: Any) -> NoReturn:
+        """Is refused: the state is the store's."""
+        _refuse()
+
+    def pop(self, *_: Any) -> NoReturn:
+        """Is refused: the state is the store's."""
+        _refuse()
+
+    def setdefault(self, *_: Any) -> NoReturn:
+        """Is refused: the state is the store's."""
+        _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise errors.StateError(
+        "optimizer.state shows what the store has and cannot be changed here: optimizer.load_state_dict"
+        " replaces it"
+    )
