@@ -63,6 +63,9 @@ class ChangesFile implements AutoCloseable {
   private static final int NO_POSITION = -1;
   private static final int RUN_HEAD_BYTES = 16;
 
+  /** What is written at once. */
+  private static final int PIECE_ELEMENTS = 4096;
+
   /** What a checksum is taken of at once, in bytes. */
   private static final long CRC_PIECE_BYTES = 1L << 30;
 
@@ -336,13 +339,21 @@ class ChangesFile implements AutoCloseable {
    * @param remainder the tensor's
    */
   void apply(Run run, MemorySegment weights, MemorySegment remainder) {
-    MemorySegment masters = run.masters();
     MemorySegment high = weights.asSlice(2 * run.from(), 2L * run.count());
     MemorySegment low = remainder.asSlice(2 * run.from(), 2L * run.count());
-    for (long i = 0; i < run.count(); i++) {
-      int bits = masters.get(I32, 4 * i);
-      high.set(I16, 2 * i, Master.weights(bits));
-      low.set(I16, 2 * i, Master.remainder(bits));
+    int[] bits = new int[Math.min(run.count(), PIECE_ELEMENTS)];
+    short[] halves = new short[bits.length];
+    for (int at = 0; at < run.count(); at += bits.length) {
+      int count = Math.min(bits.length, run.count() - at);
+      MemorySegment.copy(run.masters(), I32, 4L * at, bits, 0, count);
+      for (int i = 0; i < count; i++) {
+        halves[i] = Master.weights(bits[i]);
+      }
+      MemorySegment.copy(halves, 0, high, I16, 2L * at, count);
+      for (int i = 0; i < count; i++) {
+        halves[i] = Master.remainder(bits[i]);
+      }
+      MemorySegment.copy(halves, 0, low, I16, 2L * at, count);
     }
   }
 

@@ -3,18 +3,16 @@ package dev.lionstore.store;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.MasterConversion;
-import dev.lionstore.kernel.ScalarMasterConversion;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
+import java.util.function.Supplier;
 
 /**
  * Which of a caller's values are not what a parameter of their type would have been given from the
@@ -28,13 +26,7 @@ final class MasterDifferences {
   /** A run goes on over fewer equal elements: a run of its own would take more. */
   private static final int GAP = 16;
 
-  private static final ValueLayout.OfShort I16 =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfInt I32 =
-      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
   private final StoreFiles files;
-  private final MasterConversion masters;
   private final WorkerCrew crew;
   private final boolean shared;
   private final List<Piece> different;
@@ -45,14 +37,13 @@ final class MasterDifferences {
       WorkerCrew crew,
       Map<Integer, GradientValues> values) {
     this.files = files;
-    this.masters = masters;
     this.crew = crew;
     this.shared = crew.mayRead(values.values().stream().map(GradientValues::data));
     List<Piece> pieces = new ArrayList<>();
     new TreeMap<>(values).forEach((tensor, given) -> cut(tensor, given, pieces));
-    each(pieces, piece -> piece.first = piece.mismatch(0));
-    this.different = pieces.stream().filter(piece -> piece.first >= 0).toList();
-    each(different, this::measure);
+    each(pieces, () -> masters, Piece::compare);
+    this.different = pieces.stream().filter(piece -> piece.differs).toList();
+    scan(MasterDifferences::measure);
   }
 
   /**
@@ -113,12 +104,28 @@ final class MasterDifferences {
     }
   }
 
-  private void each(List<Piece> pieces, Consumer<Piece> action) {
+  /** What is done with a piece, with room for its elements. */
+  private interface Scan {
+    void run(Piece piece, MasterScan scan);
+  }
+
+  private void scan(Scan action) {
+    each(
+        different,
+        () -> new MasterScan(2 * PIECE_ELEMENTS),
+        (piece, scan) -> {
+          scan.load(piece.weights, piece.remainder, piece.values);
+          action.run(piece, scan);
+        });
+  }
+
+  private <T> void each(List<Piece> pieces, Supplier<T> perThread, BiConsumer<Piece, T> action) {
     AtomicInteger next = new AtomicInteger();
     WorkerCrew.Task task =
         _ -> {
+          T own = perThread.get();
           for (int i = next.getAndIncrement(); i < pieces.size(); i = next.getAndIncrement()) {
-            action.accept(pieces.get(i));
+            action.accept(pieces.get(i), own);
           }
         };
     if (shared) {
@@ -128,38 +135,48 @@ final class MasterDifferences {
     }
   }
 
-  private void measure(Piece piece) {
+  private static void measure(Piece piece, MasterScan scan) {
     forEachRun(
         piece,
+        scan,
         (from, to) -> {
           piece.runBytes += ChangesFile.runBytes(to - from);
           for (int i = from; i < to; i++) {
-            if (piece.differs(i)) {
-              piece.changed++;
-              if (piece.refused < 0 && !Master.holds(piece.values.get(i))) {
-                piece.refused = i;
-              }
-            }
+            piece.changed += scan.differs(i) ? 1 : 0;
+          }
+          if (piece.refused < 0) {
+            piece.refused = notHeld(scan, from, to);
           }
         });
   }
 
-  /** Part of a run's piece. */
+  /** The first element that is to have a master which the store cannot hold; negative for none. */
+  private static int notHeld(MasterScan scan, int from, int to) {
+    for (int i = from; i < to; i++) {
+      if (!Master.holds(scan.wanted(i))) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  /** Part of a piece. */
   private interface RunConsumer {
     void accept(int from, int to);
   }
 
   /** What lies in a run but does not differ is written as it is. */
-  private static void forEachRun(Piece piece, RunConsumer consumer) {
-    for (int from = piece.first; from >= 0; ) {
+  private static void forEachRun(Piece piece, MasterScan scan, RunConsumer consumer) {
+    int count = piece.count();
+    for (int from = scan.next(0, count); from >= 0; ) {
       int to = from + 1;
-      for (int i = to; i < piece.count() && i - to < GAP; i++) {
-        if (piece.differs(i)) {
+      for (int i = to; i < count && i - to < GAP; i++) {
+        if (scan.differs(i)) {
           to = i + 1;
         }
       }
       consumer.accept(from, to);
-      from = piece.mismatch(to);
+      from = scan.next(to, count);
     }
   }
 
@@ -202,21 +219,19 @@ final class MasterDifferences {
       piece.offset = at;
       at += piece.runBytes;
     }
-    each(different, piece -> write(piece, runs.asSlice(piece.offset, piece.runBytes)));
+    scan((piece, scan) -> write(piece, scan, runs.asSlice(piece.offset, piece.runBytes)));
   }
 
-  private static void write(Piece piece, MemorySegment runs) {
+  private static void write(Piece piece, MasterScan scan, MemorySegment runs) {
     long[] at = {0};
     forEachRun(
         piece,
+        scan,
         (from, to) -> {
           long end = at[0] + ChangesFile.runBytes(to - from);
-          piece.requireUnchanged(end <= runs.byteSize());
-          MemorySegment masters =
-              ChangesFile.putRun(runs, at[0], piece.tensor, piece.from + from, to - from);
-          for (int i = from; i < to; i++) {
-            masters.set(I32, 4L * (i - from), piece.newMaster(i));
-          }
+          piece.requireUnchanged(end <= runs.byteSize() && notHeld(scan, from, to) < 0);
+          scan.copyWanted(
+              from, ChangesFile.putRun(runs, at[0], piece.tensor, piece.from + from, to - from));
           at[0] = end;
         });
     piece.requireUnchanged(at[0] == runs.byteSize());
@@ -230,8 +245,7 @@ final class MasterDifferences {
     private final MemorySegment remainder;
     private final GradientValues values;
 
-    /** The first element that differs; negative for none. */
-    private int first;
+    private boolean differs;
 
     /** The first that the store cannot hold; negative for none. */
     private int refused = -1;
@@ -257,32 +271,8 @@ final class MasterDifferences {
       return (int) values.count();
     }
 
-    private int master(int index) {
-      return Master.bits(weights.get(I16, 2L * index), remainder.get(I16, 2L * index));
-    }
-
-    boolean differs(int index) {
-      return !ScalarMasterConversion.isGiven(values, index, master(index));
-    }
-
-    /** The first element that differs, from one on; negative for none. */
-    int mismatch(int begin) {
-      GradientValues rest =
-          new GradientValues(
-              values.type(), values.data().asSlice((long) begin * values.type().bytes()));
-      long found =
-          masters.mismatch(weights.asSlice(2L * begin), remainder.asSlice(2L * begin), rest);
-      return found == MasterConversion.EQUAL ? -1 : (int) (begin + found);
-    }
-
-    int newMaster(int index) {
-      int old = master(index);
-      if (ScalarMasterConversion.isGiven(values, index, old)) {
-        return old;
-      }
-      float value = values.get(index);
-      requireUnchanged(Master.holds(value));
-      return Float.floatToRawIntBits(value);
+    void compare(MasterConversion masters) {
+      differs = masters.mismatch(weights, remainder, values) != MasterConversion.EQUAL;
     }
 
     void requireUnchanged(boolean unchanged) {

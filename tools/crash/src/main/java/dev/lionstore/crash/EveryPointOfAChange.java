@@ -23,13 +23,15 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Ends a writer at every point of a life in which masters and positions change between two steps,
- * and its recovery at every few points, within one process. What is left must be a state that the
- * unkilled writer had, and what may be read of it meanwhile, too.
+ * Ends a writer at every point at which masters and a position change between two steps, and its
+ * recovery at every few points, within one process. What is left must be a state that the unkilled
+ * writer had, and what may be read of it meanwhile, too.
  */
 final class EveryPointOfAChange {
   private static final long NEVER = Long.MAX_VALUE;
+  private static final int FIRST_POINTS = 3;
   private static final int FIRST_CHANGE = 1;
+  private static final int LAST_CHANGE = 3;
 
   private final Scenario scenario;
   private final Path folder;
@@ -113,14 +115,15 @@ final class EveryPointOfAChange {
   }
 
   /**
-   * Kills at every point from the first change on, and recoveries at every {@code stride}th point.
+   * Kills at every point of the changes, and recoveries at the first points and then at every
+   * {@code stride}th one.
    *
    * @throws BrokenPromise if what is left is not what the store promises
    */
   void run(int stride) throws IOException {
     History whole = new History(NEVER);
     live(Scratch.copy(original, folder.resolve("whole")), whole);
-    for (long point = whole.firstChange; point < whole.kill.count(); point++) {
+    for (long point = whole.firstChange; point < whole.afterChanges; point++) {
       History history = new History(point);
       Path killed = Scratch.copy(original, folder.resolve("killed"));
       live(killed, history);
@@ -134,7 +137,7 @@ final class EveryPointOfAChange {
   private void killRecoveries(Path killed, int stride, long first, History history)
       throws IOException {
     boolean opening = true;
-    for (long point = first; opening; point += stride) {
+    for (long point = 0; opening; point = next(point, stride, first)) {
       Path again = Scratch.copy(killed, folder.resolve("again"));
       History recovery = history.next(point);
       live(again, recovery);
@@ -143,6 +146,13 @@ final class EveryPointOfAChange {
       requireFinished(again, recovery);
       Scratch.delete(again);
     }
+  }
+
+  /** The first ones are those of a journal that is given up. */
+  private static long next(long point, int stride, long first) {
+    return point < FIRST_POINTS - 1
+        ? point + 1
+        : point == FIRST_POINTS - 1 ? FIRST_POINTS + first : point + stride;
   }
 
   private void requireFinished(Path store, History history) throws IOException {
@@ -167,8 +177,11 @@ final class EveryPointOfAChange {
         if (history.stage == FIRST_CHANGE) {
           history.firstChange = history.kill.count();
         }
-        history.mustHappen = false;
         actions.get(history.stage).run(store);
+        history.mustHappen = false;
+        if (history.stage == LAST_CHANGE) {
+          history.afterChanges = history.kill.count();
+        }
       }
     } catch (SimulatedKill e) {
       kills.merge(history.kill.where(), 1, Integer::sum);
@@ -194,6 +207,7 @@ final class EveryPointOfAChange {
     private boolean mustHappen;
     private boolean opened;
     private long firstChange;
+    private long afterChanges;
 
     History(long fatal) {
       this(fatal, 0, false, "killed at");

@@ -40,7 +40,7 @@ class EveryPointOfAChangeTest {
     try (Scratch scratch = new Scratch()) {
       EveryPointOfAChange points =
           new EveryPointOfAChange(scenario, scratch.folder(), threads, Fault.NONE);
-      points.run(7);
+      points.run(23);
       assertTrue(points.kills().keySet().containsAll(POINTS), points.kills()::toString);
       assertTrue(points.pending() > 50, () -> points.pending() + " pending");
     }
