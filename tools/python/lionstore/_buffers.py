@@ -11,7 +11,7 @@ import torch
 
 from . import errors
 from ._memory import addresses
-from ._names import without_wrappers
+from ._names import names_in
 
 _DTYPES = {
     torch.float64: "F64",
@@ -57,7 +57,7 @@ class Buffers:
             for name, buffer in module._buffers.items():
                 if buffer is not None and name not in left_out:
                     found[f"{prefix}.{name}" if prefix else name] = buffer
-        return dict(zip(without_wrappers(found), found.values()))
+        return dict(zip(names_in(model, found), found.values()))
 
     def encoded(self) -> bytes:
         """The buffers as they are now, as a safetensors file, which may have none."""

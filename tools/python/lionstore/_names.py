@@ -17,6 +17,12 @@ _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 _DISTRIBUTED = "module"
 """What DataParallel, DistributedDataParallel and AveragedModel put before all of a model's names."""
 
+_DISTRIBUTED_WRAPPERS = (
+    torch.nn.DataParallel,
+    torch.nn.parallel.DistributedDataParallel,
+    torch.optim.swa_utils.AveragedModel,
+)
+
 
 class Names:
     """The names of parameters: the model's own, without what wrappers of the model add.
@@ -28,6 +34,7 @@ class Names:
         self._model = None if model is None else weakref.ref(model)
         self._given: dict[int, str] = {}
         self._own: dict[int, str] = {}
+        self._newest: set[int] = set()
 
     @property
     def of_model(self) -> dict[int, str]:
@@ -35,27 +42,34 @@ class Names:
         model = None if self._model is None else self._model()
         if model is None:
             return {}
-        named = dict(model.named_parameters(remove_duplicate=False))
+        wrapped = _wrapped_by_all(model)
         names: dict[int, str] = {}
-        for name, plain in zip(named, without_wrappers(named)):
-            names.setdefault(id(named[name]), plain)
+        for name, parameter in model.named_parameters(remove_duplicate=False):
+            names.setdefault(id(parameter), _without(name, wrapped))
         return names
 
     def taken_from(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """A group without the names in its parameters, which are remembered.
 
-        :raises ArgumentError: if a parameter has no name
+        :raises ArgumentError: if a parameter has no name, or that of another one
         :raises TypeError: if the group is none
         """
+        self._newest = set()
         if not isinstance(group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(group)}")
         members = group["params"]
         if isinstance(members, set):
             raise TypeError("a set of parameters has no order that stays: hand over a list")
-        members = [members] if isinstance(members, (torch.Tensor, tuple)) else list(members)
-        given = [member if isinstance(member, tuple) else (None, member) for member in members]
-        self._name([parameter for _, parameter in given], [name for name, _ in given])
-        return {**group, "params": [parameter for _, parameter in given]}
+        members = [members] if isinstance(members, torch.Tensor) or _is_named(members) else list(members)
+        given = [member if _is_named(member) else (None, member) for member in members]
+        before = set(self._given)
+        try:
+            self._name([parameter for _, parameter in given], [name for name, _ in given])
+            self._settle()
+        finally:
+            self._newest = set(self._given) - before
+        parameters = [parameter for _, parameter in given]
+        return {**group, "params": parameters, "param_names": [self.of(p) for p in parameters]}
 
     def _name(self, parameters: list[Any], given: list[str | None]) -> None:
         of_model = self.of_model
@@ -73,11 +87,8 @@ class Names:
                 )
             self._given[id(parameter)] = found
 
-    def settle(self) -> None:
-        """Takes off what wrappers put before names, once all of the names of a call are known.
-
-        :raises ArgumentError: if two parameters have one name
-        """
+    def _settle(self) -> None:
+        """Takes off what wrappers put before names, once all of the names of a group are known."""
         new = {identity: name for identity, name in self._given.items() if identity not in self._own}
         plain = without_wrappers([*new.values(), *self._given_before()])
         taken = {name: identity for identity, name in self._own.items()}
@@ -89,11 +100,12 @@ class Names:
     def _given_before(self) -> list[str]:
         return [self._given[identity] for identity in self._own]
 
-    def forget(self, parameters: Iterable[torch.Tensor]) -> None:
-        """Forgets parameters that could not be added."""
-        for parameter in parameters:
-            self._given.pop(id(parameter), None)
-            self._own.pop(id(parameter), None)
+    def forget_newest(self) -> None:
+        """Forgets the parameters of the last group: it could not be added."""
+        for identity in self._newest:
+            self._given.pop(identity, None)
+            self._own.pop(identity, None)
+        self._newest = set()
 
     def of(self, parameter: torch.Tensor) -> str:
         return self._own[id(parameter)]
@@ -111,6 +123,30 @@ class Names:
         return renewed if sorted(renewed._own.values()) == sorted(self._own.values()) else None
 
 
+def names_in(model: torch.nn.Module, names: Iterable[str]) -> list[str]:
+    """Names of a model's parts without what wrappers of it have added."""
+    wrapped = _wrapped_by_all(model)
+    return [_without(name, wrapped) for name in names]
+
+
+def _wrapped_by_all(model: torch.nn.Module) -> int:
+    """How many wrappers around the whole model call it ``module``; not if that is its own name for a part."""
+    count = 0
+    while True:
+        compiled: Any = getattr(model, "_orig_mod", None)
+        if isinstance(model, _DISTRIBUTED_WRAPPERS):
+            count, model = count + 1, model.module
+        elif isinstance(compiled, torch.nn.Module):
+            model = compiled
+        else:
+            return count
+
+
+def _without(name: str, wrapped: int) -> str:
+    parts = [part for part in name.split(".") if part not in _WRAPPERS]
+    return ".".join(parts[wrapped:])
+
+
 def without_wrappers(names: Iterable[str]) -> list[str]:
     """Names without the parts that wrappers of a model have added, in their order."""
     split = [name.split(".") for name in names]
@@ -119,6 +155,10 @@ def without_wrappers(names: Iterable[str]) -> list[str]:
         inner = [parts[1:] for parts in inner]
     plain = [".".join(parts) for parts in inner]
     return plain if len(set(plain)) == len(set(map(tuple, split))) else [".".join(p) for p in split]
+
+
+def _is_named(member: Any) -> bool:
+    return isinstance(member, tuple) and len(member) == 2 and isinstance(member[0], str)
 
 
 def default_plane(parameters: Iterable[torch.Tensor]) -> torch.dtype:

@@ -28,6 +28,8 @@ _WAYS: dict[str, type[Gradients]] = {"step": Gradients, "plane": IntoPlane, "str
 _POSITION_BYTES = 256 << 10
 _MOST_POSITION_BYTES = 1 << 28
 _FULL_UP_TO_BYTES = 1 << 30
+_OF_OTHERS = {"eps", "amsgrad", "momentum", "dampening", "nesterov", "alpha", "rho", "rho1", "eps1"}
+"""What groups of other optimizers have and Lion's do not."""
 
 _open: weakref.WeakSet[Lion] = weakref.WeakSet()
 
@@ -134,6 +136,8 @@ class Lion(Stored):
         self._buffers = Buffers(model)
         self._is_open = False
         defaults = dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
+        flags = dict(foreach=foreach, fused=fused)
+        defaults.update({name: flag for name, flag in flags.items() if flag is not None})
         super().__init__(params, defaults)
         self.state = State(self._trained, self._look_at)  # type: ignore[assignment]
         self.register_state_dict_post_hook(Stored._complete_state_dict)
@@ -143,6 +147,7 @@ class Lion(Stored):
         self._skips_in_a_row = 0
         self._max_skips_in_a_row = max_consecutive_skips
         self._full_state_dict = full_state_dict
+        self._is_full = False
         self._lock = threading.RLock()
         self._way = _WAYS[gradients or self._default_way()]
         plane = None if self._way is Streamed else gradient_dtype or default_plane(self._parameters())
@@ -162,22 +167,17 @@ class Lion(Stored):
 
         :raises ArgumentError: if a value is out of its bounds, or a parameter has no name
         """
-        taken = self._names.taken_from(param_group)
+        count = len(self.param_groups)
         try:
+            taken = self._names.taken_from(param_group)
             _require_hyperparameters({**self.defaults, **taken}, None)
-            self._names.settle()
-            taken["param_names"] = [self._names.of(parameter) for parameter in taken["params"]]
             super().add_param_group(taken)
-        except BaseException:
-            self._names.forget(taken["params"])
-            raise
-        if self._is_open:
-            try:
+            if self._is_open:
                 self.update_layout()
-            except BaseException:
-                self.param_groups.pop()
-                self._names.forget(taken["params"])
-                raise
+        except BaseException:
+            del self.param_groups[count:]
+            self._names.forget_newest()
+            raise
 
     def update_layout(self) -> None:
         """Makes the store anew for what is trained now: call it when ``requires_grad`` has changed.
@@ -344,8 +344,12 @@ class Lion(Stored):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets gradients, those that have left ``.grad`` too."""
-        if set_to_none and self.store.is_open:
-            self._gradients.forget()
+        if self.store.is_open:
+            if set_to_none:
+                self._gradients.forget()
+            tail = self.progress.note_tail(self.param_groups)
+            if tail is not None:
+                self.store.call("publish", tail)
         super().zero_grad(set_to_none)
 
     def accumulating(self) -> ContextManager[None]:
@@ -364,10 +368,23 @@ class Lion(Stored):
         self.arguments.set_clip_norm(self.clip_norm)
         self.arguments.set_rounding(self._rounding)
         for index, group in enumerate(self.param_groups):
+            _require_one_number(group["lr"])
             beta1, beta2 = group["betas"]
             values = (float(group["lr"]), float(beta1), float(beta2), float(group["weight_decay"]))
             self.arguments.set_group(index, values)
-        return self.progress.next_position(self.param_groups)
+        position = self.progress.next_position(self.param_groups)
+        if len(position) > self.store.position_capacity:
+            self._make_room_for(position)
+        return position
+
+    def _make_room_for(self, position: bytes) -> None:
+        """Makes the store anew with more room for what a step publishes.
+
+        :raises ArgumentError: if that is more than a store can have
+        """
+        layout = replace(self._layout, position_capacity=_position_capacity(2 * len(position)))
+        self._gradients.require_nothing_taken()
+        self._succeed(layout, NewState({}))
 
     def is_maximized(self, binding: Binding) -> bool:
         """Whether a parameter's group maximizes."""
@@ -380,6 +397,11 @@ class Lion(Stored):
 
     def _require_loadable(self, group: Mapping[str, Any]) -> None:
         _require_hyperparameters({**self.defaults, **group}, None)
+        foreign = sorted(_OF_OTHERS.intersection(group))
+        if foreign:
+            raise errors.MismatchError(
+                f"the state_dict is of another optimizer: its groups have {', '.join(foreign)}"
+            )
         if group.get("cautious_factor", 1.0) != 1.0:
             raise errors.MismatchError(
                 f"the state_dict is of a cautious Lion (cautious_factor {group['cautious_factor']}), whose"
@@ -398,8 +420,9 @@ def _position_capacity(buffer_bytes: int) -> int:
     wanted = _POSITION_BYTES + buffer_bytes + buffer_bytes // 4
     if wanted > _MOST_POSITION_BYTES:
         raise errors.ArgumentError(
-            f"the model's persistent buffers take {buffer_bytes} bytes; a step publishes at most"
-            f" {_MOST_POSITION_BYTES}: register those that can be computed with persistent=False"
+            f"a step would publish {buffer_bytes} bytes of buffers, extra and tracked states, and can publish"
+            f" {_MOST_POSITION_BYTES}: register buffers that can be computed with persistent=False, and save"
+            " large states apart"
         )
     return wanted
 
@@ -409,14 +432,20 @@ def _require_one_of(what: str, value: Any, choices: list[Any]) -> None:
         raise errors.ArgumentError(f"{what} is {value!r}, expected one of {choices}")
 
 
+def _require_one_number(lr: Any) -> None:
+    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
+        raise errors.ArgumentError(f"lr is a tensor of shape {[*lr.shape]}, expected one element")
+
+
 def _require_hyperparameters(group: dict[str, Any], clip_norm: float | None) -> None:
     """Checks the values of a group.
 
     :raises ArgumentError: if one is out of its bounds
     """
     lr, betas, decay = group["lr"], group["betas"], group["weight_decay"]
-    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
-        raise errors.ArgumentError(f"lr is a tensor of shape {[*lr.shape]}, expected one element")
+    _require_one_number(lr)
+    for flag in ("capturable", "differentiable"):
+        _require_one_of(flag, bool(group.get(flag)), [False])
     if not 0 <= float(lr) < float("inf"):
         raise errors.ArgumentError(f"Invalid learning rate: {lr}, expected 0 or more")
     if len(betas) != 2:

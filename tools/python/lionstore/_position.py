@@ -41,6 +41,12 @@ def encode(content: Mapping[str, Any], buffers: bytes) -> bytes:
     return _HEAD.pack(_MAGIC, len(buffers)) + buffers + file.getvalue()
 
 
+def buffers_in(position: bytes) -> bytes:
+    """The buffers in a position that this package has published."""
+    _, length = _HEAD.unpack_from(position)
+    return position[_HEAD.size : _HEAD.size + length]
+
+
 def with_buffers(position: bytes, buffers: bytes) -> bytes:
     """A position with other buffers; one that this package did not publish stays as it is."""
     if not position.startswith(_MAGIC):

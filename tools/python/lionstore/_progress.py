@@ -29,8 +29,12 @@ class Progress:
         self._found_buffers = b""
         self._is_foreign: errors.FormatError | None = None
         self._before: dict[str, Any] = self._now()
-        self._next: tuple[dict[str, Any], list[Any], bytes] | None = None
+        self._next: tuple[dict[str, Any], dict[str, Any], bytes] | None = None
         self._newest = b""
+        self._content: dict[str, Any] = {}
+        """What was published last, with copies of what changes."""
+        self._tails: list[dict[str, Any]] = []
+        """What the killed run noted after the step that is repeated, in order."""
         self._has_gone_on = False
         self.is_repeating = False
 
@@ -78,7 +82,7 @@ class Progress:
                 f"{self._store}: its steps published {len(found['tracked'])} tracked states,"
                 f" {len(tracked)} are to be restored"
             )
-        self._restore(groups)
+        self._restore(groups, found)
         was_killed = not found["closed"]
         if was_killed and found["extra"]:
             self.is_repeating = True
@@ -96,12 +100,12 @@ class Progress:
         self.extra.update(extra)
         _position.restore_random_state(state["random"])
 
-    def _restore(self, groups: Iterable[dict[str, Any]]) -> None:
-        for group, values in zip(groups, self._found["groups"]):
+    def _restore(self, groups: Iterable[dict[str, Any]], state: Mapping[str, Any]) -> None:
+        for group, values in zip(groups, state["groups"]):
             group.update(_position.copied(values))
-        for each, state in zip(self._tracked, self._found["tracked"]):
-            each.load_state_dict(_position.copied(state))
-        self._states = [*self._found["tracked"]]
+        for each, its in zip(self._tracked, state["tracked"]):
+            each.load_state_dict(_position.copied(its))
+        self._states = [*state["tracked"]]
 
     def _step_what_was_due(self) -> None:
         """Without ``extra`` a loop cannot repeat an iteration: schedulers are stepped that used to be."""
@@ -132,8 +136,10 @@ class Progress:
     def repeat(self, groups: Iterable[dict[str, Any]]) -> None:
         """Makes everything what the step had left."""
         self.is_repeating = False
-        self._restore(groups)
+        self._restore(groups, self._found)
         self._become(self._found)
+        self._content = self._found
+        self._tails = [*self._found.get("tails", [])]
         self._buffers.restore(self._found_buffers, self._store)
         self._before = self._now()
 
@@ -149,7 +155,7 @@ class Progress:
 
         :raises ArgumentError: if something in it cannot be published
         """
-        states = [_without_functions(each.state_dict()) for each in self._tracked]
+        states = self._states_now()
         now = self._now()
         # The first scheduler's step is taken for granted: that of most comes after each step.
         habits = (
@@ -159,15 +165,18 @@ class Progress:
         )
         content = {
             **now,
-            "groups": [_hyperparameters(group) for group in groups],
+            "groups": _hyperparameters(groups),
             "tracked": states,
             "habits": habits,
             "before": self._before,
             "closed": closed,
         }
         position = _position.encode(content, self._buffers.encoded())
-        self._next = now, [_position.copied(state) for state in states], position
+        self._next = now, content, position
         return position
+
+    def _states_now(self) -> list[Any]:
+        return [_position.copied(_without_functions(each.state_dict())) for each in self._tracked]
 
     def at_the_end(self, groups: Iterable[Mapping[str, Any]]) -> bytes:
         """What a run publishes that is closed: where it is now."""
@@ -178,21 +187,56 @@ class Progress:
     def published(self) -> None:
         """The step has been taken: what comes next is published with the next one."""
         if self._next is not None:
-            self._before, self._states, self._newest = self._next
+            self._before, self._content, self._newest = self._next
+            self._states = self._content["tracked"]
             self._next = None
+            self._tails.clear()
             self._has_gone_on = True
 
+    def note_tail(self, groups: Sequence[dict[str, Any]]) -> bytes | None:
+        """Notes what is tracked if it has moved since the step: what to publish, None if it has not.
+
+        A repeated iteration computes what comes before ``step()`` with the weights after it. So a
+        scheduler that is stepped by the loss of training would not come to where it was: what it came to
+        is published when the next iteration begins, and taken from there by the one that is repeated.
+        """
+        if self.is_repeating or not self._tracked or not self._content:
+            return None
+        states = self._states_now()
+        if _position.is_equal(states, self._states):
+            return None
+        if self._tails:
+            tail = self._tails.pop(0)
+            self._restore(groups, tail)
+            extra = _position.copied(tail["extra"])
+            self.extra.clear()
+            self.extra.update(extra)
+            return None
+        self._states = states
+        tail = {"tracked": states, "groups": _hyperparameters(groups), "extra": _position.copied(self.extra)}
+        self._content = {**self._content, "tails": [*self._content.get("tails", []), tail]}
+        self._newest = _position.encode(self._content, _position.buffers_in(self._newest))
+        return self._newest
+
+    def newest_with_buffers_now(self) -> bytes:
+        """What was published last, with the buffers as they are now."""
+        return _position.with_buffers(self._newest, self._buffers.encoded())
+
     def with_buffers_now(self) -> bytes | None:
-        """What was published last, with the buffers as they are now; None if they are the same."""
-        renewed = _position.with_buffers(self._newest, self._buffers.encoded())
+        """The same, to be published; None if it has been."""
+        renewed = self.newest_with_buffers_now()
         if renewed == self._newest:
             return None
         self._newest = renewed
         return renewed
 
 
-def _hyperparameters(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in group.items() if key not in ("params", "name", "param_names")}
+def _hyperparameters(groups: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    left_out = ("params", "name", "param_names")
+    return [
+        {key: _position.copied(value) for key, value in group.items() if key not in left_out}
+        for group in groups
+    ]
 
 
 def _without_functions(state: Any) -> Any:

@@ -4,13 +4,59 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from typing import Any, Callable, Iterator, Mapping, NoReturn
+from typing import Any, Callable, Iterator, Mapping, NoReturn, Sequence
 
 import torch
+from torch.utils._pytree import tree_leaves, tree_map
 
 from . import errors
 
 MOMENTUM, MASTER = "exp_avg", "master"
+
+
+class StateTensor(torch.Tensor):
+    """A copy of a part of the state, which refuses to be changed: the change would reach nothing."""
+
+    plain: torch.Tensor
+
+    @staticmethod
+    def of(values: torch.Tensor) -> StateTensor:
+        made: StateTensor = torch.Tensor._make_subclass(StateTensor, values)
+        made.plain = values
+        return made
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls,
+        function: Any,
+        types: Sequence[type],
+        arguments: Sequence[Any] = (),
+        keywords: Mapping[str, Any] | None = None,
+    ) -> Any:
+        schema = function._schema
+        for argument, value in zip(schema.arguments, arguments):
+            is_written = argument.alias_info is not None and argument.alias_info.is_write
+            if is_written and any(isinstance(each, StateTensor) for each in tree_leaves(value)):
+                _refuse()
+        result = function(*tree_map(_plain, arguments), **tree_map(_plain, keywords or {}))
+        is_view = any(returned.alias_info is not None for returned in schema.returns)
+        return tree_map(_guarded, result) if is_view else result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:
+        return self.plain.clone()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.plain.__reduce_ex__(protocol)
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+
+def _plain(value: Any) -> Any:
+    return value.plain if isinstance(value, StateTensor) else value
+
+
+def _guarded(value: Any) -> Any:
+    return StateTensor.of(value) if type(value) is torch.Tensor else value
 
 
 class Entry(dict[str, Any]):
@@ -69,10 +115,10 @@ class Entry(dict[str, Any]):
         return dict.__repr__(self._made())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return {key: value.clone() for key, value in self.items()}
+        return {key: _plain(value).clone() for key, value in self.items()}
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return OrderedDict, ([*self.items()],)
+        return OrderedDict, ([(key, _plain(value)) for key, value in self.items()],)
 
 
 class Reference:
@@ -138,8 +184,8 @@ class Reference:
 class State(Mapping[torch.Tensor, Mapping[str, torch.Tensor]]):
     """``optimizer.state``: for each trained parameter ``exp_avg`` and, unless it is float32, ``master``.
 
-    Tensors are copies, made by each look. What they are changed to reaches nothing; ``load_state_dict``
-    is how a state is replaced.
+    Tensors are copies, made by each look, that cannot be changed: ``load_state_dict`` is how a state is
+    replaced.
     """
 
     def __init__(
@@ -150,8 +196,12 @@ class State(Mapping[torch.Tensor, Mapping[str, torch.Tensor]]):
         self._parameters, self._look = parameters, look
 
     def __getitem__(self, parameter: torch.Tensor) -> Entry:
-        binding = self._parameters()[parameter]
-        return Entry(lambda: self._look(binding))
+        binding = self._parameters().get(parameter)
+        if binding is None:
+            return Entry(lambda: {})  # frozen, or nobody's: as PyTorch's
+        return Entry(
+            lambda: {key: StateTensor.of(value) for key, value in self._look(binding).items()}
+        )
 
     def get(self, parameter: Any, default: Any = None) -> Any:
         return self[parameter] if parameter in self._parameters() else default

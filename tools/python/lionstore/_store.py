@@ -116,6 +116,7 @@ class Store:
         self.weights_file = os.path.join(path, "weights.plane")
         with _Plan(layout) as plan:
             self.handle = self._java.call("open", plan, path, backend, threads)
+        self._position_capacity: int | None = None
         self._before_closing: list[Callable[[], None]] = []
         self._close = weakref.finalize(
             self, _close, self._java, self.handle, os.getpid(), self._before_closing
@@ -162,6 +163,13 @@ class Store:
     @property
     def kernel(self) -> str:
         return self._java.call_for_text("kernel", self.handle)
+
+    @property
+    def position_capacity(self) -> int:
+        """How many bytes a step may publish."""
+        if self._position_capacity is None:
+            self._position_capacity = self.call("positionCapacity")
+        return self._position_capacity
 
     @property
     def position(self) -> bytes:

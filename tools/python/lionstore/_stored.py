@@ -213,11 +213,18 @@ class Stored(torch.optim.Optimizer):
         if parameter.dtype is torch.float32:
             return {MOMENTUM: momentum.to(parameter.device)}
         kind = parameter.dtype if parameter.dtype is torch.bfloat16 else torch.float32
-        master = self._copied("copyMasters", binding)
         return {
             MOMENTUM: momentum.to(parameter.device, kind),
-            MASTER: master.to(parameter.device),
+            MASTER: self._masters(binding).to(parameter.device),
         }
+
+    def _masters(self, binding: Binding) -> torch.Tensor:
+        """The masters that the store would have if it took over what the parameter is now."""
+        masters = self._copied("copyMasters", binding)
+        now = on_host(binding.parameter, binding.label)
+        if binding.given_dtype is now.dtype and now.dtype is not torch.float32:
+            return torch.where(_rounded(masters, now.dtype) == now, masters, now.float())
+        return now.float()
 
     def _copied(self, function: str, binding: Binding) -> torch.Tensor:
         copy = torch.empty(binding.parameter.shape, dtype=torch.float32)
@@ -244,7 +251,6 @@ class Stored(torch.optim.Optimizer):
         :param full: whether it is; default: ``full_state_dict`` of the constructor
         """
         with self._alone():
-            self._take_over_everything()
             self._is_full = self._saves_full_state if full is None else full
             state: dict[str, Any] = super().state_dict()
             return state
@@ -255,9 +261,13 @@ class Stored(torch.optim.Optimizer):
         assert isinstance(optimizer, Stored)
         there: dict[str, Any] = {"store": optimizer._path, "steps": optimizer.store.steps}
         if optimizer._is_full:
-            state_dict["state"] = {key: entry.copy() for key, entry in state_dict["state"].items()}
-            position = bytearray(optimizer.store.position)
-            there["published"] = torch.frombuffer(position, dtype=torch.uint8).clone()
+            state_dict["state"] = {
+                key: {name: value.clone() for name, value in entry.items()}
+                for key, entry in state_dict["state"].items()
+            }
+            position = bytearray(optimizer.progress.newest_with_buffers_now())
+            if position:
+                there["published"] = torch.frombuffer(position, dtype=torch.uint8).clone()
         else:
             state_dict["state"] = Reference(state_dict["state"])
         state_dict[_KEY] = there

@@ -717,6 +717,11 @@ public final class StateStore implements StateView, AutoCloseable {
     return layout().rule().countsSteps() ? stepCounts()[tensor] : step();
   }
 
+  /** How long a position may be, in bytes. */
+  public int positionCapacity() {
+    return files.layout().positionCapacity();
+  }
+
   @Override
   public byte[] position() {
     return ahead.map(Ahead::position).orElse(header.newest().position()).clone();

@@ -50,6 +50,11 @@ final class StoreFunctions {
     return Results.leave(OpenStore.of(store).store().position());
   }
 
+  /** How many bytes a step may publish. */
+  public static long positionCapacity(long store) {
+    return OpenStore.of(store).store().positionCapacity();
+  }
+
   /** The address of a tensor's bfloat16 weights. */
   public static long weights(long store, long tensor) {
     return OpenStore.of(store).weightsAddress(tensor);
