@@ -1,5 +1,7 @@
 """What a step costs beyond the store's own work: of 100 million parameters, by where the time goes.
 
+"changes" is what it takes to find out whether anybody has changed the parameters since the last step.
+
     python3 overhead.py [--parameters 100000000] [--tensors 300] [--dtype bfloat16]
 """
 
@@ -9,6 +11,7 @@ import argparse
 import statistics
 import tempfile
 import time
+import unittest.mock
 from typing import Any
 
 import torch
@@ -45,11 +48,13 @@ def main() -> None:
     chosen = parser.parse_args()
     dtype = getattr(torch, chosen.dtype)
     count = chosen.parameters // chosen.tensors
-    parameters = [torch.nn.Parameter(torch.ones(count, dtype=dtype)) for _ in range(chosen.tensors)]
+    parameters = [
+        (f"p{i}", torch.nn.Parameter(torch.ones(count, dtype=dtype))) for i in range(chosen.tensors)
+    ]
     clock = Clock()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         optimizer = Lion(parameters, f"{folder}/store", lr=1e-4)
-        for parameter in parameters:
+        for _, parameter in parameters:
             parameter.grad = torch.full_like(parameter, 0.25)
         rows = [measured(optimizer, clock) for _ in range(chosen.steps)][3:]
         optimizer.close()
@@ -58,14 +63,27 @@ def main() -> None:
         print(f"{name:12} {statistics.median(row.get(name, 0) for row in rows) * 1e3:9.2f} ms")
     shares = [row["Python"] / row["step()"] for row in rows]
     print(f"Python's share of step(): {statistics.median(shares):.2%}")
+    looking = [row["changes"] / row["step()"] for row in rows]
+    print(f"share of step() for finding changes: {statistics.median(looking):.2%}")
 
 
 def measured(optimizer: Lion, clock: Clock) -> dict[str, float]:
     clock.seconds.clear()
-    begun = time.perf_counter()
-    optimizer.step()
-    whole = time.perf_counter() - begun
-    return {"step()": whole, **clock.seconds, "Python": whole - sum(clock.seconds.values())}
+    looked = 0.0
+    take_over = optimizer.weights.take_over
+
+    def timed(*, frozen_too: bool) -> None:
+        nonlocal looked
+        begun = time.perf_counter()
+        take_over(frozen_too=frozen_too)
+        looked = time.perf_counter() - begun
+
+    with unittest.mock.patch.object(optimizer.weights, "take_over", timed):
+        begun = time.perf_counter()
+        optimizer.step()
+        whole = time.perf_counter() - begun
+    python = whole - sum(clock.seconds.values())
+    return {"step()": whole, "changes": looked, **clock.seconds, "Python": python}
 
 
 if __name__ == "__main__":

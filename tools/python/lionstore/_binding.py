@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from typing import Sequence
 
 import torch
@@ -83,6 +84,14 @@ class Binding:
         _increment_version(self.parameter)
 
 
+@dataclass(frozen=True)
+class _Before:
+    """What a tensor was before a look took over what had been written."""
+
+    weights: torch.Tensor
+    masters: torch.Tensor
+
+
 class Weights:
     """The parameters of a store, and the weights that it has for them.
 
@@ -93,6 +102,7 @@ class Weights:
     def __init__(self, store: Store, bindings: Sequence[Binding]) -> None:
         self._store = store
         self.bindings = bindings
+        self._looked_at: dict[int, _Before] = {}
         self.mapping = WeightsMapping(store.weights_file)
         store.at_close(self.mapping.keep_what_is_used)
 
@@ -108,10 +118,12 @@ class Weights:
 
     # --- from the model to the store
 
-    def take_over(self, *, frozen_too: bool) -> None:
+    def take_over(self, *, frozen_too: bool, is_look: bool = False) -> None:
         """Makes what something else has written into parameters the store's masters, as a transaction.
 
         :param frozen_too: whether to look at parameters that are not trained
+        :param is_look: that a snapshot or a hash needs them, not a step: if weights come back that were
+            there before, their exact masters come back too
         :raises ArgumentError: if a value is not finite or too large, naming the tensor and the element;
             nothing has changed then
         """
@@ -129,6 +141,11 @@ class Weights:
             elif binding.number in touched:
                 looked_at.append((binding, binding.parameter.detach()))
         looked_at = self._without_unchanged_remote(looked_at)
+        looked_at = [(b, self._with_masters_of_before(b, value)) for b, value in looked_at]
+        if is_look:
+            self._remember(looked_at)
+        else:
+            self._looked_at.clear()
         if looked_at:
             values = [value for _, value in looked_at]
             self._store.call_with_lists(
@@ -141,6 +158,30 @@ class Weights:
                 binding.given_dtype = binding.parameter.dtype
                 self._note(binding)
         written.drop()
+
+    def _remember(self, looked_at: Sequence[tuple[Binding, torch.Tensor]]) -> None:
+        """Keeps the weights and masters of tensors that a look is about to change."""
+        for binding, value in looked_at:
+            if value.dtype is torch.float32 or binding.number in self._looked_at:
+                continue
+            weights = torch.empty(value.shape, dtype=value.dtype)
+            copy_weights(self._store, binding, weights)
+            if not torch.equal(weights.view(torch.int16), value.contiguous().view(torch.int16)):
+                masters = torch.empty(value.shape, dtype=torch.float32)
+                copy_weights(self._store, binding, masters)
+                self._looked_at[binding.number] = _Before(weights, masters)
+
+    def _with_masters_of_before(self, binding: Binding, value: torch.Tensor) -> torch.Tensor:
+        """A parameter's values, or its masters where weights have come back that a look replaced."""
+        before = self._looked_at.get(binding.number)
+        if before is None or value.dtype is not before.weights.dtype:
+            return value
+        weights = torch.empty(value.shape, dtype=value.dtype)
+        masters = torch.empty(value.shape, dtype=torch.float32)
+        copy_weights(self._store, binding, weights)
+        copy_weights(self._store, binding, masters)
+        unchanged = torch.where(value == weights, masters, value.float())
+        return torch.where(value == before.weights, before.masters, unchanged)
 
     def _of_its_own(self, binding: Binding) -> torch.Tensor:
         """The values of a parameter with memory of its own; those on a device may stay there."""

@@ -72,14 +72,16 @@ class WeightsMapping:
                 every.copy_(every.clone())
 
     def _is_own(self) -> torch.Tensor:
-        pages = -(-len(self._memory) // _PAGE)
+        """Which pages, from the beginning to the last one of a tensor, are this process's own."""
+        end = max((place.start + place.size for place in self._places.values()), default=0)
+        pages = -(-end // _PAGE)
         at = self._base // _PAGE * _ENTRY_BYTES
         try:
             with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
                 content = bytearray(os.pread(pagemap.fileno(), pages * _ENTRY_BYTES, at))
         except OSError:
             content = bytearray()
-        if len(content) != pages * _ENTRY_BYTES:
+        if len(content) != pages * _ENTRY_BYTES or not content:
             return torch.ones(pages, dtype=torch.bool)  # unknown: every one may be
         entries = torch.frombuffer(content, dtype=torch.int64)
         in_memory = (entries >> _PRESENT & 1) & ~(entries >> _OF_FILE) & 1

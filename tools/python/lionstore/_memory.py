@@ -83,6 +83,8 @@ def is_contiguous_on_cpu(tensor: torch.Tensor, dtype: torch.dtype) -> bool:
 def _needed_bytes(tensor: torch.Tensor) -> int:
     if tensor.numel() == 0:
         return 0
+    if tensor.is_contiguous():
+        return int((tensor.storage_offset() + tensor.numel()) * tensor.element_size())
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride()))
     return int((tensor.storage_offset() + last + 1) * tensor.element_size())
 

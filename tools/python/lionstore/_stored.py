@@ -121,7 +121,7 @@ class Stored(torch.optim.Optimizer):
                     f"{binding.name} is another parameter in the model now than in the optimizer: put it"
                     " into param_groups too, or copy values into the one that was there"
                 )
-        self.weights.take_over(frozen_too=True)
+        self.weights.take_over(frozen_too=True, is_look=True)
         position = self.progress.with_buffers_now()
         if position is not None:
             self.store.call("publish", position)
@@ -215,16 +215,8 @@ class Stored(torch.optim.Optimizer):
         kind = parameter.dtype if parameter.dtype is torch.bfloat16 else torch.float32
         return {
             MOMENTUM: momentum.to(parameter.device, kind),
-            MASTER: self._masters(binding).to(parameter.device),
+            MASTER: self._copied("copyMasters", binding).to(parameter.device),
         }
-
-    def _masters(self, binding: Binding) -> torch.Tensor:
-        """The masters that the store would have if it took over what the parameter is now."""
-        masters = self._copied("copyMasters", binding)
-        now = on_host(binding.parameter, binding.label)
-        if binding.given_dtype is now.dtype and now.dtype is not torch.float32:
-            return torch.where(_rounded(masters, now.dtype) == now, masters, now.float())
-        return now.float()
 
     def _copied(self, function: str, binding: Binding) -> torch.Tensor:
         copy = torch.empty(binding.parameter.shape, dtype=torch.float32)
@@ -251,6 +243,7 @@ class Stored(torch.optim.Optimizer):
         :param full: whether it is; default: ``full_state_dict`` of the constructor
         """
         with self._alone():
+            self._take_over_everything()
             self._is_full = self._saves_full_state if full is None else full
             state: dict[str, Any] = super().state_dict()
             return state

@@ -88,6 +88,30 @@ class StoredGradient(torch.Tensor):
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"StoredGradient({self.parameter_name}, {[*self.shape]}, {self.dtype})"
 
+    # What asks a tensor for its memory without an operation would find none.
+
+    def share_memory_(self) -> torch.Tensor:
+        shared: torch.Tensor = self.brought_back().share_memory_()
+        return shared
+
+    def is_shared(self) -> bool:
+        return bool(self.brought_back().is_shared())
+
+    def numpy(self, **keywords: Any) -> Any:
+        return self.brought_back().numpy(**keywords)
+
+    def tolist(self) -> Any:
+        return self.brought_back().tolist()
+
+    def untyped_storage(self) -> Any:
+        return self.brought_back().untyped_storage()
+
+    def storage(self) -> Any:
+        return self.brought_back().storage()
+
+    def __array__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.brought_back().__array__(*arguments, **keywords)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:
         return self.values()
 
