@@ -64,6 +64,7 @@ class Hooked(Gradients):
         if self._is_accumulating or self._must_stay():
             return
         require_plain(gradient, f"the gradient of {binding.name}")
+        self._renew_if_moved(binding)
         use = self._admit(binding)
         try:
             self._bring(gradient, binding, use)
@@ -71,6 +72,14 @@ class Hooked(Gradients):
             self._withdraw(binding)
             raise
         parameter.grad = self._stored[binding.number]
+
+    def _renew_if_moved(self, binding: Binding) -> None:
+        """Lets what stands for a gradient have the parameter's dtype and device, which may have changed."""
+        stored, parameter = self._stored[binding.number], binding.parameter
+        if stored.dtype is not parameter.dtype or stored.device != parameter.device:
+            self._stored[binding.number] = StoredGradient.of(
+                binding.number, binding.name, parameter, weakref.proxy(self)
+            )
 
     def _must_stay(self) -> bool:
         """Whether gradients are not final yet when they appear."""
