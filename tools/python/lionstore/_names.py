@@ -48,6 +48,11 @@ class Names:
             names.setdefault(id(parameter), _without(name, wrapped))
         return names
 
+    def are_in_model(self, parameters: Iterable[torch.Tensor]) -> bool:
+        """Whether all of them are parameters of the model, if one is known."""
+        model = None if self._model is None else self._model()
+        return model is None or {id(p) for p in parameters} <= {id(p) for p in model.parameters()}
+
     def taken_from(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """A group without the names in its parameters, which are remembered.
 

@@ -310,6 +310,7 @@ class Lion(Stored):
                 loss = closure()
         with self._alone():
             self._rebind_what_was_replaced()
+            self._require_the_models_own()
             if self.progress.repeats():
                 self._repeat()
                 return loss

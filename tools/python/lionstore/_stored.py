@@ -114,17 +114,27 @@ class Stored(torch.optim.Optimizer):
 
         :raises StateError: if the model has other parameters now
         """
+        self._require_the_models_own()
+        self.weights.take_over(frozen_too=True, is_look=True)
+        position = self.progress.with_buffers_now()
+        if position is not None:
+            self.store.call("publish", position)
+
+    def _require_the_models_own(self) -> None:
+        """Checks that the model has not got other parameters of the same names.
+
+        :raises StateError: if it has
+        """
+        if self._names.are_in_model(binding.parameter for binding in self._bindings):
+            return
         of_model = {name: identity for identity, name in self._names.of_model.items()}
         for binding in self._bindings:
             if of_model.get(binding.name, id(binding.parameter)) != id(binding.parameter):
                 raise errors.StateError(
                     f"{binding.name} is another parameter in the model now than in the optimizer: put it"
-                    " into param_groups too, or copy values into the one that was there"
+                    " into param_groups too, or copy values into the one that was there; one of another"
+                    " shape needs another store"
                 )
-        self.weights.take_over(frozen_too=True, is_look=True)
-        position = self.progress.with_buffers_now()
-        if position is not None:
-            self.store.call("publish", position)
 
     # --- going on
 
