@@ -2,8 +2,10 @@ package dev.lionstore.cli;
 
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.AutoBackend;
@@ -64,7 +66,9 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
       List<Tensor> tensors,
       long diskBytes,
       Map<String, Long> fileSizes,
-      List<String> arithmetic) {}
+      List<String> arithmetic,
+      List<Tensor> carried,
+      Map<String, String> tied) {}
 
   /** What is printed of a model. */
   record Model(String kind, long parameters, long dataBytes, int files, List<Tensor> tensors) {}
@@ -83,17 +87,21 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         Condition found = reader.condition();
         Condition condition =
             new Condition(found.state(), found.step(), Source.sentence(path, found));
-        print(state("store", condition, reader, reader.fileBytes(), reader.arithmetic()));
+        try (Carried carried = Source.onStore(path, () -> Carried.ofStore(path))) {
+          print(
+              state("store", condition, reader, carried, reader.fileBytes(), reader.arithmetic()));
+        }
         printBackend(reader);
       }
     } else if (Snapshot.isSnapshot(path)) {
-      try (Snapshot snapshot = SnapshotSource.open(path)) {
+      try (Snapshot snapshot = SnapshotSource.open(path);
+          Carried carried = SnapshotSource.attempt(path, snapshot::carried)) {
         Condition condition =
             new Condition(
                 Condition.State.CLEAN,
                 snapshot.step(),
                 "whole; lionstore verify checks every byte");
-        print(state("snapshot", condition, snapshot, snapshot.fileBytes(), List.of()));
+        print(state("snapshot", condition, snapshot, carried, snapshot.fileBytes(), List.of()));
       }
     } else {
       try (SafetensorsModel model = Source.anyModel(path)) {
@@ -104,7 +112,12 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
   }
 
   private static State state(
-      String kind, Condition condition, StateView view, long fileBytes, List<String> arithmetic)
+      String kind,
+      Condition condition,
+      StateView view,
+      Carried carried,
+      long fileBytes,
+      List<String> arithmetic)
       throws IOException {
     DiskUsage disk = DiskUsage.of(view.directory());
     StoreLayout layout = view.layout();
@@ -131,7 +144,9 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         layout.tensors().stream().map(InspectCommand::tensor).toList(),
         disk.total(),
         disk.files(),
-        arithmetic);
+        arithmetic,
+        carried.tensors().stream().map(InspectCommand::carried).toList(),
+        carried.origin().tied());
   }
 
   private static Group group(StoreLayout layout, ParameterGroup group) {
@@ -154,6 +169,12 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         tensor.shape(),
         tensor.count(),
         tensor.group());
+  }
+
+  /** The group's place says how it came. */
+  private static Tensor carried(DeclaredTensor tensor) {
+    return new Tensor(
+        tensor.name(), "carried", tensor.shape(), tensor.count(), tensor.type().name());
   }
 
   private static Model model(SafetensorsModel model) {
@@ -179,6 +200,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
     line(
         "parameters",
         Words.count(state.parameters()) + " in " + state.tensors().size() + " tensors");
+    line("tensors", tensors(state));
     line(
         "planes",
         Words.bytes(state.planeBytes().values().stream().mapToLong(Long::longValue).sum()));
@@ -193,6 +215,22 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         state.groups().stream().map(InspectCommand::sentence).collect(Collectors.joining("; ")));
     state.arithmetic().forEach(line -> line("arithmetic", "not the reference's bits " + line));
     printTensors(state.tensors());
+    printTensors(state.carried());
+    if (listTensors) {
+      state.tied().forEach((name, of) -> out().println(name + "\ttied\t" + of));
+    }
+  }
+
+  private static String tensors(State state) {
+    long frozen = state.tensors().stream().filter(t -> t.type().equals("frozen")).count();
+    return (state.tensors().size() - frozen)
+        + " trained, "
+        + frozen
+        + " frozen, "
+        + state.carried().size()
+        + " carried, "
+        + state.tied().size()
+        + " tied";
   }
 
   private static String sentence(Group group) {
