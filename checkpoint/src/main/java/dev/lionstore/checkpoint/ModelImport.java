@@ -58,55 +58,72 @@ public final class ModelImport {
   public static ImportResult run(
       Path model, Momentum momentum, Path store, ImportOptions options, LongConsumer progress)
       throws IOException {
+    try (SafetensorsModel source = ModelFolder.open(weights(model, options))) {
+      return run(source, model, momentum, store, options, progress);
+    }
+  }
+
+  /**
+   * The same for a model that the caller has opened: a header of a hundred thousand tensors takes
+   * its time.
+   *
+   * @param source of {@link #weights}; the caller closes it
+   */
+  public static ImportResult run(
+      SafetensorsModel source,
+      Path model,
+      Momentum momentum,
+      Path store,
+      ImportOptions options,
+      LongConsumer progress)
+      throws IOException {
     Places.requireOutside(store);
     String component = options.reading().component();
-    try (SafetensorsModel source = ModelFolder.open(weights(model, component))) {
-      ModelContent content = ModelContent.of(model, source, options);
-      FolderFiles beside = beside(source, model, component);
-      Map<String, Integer> strays = ModelFolder.strays(source, component);
-      Carried carried =
-          checked(
-              source,
-              model,
-              content.origin(component, ModelFolder.baseOf(source)),
-              content,
-              beside.carried(),
-              progress);
-      momentum.check(progress);
-      requireSense(model, content.parameters(), options);
-      requireRoomForNames(model, content.parameters());
-      StoreLayout layout =
-          options.layout(content.parameters(), options.gradientsOf(content.parameters()));
-      MomentumPlan plan = momentum.plan(layout);
-      long rounded;
-      try (StoreBuilder builder =
-          StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
-        fill(builder, source, model, content, progress);
-        rounded = fill(builder, momentum, plan, progress);
-        carried.writeInto(builder.directory());
-        String name = carried.origin().beside(ConfigFile.NAME);
-        Optional<Path> config = carried.file(name);
-        if (!content.dequantized().isEmpty() && config.isPresent()) {
-          byte[] json = Files.readAllBytes(config.get());
-          Carried.rewrite(builder.directory(), name, ConfigFile.withoutQuantization(json));
-        }
-        builder.finish(0, new byte[0]);
+    ModelContent content = ModelContent.of(model, source, options);
+    FolderFiles beside = beside(source, model, component);
+    Map<String, Integer> strays = ModelFolder.strays(source, component);
+    Carried carried =
+        checked(
+            source,
+            model,
+            content.origin(component, ModelFolder.baseOf(source)),
+            content,
+            beside.carried(),
+            progress);
+    momentum.check(progress);
+    requireSense(model, content.parameters(), options);
+    requireRoomForNames(model, content.parameters());
+    StoreLayout layout =
+        options.layout(content.parameters(), options.gradientsOf(content.parameters()));
+    MomentumPlan plan = momentum.plan(layout);
+    long rounded;
+    try (StoreBuilder builder =
+        StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
+      fill(builder, source, model, content, progress);
+      rounded = fill(builder, momentum, plan, progress);
+      carried.writeInto(builder.directory());
+      String name = carried.origin().beside(ConfigFile.NAME);
+      Optional<Path> config = carried.file(name);
+      if (!content.dequantized().isEmpty() && config.isPresent()) {
+        byte[] json = Files.readAllBytes(config.get());
+        Carried.rewrite(builder.directory(), name, ConfigFile.withoutQuantization(json));
       }
-      Set<String> own = own(source, component);
-      int leftOut = content.scales() + strays.values().stream().mapToInt(n -> Math.max(0, n)).sum();
-      ImportResult.Source became =
-          new ImportResult.Source(
-              content.tied().size(),
-              content.carried().size(),
-              leftOut,
-              content.buffers(),
-              List.copyOf(strays.keySet()),
-              beside.leftOut().stream()
-                  .filter(file -> !own.contains(file) && !strays.containsKey(file))
-                  .toList());
-      return new ImportResult(
-          layout, became, plan.sources().size(), plan.absent(), plan.frozen(), rounded);
+      builder.finish(0, new byte[0]);
     }
+    Set<String> own = own(source, component);
+    int leftOut = content.scales() + strays.values().stream().mapToInt(n -> Math.max(0, n)).sum();
+    ImportResult.Source became =
+        new ImportResult.Source(
+            content.tied().size(),
+            content.carried().size(),
+            leftOut,
+            content.buffers(),
+            List.copyOf(strays.keySet()),
+            beside.leftOut().stream()
+                .filter(file -> !own.contains(file) && !strays.containsKey(file))
+                .toList());
+    return new ImportResult(
+        layout, became, plan.sources().size(), plan.absent(), plan.frozen(), rounded);
   }
 
   private static Set<String> own(SafetensorsModel source, String component) {
@@ -116,7 +133,13 @@ public final class ModelImport {
         .collect(Collectors.toSet());
   }
 
-  private static Path weights(Path model, String component) throws FileSystemException {
+  /**
+   * Where the weights lie that options mean.
+   *
+   * @throws FileSystemException if the model has no such component
+   */
+  public static Path weights(Path model, ImportOptions options) throws FileSystemException {
+    String component = options.reading().component();
     Path weights = model.resolve(component);
     boolean isThere =
         component.isEmpty() || (SnapshotFiles.isInnerName(component) && Files.isDirectory(weights));

@@ -250,12 +250,12 @@ final class ImportCommand implements Callable<Integer> {
 
   private ImportResult run(ImportOptions options) throws IOException {
     Places.requireOutside(store);
-    long modelBytes = modelBytes();
-    try (Momentum opened = openMomentum()) {
+    try (SafetensorsModel source = openModel(options);
+        Momentum opened = openMomentum()) {
       return Terminal.show(
           "import",
-          modelBytes + opened.bytes(),
-          progress -> ModelImport.run(model, opened, store, options, progress));
+          bytesToRead(source) + opened.bytes(),
+          progress -> ModelImport.run(source, model, opened, store, options, progress));
     } catch (DamagedSnapshotException e) {
       throw e.withAdvice(SnapshotSource.advice(e.snapshot()));
     }
@@ -394,14 +394,17 @@ final class ImportCommand implements Callable<Integer> {
             component));
   }
 
-  private long modelBytes() throws IOException {
+  private SafetensorsModel openModel(ImportOptions options) throws IOException {
     Optional<Path> snapshot = SnapshotSums.snapshotOf(model);
     if (snapshot.isPresent()) {
       SnapshotSource.attempt(snapshot.get(), () -> SnapshotSums.of(model));
     }
-    try (SafetensorsModel opened = Source.model(model.resolve(component))) {
-      long bytes = opened.tensors().stream().mapToLong(TensorEntry::bytes).sum();
-      return snapshot.isPresent() ? 2 * bytes : bytes; // checked, then read
-    }
+    return Source.model(ModelImport.weights(model, options));
+  }
+
+  private long bytesToRead(SafetensorsModel source) {
+    long bytes = source.tensors().stream().mapToLong(TensorEntry::bytes).sum();
+    // A snapshot's are checked, then read.
+    return SnapshotSums.snapshotOf(model).isPresent() ? 2 * bytes : bytes;
   }
 }
