@@ -48,6 +48,7 @@ public record Origin(
 
   private static final String FORMAT = "lionstore-origin";
   private static final int VERSION = 1;
+  private static final Pattern NEWER = Pattern.compile("[2-9]|[1-9][0-9]{1,9}");
   private static final Pattern BASE_NAME = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,199}");
   private static final JsonFactory FACTORY =
       JsonFactory.builder().enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8).build();
@@ -145,7 +146,8 @@ public record Origin(
                   json.object(key, name -> types.put(name, type(file, name, json.string(name))));
               case "tied" -> json.object(key, name -> tied.put(name, json.string(name)));
               case "version" -> words.put(key, json.written());
-              default -> words.put(key, json.string(key));
+              case "format", "folder", "base_name" -> words.put(key, json.string(key));
+              default -> json.skip(Text.quoted(key)); // a newer version's, which is refused below
             }
           });
     }
@@ -163,7 +165,9 @@ public record Origin(
       throws FormatException {
     String found = words.getOrDefault(field, "missing");
     if (!found.equals(expected)) {
-      throw new FormatException(file, field, Text.quoted(found), expected);
+      boolean isNewer = field.equals("version") && NEWER.matcher(found).matches();
+      throw new FormatException(
+          file, field, Text.quoted(found), expected + (isNewer ? "; use a newer Lionstore" : ""));
     }
   }
 

@@ -44,7 +44,7 @@ final class ShardIndex {
             if (key.equals(WEIGHT_MAP)) {
               json.object(key, tensor -> shards.put(tensor, shard(json, tensor)));
             } else {
-              json.skip(key);
+              json.skip("index key " + Names.quote(key));
             }
           });
     }

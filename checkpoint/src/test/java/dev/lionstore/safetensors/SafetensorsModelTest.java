@@ -244,6 +244,19 @@ class SafetensorsModelTest {
     }
   }
 
+  /** The fuzzer's finding: what is skipped is still a stranger's text in the error. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"x\\ny\":{\"c\":1,\"c\":2},\"weight_map\":{}}",
+        "{\"x\":{\"a\\nb\":{\"c\":1,\"c\":2}},\"weight_map\":{}}"
+      })
+  void shouldShowAKeyThatIsSkippedOnOneSafeLine(String json) throws IOException {
+    index(json);
+    Exception e = assertThrows(FormatException.class, () -> SafetensorsModel.open(folder));
+    assertSays(e, INDEX + ": ", "\\u000a", "key \"c\" is given twice");
+  }
+
   @Test
   void shouldRefuseAnIndexOfMalformedUtf8OrThatIsAFolder() throws IOException {
     Files.write(folder.resolve(INDEX), new byte[] {'{', '"', (byte) 0xC0, (byte) 0x80, '"'});
