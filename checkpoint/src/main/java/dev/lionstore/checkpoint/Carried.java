@@ -2,6 +2,8 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.Utf8Order;
+import dev.lionstore.checkpoint.FolderFiles.Named;
+import dev.lionstore.mapping.Posix;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.NewFile;
 import dev.lionstore.safetensors.SafetensorsFile;
@@ -25,18 +27,20 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * What belongs to a model without being trained: its configuration and tokenizer files, tensors
- * that are not floats, and buffers. It goes into the store with the model and comes out with it. In
- * a store it stands in the folder {@code carried} and the file {@code carried.safetensors}; buffers
- * that change with the steps stand in the position, which wins. See {@link PublishedBuffers}.
+ * What belongs to a model without being trained: its configuration and tokenizer files, with the
+ * folders they stand in, tensors that are no parameters, and how the model came. It goes into the
+ * store with the model and comes out with it. In a store it stands in the folder {@code carried}
+ * and the files {@code carried.safetensors} and {@code lionstore-origin.json}; buffers that change
+ * with the steps stand in the position, which wins. See {@link PublishedBuffers}.
  */
 public final class Carried implements AutoCloseable {
-  /** Types that a store trains; tensors of all others are carried. */
+  /** Types that a store can train; tensors of all others are carried. */
   static final Set<SafetensorsType> TRAINED_TYPES =
       Set.of(SafetensorsType.F32, SafetensorsType.F16, SafetensorsType.BF16);
 
@@ -44,83 +48,93 @@ public final class Carried implements AutoCloseable {
   private static final String TENSORS = "carried.safetensors";
   private static final int COPY_BYTES = 64 << 10;
 
-  private final List<Path> files;
+  private final SortedMap<String, Path> files;
   private final SortedMap<String, Tensor> tensors;
+  private final Origin origin;
   private final Set<String> published;
   private final AutoCloseable owner;
 
   private record Tensor(DeclaredTensor declared, MemorySegment data) {}
 
-  private Carried(List<Path> files, List<Tensor> tensors, AutoCloseable owner) {
-    this(files, tensors, Set.of(), owner);
+  private Carried(List<Named> files, List<Tensor> tensors, Origin origin, AutoCloseable owner) {
+    this(files, tensors, origin, Set.of(), owner);
   }
 
   private Carried(
-      List<Path> files, List<Tensor> tensors, Set<String> published, AutoCloseable owner) {
-    this.files = List.copyOf(files);
+      List<Named> files,
+      List<Tensor> tensors,
+      Origin origin,
+      Set<String> published,
+      AutoCloseable owner) {
+    this.files = new TreeMap<>(Utf8Order.COMPARATOR);
+    files.forEach(file -> this.files.put(file.name(), file.path()));
     this.tensors = new TreeMap<>(Utf8Order.COMPARATOR);
     tensors.forEach(tensor -> this.tensors.put(tensor.declared().name(), tensor));
+    this.origin = origin;
     this.published = Set.copyOf(published);
     this.owner = owner;
   }
 
-  /** Whether tensors of this type are trained rather than carried. */
+  /** Whether tensors of this type can be trained. */
   public static boolean isTrained(SafetensorsType type) {
     return TRAINED_TYPES.contains(type);
   }
 
   /** Nothing. */
   public static Carried nothing() {
-    return new Carried(List.of(), List.of(), () -> {});
+    return new Carried(List.of(), List.of(), Origin.NONE, () -> {});
   }
 
   /**
-   * What a model or snapshot folder has beside its trained tensors; it lives as long as the model.
+   * What a model has beside its parameters; it lives as long as the model.
    *
-   * @param fileNames which files
-   * @param trained names of tensors that are left out
+   * @param files which files
+   * @param names which of its tensors
    * @throws FormatException if a file's name is not text here: no manifest could name it
    */
-  static Carried of(SafetensorsModel model, Predicate<String> fileNames, Set<String> trained)
+  static Carried of(
+      SafetensorsModel model, List<Named> files, Predicate<String> names, Origin origin)
       throws IOException {
     List<Tensor> tensors =
         model.tensors().stream()
-            .filter(entry -> !trained.contains(entry.name()))
+            .filter(entry -> names.test(entry.name()))
             .map(entry -> new Tensor(entry.declaration(), model.data(entry.name())))
             .toList();
-    return new Carried(named(model.otherFiles(), fileNames), tensors, () -> {});
+    return new Carried(checked(files), tensors, origin, () -> {});
   }
 
   /**
    * The configuration, tokenizer and other files of a model folder, for a model whose tensors come
-   * from elsewhere. Files of weights and of a snapshot, and folders, are left out; a folder without
-   * weights will do.
+   * from elsewhere. Files of weights and of a snapshot are left out; a folder without weights will
+   * do.
    *
    * @throws java.nio.file.NotDirectoryException if it is no folder
    * @throws FormatException if a file's name is not text here: no manifest could name it
    */
   public static Carried filesOf(Path folder) throws IOException {
-    List<Path> files = SafetensorsModel.otherFiles(folder);
-    return new Carried(named(files, n -> !SnapshotFiles.isReserved(n)), List.of(), () -> {});
+    List<Named> files = checked(FolderFiles.in(folder).carried());
+    return new Carried(files, List.of(), Origin.NONE, () -> {});
   }
 
-  private static List<Path> named(List<Path> files, Predicate<String> names)
-      throws FormatException {
-    List<Path> named = new ArrayList<>();
-    for (Path path : files) {
-      String name = String.valueOf(path.getFileName());
-      if (names.test(name)) {
-        requireText(path, name);
-        named.add(path);
+  /** Files of a snapshot that are no part of the model in it are left out. */
+  private static List<Named> checked(List<Named> files) throws FormatException {
+    List<Named> own = new ArrayList<>();
+    for (Named file : files) {
+      if (!SnapshotFiles.isReserved(file.name())) {
+        requireText(file);
+        own.add(file);
       }
     }
-    return named;
+    return own;
   }
 
-  private static void requireText(Path path, String name) throws FormatException {
-    if (!SnapshotFiles.isPlainName(name) || !Path.of(name).equals(path.getFileName())) {
+  private static void requireText(Named file) throws FormatException {
+    if (!SnapshotFiles.isInnerName(file.name()) || !file.path().endsWith(Path.of(file.name()))) {
       throw new FormatException(
-          path, "name", "not " + Charset.defaultCharset() + " text", "text; rename or remove it");
+          file.path(),
+          "name",
+          "not " + Charset.defaultCharset() + " text",
+          "text; rename or remove it");
     }
   }
 
@@ -145,23 +159,26 @@ public final class Carried implements AutoCloseable {
   private static Carried ofStoreAt(StateView view) throws IOException {
     Path store = view.directory();
     PublishedBuffers buffers = PublishedBuffers.of(view);
-    List<Path> files = List.of();
+    List<Named> files = new ArrayList<>();
     Path folder = store.resolve(FILES);
     if (Files.isDirectory(folder)) {
-      try (Stream<Path> entries = Files.list(folder)) {
-        files = entries.sorted().toList();
+      try (Stream<Path> entries = Files.walk(folder)) {
+        entries
+            .filter(Files::isRegularFile)
+            .forEach(path -> files.add(new Named(folder.relativize(path).toString(), path)));
       }
     }
+    Origin origin = originOf(store);
     Path tensors = store.resolve(TENSORS);
     if (!Files.exists(tensors)) {
-      return new Carried(files, List.of(), () -> {}).with(buffers);
+      return new Carried(files, List.of(), origin, () -> {}).with(buffers);
     }
     SafetensorsFile file = SafetensorsFile.open(tensors);
     List<Tensor> data =
         file.entries().stream()
             .map(entry -> new Tensor(entry.declaration(), file.data(entry)))
             .toList();
-    return new Carried(files, data, file).with(buffers);
+    return new Carried(files, data, origin, file).with(buffers);
   }
 
   /** The same with buffers instead of its tensors of their names; closing it closes this. */
@@ -172,23 +189,53 @@ public final class Carried implements AutoCloseable {
     }
     Set<String> names =
         buffers.tensors().stream().map(DeclaredTensor::name).collect(Collectors.toSet());
-    return new Carried(files, all, names, this);
+    return new Carried(named(), all, origin, names, this);
+  }
+
+  private static Origin originOf(Path store) throws IOException {
+    Path file = store.resolve(Origin.NAME);
+    return Files.exists(file) ? Origin.decode(file, Files.readAllBytes(file)) : Origin.NONE;
   }
 
   /** The same files, and the tensors of these names; it lives as long as this. */
   public Carried matching(Predicate<String> names) {
     List<Tensor> matching =
         tensors.values().stream().filter(tensor -> names.test(tensor.declared().name())).toList();
-    return new Carried(files, matching, published, () -> {});
+    return new Carried(named(), matching, origin.matching(names), published, () -> {});
   }
 
-  /** Files in name order. */
+  private List<Named> named() {
+    return files.entrySet().stream().map(e -> new Named(e.getKey(), e.getValue())).toList();
+  }
+
+  /** Files in the order of their names. */
   public List<Path> files() {
-    return files;
+    return List.copyOf(files.values());
+  }
+
+  /** The file of that name. */
+  Optional<Path> file(String name) {
+    return Optional.ofNullable(files.get(name));
+  }
+
+  /** Puts another configuration in the place of the one that was carried into a store. */
+  static void rewrite(Path store, String name, byte[] content) throws IOException {
+    Files.delete(store.resolve(FILES).resolve(name));
+    writeFile(store, name, content);
+  }
+
+  /** The files' names: paths in the model's folder, with slashes. */
+  Set<String> fileNames() {
+    return files.keySet();
+  }
+
+  /** How the model came. */
+  public Origin origin() {
+    return origin;
   }
 
   /** Tensors in name order, to be written beside the trained ones. */
-  List<DeclaredTensor> tensors() {
+  public List<DeclaredTensor> tensors() {
     return tensors.values().stream().map(Tensor::declared).toList();
   }
 
@@ -200,7 +247,7 @@ public final class Carried implements AutoCloseable {
   /** What the files take, in bytes. */
   long fileBytes() throws IOException {
     long bytes = 0;
-    for (Path file : files) {
+    for (Path file : files.values()) {
       bytes += Files.size(file);
     }
     return bytes;
@@ -215,9 +262,11 @@ public final class Carried implements AutoCloseable {
     return bytes;
   }
 
-  /** Whether both carry the same files and tensors. */
+  /** Whether both carry the same files and tensors, of a model that came alike. */
   boolean equalTo(Carried other) throws IOException {
-    if (!tensors().equals(other.tensors()) || files.size() != other.files.size()) {
+    if (!tensors().equals(other.tensors())
+        || !files.keySet().equals(other.files.keySet())
+        || !origin.equals(other.origin)) {
       return false;
     }
     for (Tensor tensor : tensors.values()) {
@@ -226,20 +275,13 @@ public final class Carried implements AutoCloseable {
         return false;
       }
     }
-    SortedMap<String, Path> there = byName(other.files);
-    for (Map.Entry<String, Path> file : byName(files).entrySet()) {
-      Path counterpart = there.get(file.getKey());
+    for (Map.Entry<String, Path> file : files.entrySet()) {
+      Path counterpart = other.files.get(file.getKey());
       if (counterpart == null || Files.mismatch(file.getValue(), counterpart) >= 0) {
         return false;
       }
     }
     return true;
-  }
-
-  private static SortedMap<String, Path> byName(List<Path> files) {
-    SortedMap<String, Path> byName = new TreeMap<>();
-    files.forEach(file -> byName.put(String.valueOf(file.getFileName()), file));
-    return byName;
   }
 
   /**
@@ -254,6 +296,7 @@ public final class Carried implements AutoCloseable {
       Files.createDirectory(store.resolve(FILES));
       copyFilesInto(store.resolve(FILES));
     }
+    writeOriginInto(store);
     List<DeclaredTensor> declared =
         tensors().stream().filter(tensor -> !published.contains(tensor.name())).toList();
     if (!declared.isEmpty()) {
@@ -267,6 +310,13 @@ public final class Carried implements AutoCloseable {
     }
   }
 
+  /** Writes how the model came into a store or snapshot, synced. */
+  void writeOriginInto(Path folder) throws IOException {
+    if (origin.isKnown()) {
+      write(folder.resolve(Origin.NAME), origin.encode());
+    }
+  }
+
   /**
    * Puts a file that is nowhere else yet into a store that is being made, synced.
    *
@@ -277,7 +327,11 @@ public final class Carried implements AutoCloseable {
   static void writeFile(Path store, String name, byte[] content) throws IOException {
     Path folder = store.resolve(FILES);
     Files.createDirectories(folder);
-    try (NewFile file = NewFile.create(folder.resolve(name))) {
+    write(folder.resolve(name), content);
+  }
+
+  private static void write(Path path, byte[] content) throws IOException {
+    try (NewFile file = NewFile.create(path)) {
       file.write(ByteBuffer.wrap(content));
       file.finish();
     }
@@ -285,8 +339,31 @@ public final class Carried implements AutoCloseable {
 
   /** Copies the files into a folder, synced; existing ones are not replaced. */
   void copyFilesInto(Path folder) throws IOException {
-    for (Path file : files) {
-      copy(file, folder.resolve(file.getFileName()));
+    copyFilesInto(folder, Map.of());
+  }
+
+  /**
+   * The same with other content for some of them.
+   *
+   * @param instead by name
+   */
+  void copyFilesInto(Path folder, Map<String, byte[]> instead) throws IOException {
+    Set<Path> made = new TreeSet<>();
+    for (Map.Entry<String, Path> file : files.entrySet()) {
+      Path copy = folder.resolve(file.getKey());
+      Path inner = Path.of(file.getKey());
+      for (int depth = 1; depth < inner.getNameCount(); depth++) {
+        made.add(Files.createDirectories(folder.resolve(inner.subpath(0, depth))));
+      }
+      byte[] content = instead.get(file.getKey());
+      if (content == null) {
+        copy(file.getValue(), copy);
+      } else {
+        write(copy, content);
+      }
+    }
+    for (Path inner : made) {
+      Posix.sync(inner);
     }
   }
 

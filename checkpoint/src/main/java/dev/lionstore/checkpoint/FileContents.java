@@ -4,7 +4,6 @@ import dev.lionstore.safetensors.SafetensorsFile;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 
 /** What lies where in a snapshot's files, so that damage has a name. */
 final class FileContents {
@@ -26,7 +25,7 @@ final class FileContents {
    */
   String in(Path file, long begin, long end) {
     return files.stream()
-        .filter(candidate -> Objects.equals(candidate.path().getFileName(), file.getFileName()))
+        .filter(candidate -> candidate.path().equals(file))
         .findFirst()
         .map(found -> " (" + String.join(", ", parts(found, begin, end)) + ")")
         .orElse("");

@@ -6,6 +6,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.DeclaredTensor;
+import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreLayout;
 import java.util.ArrayList;
@@ -25,6 +26,7 @@ import java.util.regex.Pattern;
  * @param frozen tensors whose whole names match one of these are never stepped
  * @param chunkElements elements of a chunk
  * @param positionCapacity the longest position that fits, in bytes
+ * @param reading how the model's own tensors are taken
  */
 public record ImportOptions(
     UpdateRule rule,
@@ -34,7 +36,81 @@ public record ImportOptions(
     List<GroupRule> groups,
     List<Pattern> frozen,
     int chunkElements,
-    int positionCapacity) {
+    int positionCapacity,
+    Reading reading) {
+
+  /**
+   * How a model's tensors are taken.
+   *
+   * @param carried tensors whose whole names match one of these are no parameters
+   * @param trained tensors whose whole names match one of these are parameters, though they are
+   *     called like buffers
+   * @param quantized what becomes of a quantized model
+   * @param component the folder in the model's whose weights are meant; all else is carried. Empty
+   *     if they lie in the model's own
+   */
+  public record Reading(
+      List<Pattern> carried, List<Pattern> trained, Quantized quantized, String component) {
+    /** By their names alone. */
+    public static final Reading DEFAULT = new Reading(List.of(), List.of(), Quantized.REFUSED, "");
+
+    /** Copies the lists. */
+    public Reading {
+      carried = List.copyOf(carried);
+      trained = List.copyOf(trained);
+    }
+  }
+
+  /** What becomes of a quantized model. */
+  public enum Quantized {
+    /** It is refused by name. */
+    REFUSED,
+    /** 8-bit floats with scales of blocks are multiplied with these; others are refused. */
+    DEQUANTIZED
+  }
+
+  /** What the options say of a tensor. */
+  enum Said {
+    NOTHING,
+    CARRIED,
+    PARAMETER
+  }
+
+  /** Takes a model's tensors by their names alone. */
+  public ImportOptions(
+      UpdateRule rule,
+      Optional<GradientPlane> gradientPlane,
+      Rounding rounding,
+      long seed,
+      List<GroupRule> groups,
+      List<Pattern> frozen,
+      int chunkElements,
+      int positionCapacity) {
+    this(
+        rule,
+        gradientPlane,
+        rounding,
+        seed,
+        groups,
+        frozen,
+        chunkElements,
+        positionCapacity,
+        Reading.DEFAULT);
+  }
+
+  /** The same with another way to take a model's tensors. */
+  public ImportOptions withReading(Reading changed) {
+    return new ImportOptions(
+        rule,
+        gradientPlane,
+        rounding,
+        seed,
+        groups,
+        frozen,
+        chunkElements,
+        positionCapacity,
+        changed);
+  }
 
   /**
    * Which tensors a group takes.
@@ -49,6 +125,39 @@ public record ImportOptions(
     StoreBuilder.requireBounds(chunkElements, positionCapacity);
     groups = List.copyOf(groups);
     frozen = List.copyOf(frozen);
+  }
+
+  boolean dequantizes() {
+    return reading.quantized() == Quantized.DEQUANTIZED;
+  }
+
+  /** Whether a tensor is a parameter; one that is to be frozen is. */
+  Said saidOf(String name) {
+    if (matches(reading.carried(), name)) {
+      return Said.CARRIED;
+    }
+    return matches(reading.trained(), name) || matches(frozen, name)
+        ? Said.PARAMETER
+        : Said.NOTHING;
+  }
+
+  private static boolean matches(List<Pattern> patterns, String name) {
+    return patterns.stream().anyMatch(pattern -> pattern.matcher(name).matches());
+  }
+
+  /** Refuses patterns of {@link #reading} that match none of a model's names. */
+  void requireMatches(List<String> names) {
+    reading.carried().forEach(pattern -> NamePatterns.requireMatch("--carry", pattern, names));
+    reading.trained().forEach(pattern -> NamePatterns.requireMatch("--train", pattern, names));
+  }
+
+  /** Whether every tensor that is stepped is BF16: then bf16 holds its gradients, too. */
+  GradientPlane gradientsOf(List<DeclaredTensor> tensors) {
+    boolean narrow =
+        tensors.stream()
+            .filter(tensor -> !isFrozen(tensor.name()))
+            .allMatch(tensor -> tensor.type() == SafetensorsType.BF16);
+    return narrow ? GradientPlane.BF16 : GradientPlane.F32;
   }
 
   /**
@@ -110,6 +219,6 @@ public record ImportOptions(
   }
 
   private boolean isFrozen(String name) {
-    return frozen.stream().anyMatch(pattern -> pattern.matcher(name).matches());
+    return matches(frozen, name);
   }
 }

@@ -102,7 +102,7 @@ record Manifest(
   /**
    * A file's size and checksums.
    *
-   * @param name its plain name
+   * @param name its path in the snapshot, with slashes
    * @param bytes its size
    * @param crc32c of each chunk, 8 hexadecimal digits
    */
@@ -112,7 +112,7 @@ record Manifest(
     FileSums {
       given("name", name);
       crc32c = copy("crc32c", crc32c);
-      require("name", SnapshotFiles.isPlainName(name), name, "a plain file name");
+      require("name", SnapshotFiles.isInnerName(name), name, "the name of a file in its folder");
       require("name", !name.equals(NAME), name, "another file");
       require("bytes", bytes >= 0, bytes, "at least 0");
       require("crc32c", crc32c.stream().allMatch(SUM), crc32c, "8 hexadecimal digits each");

@@ -35,7 +35,9 @@ record MasterPlanes(Path source, String name, MemorySegment weights, MemorySegme
             source,
             "tensor " + name + ", element " + (from + i),
             value,
-            "a finite number of magnitude at most " + Float.intBitsToFloat(Master.LARGEST_BITS));
+            "a finite number of magnitude at most "
+                + Float.intBitsToFloat(Master.LARGEST_BITS)
+                + "; if it is no parameter, --carry leaves it as it is");
       }
       int bits = Float.floatToRawIntBits(value);
       weights.set(I16, Short.BYTES * (from + i), Master.weights(bits));

@@ -2,7 +2,6 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.FormatException;
-import dev.lionstore.GradientPlane;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Lion;
@@ -14,8 +13,11 @@ import dev.lionstore.safetensors.TensorEntry;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongConsumer;
@@ -56,59 +58,158 @@ public final class ModelImport {
   public static ImportResult run(
       Path model, Momentum momentum, Path store, ImportOptions options, LongConsumer progress)
       throws IOException {
-    Places.requireOutside(store);
-    try (SafetensorsModel source = SafetensorsModel.open(model)) {
-      List<TensorEntry> trained =
-          source.tensors().stream()
-              .filter(entry -> Carried.TRAINED_TYPES.contains(entry.type()))
-              .toList();
-      Carried carried = checked(source, model, names(trained), progress);
-      momentum.check(progress);
-      requireSense(model, trained, options);
-      requireRoomForNames(model, trained);
-      StoreLayout layout = options.layout(declared(trained), gradients(trained));
-      MomentumPlan plan = momentum.plan(layout);
-      long rounded;
-      try (StoreBuilder builder =
-          StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
-        fill(builder, source, model, progress);
-        rounded = fill(builder, momentum, plan, progress);
-        carried.writeInto(builder.directory());
-        builder.finish(0, new byte[0]);
-      }
-      return new ImportResult(layout, plan.sources().size(), plan.absent(), plan.frozen(), rounded);
+    try (SafetensorsModel source = ModelFolder.open(weights(model, options))) {
+      return run(source, model, momentum, store, options, progress);
     }
+  }
+
+  /**
+   * The same for a model that the caller has opened: a header of a hundred thousand tensors takes
+   * its time.
+   *
+   * @param source of {@link #weights}; the caller closes it
+   */
+  public static ImportResult run(
+      SafetensorsModel source,
+      Path model,
+      Momentum momentum,
+      Path store,
+      ImportOptions options,
+      LongConsumer progress)
+      throws IOException {
+    Places.requireOutside(store);
+    String component = options.reading().component();
+    ModelContent content = ModelContent.of(model, source, options);
+    FolderFiles beside = beside(source, model, component);
+    Map<String, Integer> strays = ModelFolder.strays(source, component);
+    Carried carried =
+        checked(
+            source,
+            model,
+            content.origin(component, ModelFolder.baseOf(source)),
+            content,
+            beside.carried(),
+            progress);
+    momentum.check(progress);
+    requireSense(model, content.parameters(), options);
+    requireRoomForNames(model, content.parameters());
+    StoreLayout layout =
+        options.layout(content.parameters(), options.gradientsOf(content.parameters()));
+    MomentumPlan plan = momentum.plan(layout);
+    long rounded;
+    try (StoreBuilder builder =
+        StoreBuilder.create(store, layout, options.chunkElements(), options.positionCapacity())) {
+      fill(builder, source, model, content, progress);
+      rounded = fill(builder, momentum, plan, progress);
+      carried.writeInto(builder.directory());
+      String name = carried.origin().beside(ConfigFile.NAME);
+      Optional<Path> config = carried.file(name);
+      if (!content.dequantized().isEmpty() && config.isPresent()) {
+        byte[] json = Files.readAllBytes(config.get());
+        Carried.rewrite(builder.directory(), name, ConfigFile.withoutQuantization(json));
+      }
+      builder.finish(0, new byte[0]);
+    }
+    Set<String> own = own(source, component);
+    int leftOut = content.scales() + strays.values().stream().mapToInt(n -> Math.max(0, n)).sum();
+    ImportResult.Source became =
+        new ImportResult.Source(
+            content.tied().size(),
+            content.carried().size(),
+            leftOut,
+            content.buffers(),
+            List.copyOf(strays.keySet()),
+            beside.leftOut().stream()
+                .filter(file -> !own.contains(file) && !strays.containsKey(file))
+                .toList());
+    return new ImportResult(
+        layout, became, plan.sources().size(), plan.absent(), plan.frozen(), rounded);
+  }
+
+  private static Set<String> own(SafetensorsModel source, String component) {
+    String prefix = component.isEmpty() ? "" : component + "/";
+    return source.paths().stream()
+        .map(path -> prefix + path.getFileName())
+        .collect(Collectors.toSet());
+  }
+
+  /**
+   * Where the weights lie that options mean.
+   *
+   * @throws FileSystemException if the model has no such component
+   */
+  public static Path weights(Path model, ImportOptions options) throws FileSystemException {
+    String component = options.reading().component();
+    Path weights = model.resolve(component);
+    boolean isThere =
+        component.isEmpty() || (SnapshotFiles.isInnerName(component) && Files.isDirectory(weights));
+    if (!isThere) {
+      throw new FileSystemException(
+          model.toString(), null, "has no folder " + Text.quoted(component) + "; name one it has");
+    }
+    return component.isEmpty() ? model : weights;
+  }
+
+  /** A snapshot's own files are none of the model's, and need no word. */
+  private static FolderFiles beside(SafetensorsModel source, Path model, String component)
+      throws IOException {
+    if (source.folder().isEmpty()) {
+      return new FolderFiles(List.of(), List.of());
+    }
+    if (!component.isEmpty()) {
+      return FolderFiles.in(model, component);
+    }
+    FolderFiles found = FolderFiles.in(source.folder().get());
+    return Snapshot.isSnapshot(source.folder().get())
+        ? new FolderFiles(found.carried(), List.of())
+        : found;
   }
 
   /** What a model carries; all of it, and the model itself, is checked if it is a snapshot's. */
   private static Carried checked(
-      SafetensorsModel source, Path model, Set<String> trained, LongConsumer progress)
+      SafetensorsModel source,
+      Path model,
+      Origin origin,
+      ModelContent content,
+      List<FolderFiles.Named> files,
+      LongConsumer progress)
       throws IOException {
     Optional<SnapshotSums> sums = SnapshotSums.of(model);
     if (sums.isEmpty()) {
-      return Carried.of(source, name -> !SnapshotFiles.isReserved(name), trained);
+      return Carried.of(source, files, content.carried()::contains, origin);
     }
+    List<FolderFiles.Named> listed =
+        files.stream().filter(file -> sums.get().lists(file.name())).toList();
+    Origin names = sums.get().origin();
     Carried carried =
-        Carried.of(
-            source, name -> !SnapshotFiles.isReserved(name) && sums.get().lists(name), trained);
-    sums.get().check(source, carried.files(), progress);
+        Carried.of(source, listed, content.carried()::contains, origin.withNamesOf(names));
+    sums.get().check(source, carried.fileNames(), progress);
     return carried;
   }
 
   private static void fill(
-      StoreBuilder builder, SafetensorsModel source, Path model, LongConsumer progress)
+      StoreBuilder builder,
+      SafetensorsModel source,
+      Path model,
+      ModelContent content,
+      LongConsumer progress)
       throws IOException {
     List<TensorSpec> tensors = builder.layout().tensors();
     for (int t = 0; t < tensors.size(); t++) {
       String name = tensors.get(t).name();
-      ElementType type = elementType(source.tensor(name).orElseThrow().type());
       MasterPlanes master =
           new MasterPlanes(
               model, name, builder.values(Plane.WEIGHTS, t), builder.values(Plane.REMAINDER, t));
-      Pieces.forEach(
-          source.data(name),
-          progress,
-          (offset, piece) -> master.set(offset / type.bytes(), new GradientValues(type, piece)));
+      Fp8Blocks blocks = content.dequantized().get(name);
+      if (blocks != null) {
+        blocks.fill(source, master, progress);
+      } else {
+        ElementType type = elementType(source.tensor(name).orElseThrow().type());
+        Pieces.forEach(
+            source.data(name),
+            progress,
+            (offset, piece) -> master.set(offset / type.bytes(), new GradientValues(type, piece)));
+      }
     }
   }
 
@@ -127,16 +228,7 @@ public final class ModelImport {
     return rounded;
   }
 
-  private static List<DeclaredTensor> declared(List<TensorEntry> trained) {
-    return trained.stream().map(TensorEntry::declaration).toList();
-  }
-
-  private static GradientPlane gradients(List<TensorEntry> trained) {
-    boolean allBf16 = trained.stream().allMatch(entry -> entry.type() == SafetensorsType.BF16);
-    return allBf16 ? GradientPlane.BF16 : GradientPlane.F32;
-  }
-
-  private static void requireSense(Path model, List<TensorEntry> trained, ImportOptions options)
+  private static void requireSense(Path model, List<DeclaredTensor> trained, ImportOptions options)
       throws FormatException {
     if (trained.isEmpty()) {
       throw new FormatException(
@@ -144,13 +236,13 @@ public final class ModelImport {
           "has no tensor of type F32, F16 or BF16, the only ones that are trained; name another"
               + " model, or convert it");
     }
-    options.requireSense(declared(trained));
+    options.requireSense(trained);
   }
 
   /** A snapshot appends to the names; it must not fail for that after days of training. */
-  private static void requireRoomForNames(Path model, List<TensorEntry> trained)
+  private static void requireRoomForNames(Path model, List<DeclaredTensor> trained)
       throws FormatException {
-    for (TensorEntry entry : trained) {
+    for (DeclaredTensor entry : trained) {
       if (entry.name().length() > MAX_NAME_CHARS) {
         throw new FormatException(
             model,
@@ -159,10 +251,6 @@ public final class ModelImport {
             "at most " + MAX_NAME_CHARS + " characters; rename it");
       }
     }
-  }
-
-  private static Set<String> names(List<TensorEntry> entries) {
-    return entries.stream().map(TensorEntry::name).collect(Collectors.toSet());
   }
 
   /** The type as core calls it; only for {@link Carried#TRAINED_TYPES}. */

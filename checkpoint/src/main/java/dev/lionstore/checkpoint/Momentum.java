@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.LongConsumer;
 import java.util.function.Predicate;
 
@@ -83,7 +84,7 @@ public final class Momentum implements AutoCloseable {
    */
   void check(LongConsumer progress) throws IOException {
     if (source.isPresent() && sums.isPresent()) {
-      sums.get().check(source.get(), List.of(), progress);
+      sums.get().check(source.get(), Set.of(), progress);
     }
   }
 

@@ -48,8 +48,9 @@ final class Pieces {
     if (a.byteSize() != b.byteSize()) {
       return false;
     }
-    byte[] left = new byte[COMPARED_BYTES];
-    byte[] right = new byte[COMPARED_BYTES];
+    int most = (int) Math.min(COMPARED_BYTES, a.byteSize());
+    byte[] left = new byte[most];
+    byte[] right = new byte[most];
     for (long offset = 0; offset < a.byteSize(); offset += COMPARED_BYTES) {
       int size = (int) Math.min(COMPARED_BYTES, a.byteSize() - offset);
       MemorySegment.copy(a, ValueLayout.JAVA_BYTE, offset, left, 0, size);

@@ -48,7 +48,7 @@ public final class RandomImport {
       builder.finish(0, new byte[0]);
     }
     List<String> unmoved = MomentumPlan.zero(layout).absent();
-    return new ImportResult(layout, 0, unmoved, List.of(), 0);
+    return new ImportResult(layout, ImportResult.Source.NONE, 0, unmoved, List.of(), 0);
   }
 
   private static void carry(RandomModel model, Path store) throws IOException {

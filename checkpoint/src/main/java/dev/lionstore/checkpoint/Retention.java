@@ -5,6 +5,7 @@ import dev.lionstore.mapping.OldFolder;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -141,13 +142,21 @@ public final class Retention {
           snapshot, "is of another model, or has its tensors in other groups");
     }
     Snapshot.open(snapshot).close(); // all of its files, in their sizes, with their headers
-    try (Stream<Path> entries = Files.list(snapshot)) {
-      for (Path entry : entries.sorted().toList()) {
-        if (!entry.endsWith(Manifest.NAME)) {
-          SnapshotFiles.requireListed(entry, manifest);
+    try (Stream<Path> tree = Files.walk(snapshot)) {
+      for (Path entry : tree.sorted().toList()) {
+        String name = snapshot.relativize(entry).toString();
+        boolean isFolder = Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS);
+        if (!name.equals(Manifest.NAME) && !(isFolder && isKnown(name, manifest))) {
+          SnapshotFiles.requireListed(entry, name, manifest);
         }
       }
     }
+  }
+
+  /** Whether a folder is the snapshot itself or holds a file of it. */
+  private static boolean isKnown(String folder, Manifest manifest) {
+    return folder.isEmpty()
+        || manifest.files().stream().anyMatch(file -> file.name().startsWith(folder + "/"));
   }
 
   private static String sentence(Path snapshot, IOException failure) {

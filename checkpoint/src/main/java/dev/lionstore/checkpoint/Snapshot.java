@@ -268,7 +268,14 @@ public final class Snapshot implements StateView, AutoCloseable {
   private Carried inFiles() throws IOException {
     Set<String> trained =
         layout.tensors().stream().map(TensorSpec::name).collect(Collectors.toSet());
-    return Carried.of(model, file -> manifest.sums(file).isPresent(), trained);
+    List<FolderFiles.Named> files =
+        manifest.files().stream()
+            .map(Manifest.FileSums::name)
+            .filter(name -> name.indexOf('/') >= 0 || !FolderFiles.isWeights(name))
+            .map(name -> new FolderFiles.Named(name, folder.resolve(name)))
+            .toList();
+    Origin origin = SnapshotFiles.origin(folder, manifest);
+    return Carried.of(model, files, name -> !trained.contains(name), origin);
   }
 
   /** Makes a store of all tensors; see {@link #restore(Path, int, Predicate, LongConsumer)}. */

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -33,7 +34,10 @@ final class SnapshotFiles {
 
   /** Whether a file of a snapshot is no part of the model in it. */
   static boolean isReserved(String name) {
-    return name.equals(Manifest.NAME) || name.equals(POSITION) || extra(name).isPresent();
+    return name.equals(Manifest.NAME)
+        || name.equals(POSITION)
+        || name.equals(Origin.NAME)
+        || (name.indexOf('/') < 0 && extra(name).isPresent());
   }
 
   /** How many bytes each checksum covers. */
@@ -60,6 +64,11 @@ final class SnapshotFiles {
     } catch (InvalidPathException e) {
       return false;
     }
+  }
+
+  /** Whether a name from a file may be the path of a file in a folder: it never leaves it. */
+  static boolean isInnerName(String name) {
+    return Arrays.stream(name.split("/", -1)).allMatch(SnapshotFiles::isPlainName);
   }
 
   /** The step of a snapshot's folder; empty if it is not called like one. */
@@ -107,11 +116,11 @@ final class SnapshotFiles {
    */
   static List<Manifest.FileSums> sums(Path folder, Predicate<String> names) throws IOException {
     List<Manifest.FileSums> sums = new ArrayList<>();
-    try (Stream<Path> entries = Files.list(folder)) {
-      for (Path file : entries.toList()) {
-        String name = String.valueOf(file.getFileName());
+    try (Stream<Path> tree = Files.walk(folder)) {
+      for (Path file : tree.filter(path -> !Files.isDirectory(path)).toList()) {
+        String name = folder.relativize(file).toString();
         if (names.test(name)) {
-          sums.add(sums(file, CHUNK_BYTES, _ -> {}));
+          sums.add(sums(file, name, CHUNK_BYTES, _ -> {}));
         }
       }
     }
@@ -126,16 +135,25 @@ final class SnapshotFiles {
   static byte[] read(Path folder, Manifest.FileSums expected, int chunkBytes) throws IOException {
     Path file = folder.resolve(expected.name());
     ByteArrayOutputStream content = new ByteArrayOutputStream();
-    Manifest.FileSums found = sums(file, chunkBytes, content::writeBytes);
+    Manifest.FileSums found = sums(file, expected.name(), chunkBytes, content::writeBytes);
     if (!found.equals(expected)) {
       throw new FormatException(file, "CRC-32C", found.crc32c(), expected.crc32c());
     }
     return content.toByteArray();
   }
 
+  /** How a snapshot's model came. */
+  static Origin origin(Path snapshot, Manifest manifest) throws IOException {
+    Optional<Manifest.FileSums> sums = manifest.sums(Origin.NAME);
+    return sums.isEmpty()
+        ? Origin.NONE
+        : Origin.decode(
+            snapshot.resolve(Origin.NAME), read(snapshot, sums.get(), manifest.chunkBytes()));
+  }
+
   /** Read, not mapped: a sector that has gone bad is then an error, not the end of the process. */
-  private static Manifest.FileSums sums(Path file, int chunkBytes, Consumer<byte[]> content)
-      throws IOException {
+  private static Manifest.FileSums sums(
+      Path file, String name, int chunkBytes, Consumer<byte[]> content) throws IOException {
     List<String> crcs = new ArrayList<>();
     long size = 0;
     try (InputStream in = Files.newInputStream(file)) {
@@ -149,7 +167,7 @@ final class SnapshotFiles {
         size += chunk.length;
       }
     }
-    return new Manifest.FileSums(String.valueOf(file.getFileName()), size, crcs);
+    return new Manifest.FileSums(name, size, crcs);
   }
 
   /** Checks that every file is there in its size. */
@@ -174,7 +192,13 @@ final class SnapshotFiles {
    * there would take the place of what was saved.
    */
   static void requireListed(Path file, Manifest manifest) throws DamagedSnapshotException {
-    if (manifest.sums(String.valueOf(file.getFileName())).isEmpty()) {
+    requireListed(file, String.valueOf(file.getFileName()), manifest);
+  }
+
+  /** The same for a file that may lie in a folder of the snapshot. */
+  static void requireListed(Path file, String name, Manifest manifest)
+      throws DamagedSnapshotException {
+    if (manifest.sums(name).isEmpty()) {
       String what = "is no file of this snapshot: " + Manifest.NAME + " lacks it";
       throw new DamagedSnapshotException(List.of(new Damage(file, what)));
     }

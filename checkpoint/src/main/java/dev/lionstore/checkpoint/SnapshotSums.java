@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongConsumer;
@@ -59,21 +58,26 @@ public final class SnapshotSums {
     return manifest.sums(fileName).isPresent();
   }
 
+  /** How the model came, checked; unknown if the snapshot does not say. */
+  Origin origin() throws IOException {
+    return SnapshotFiles.origin(folder, manifest);
+  }
+
   /**
    * Checks every byte of what is read.
    *
-   * @param others files beside the model's own
+   * @param others names of files beside the model's own
    * @param progress told the bytes checked since the last call, one call at a time
    * @throws DamagedSnapshotException naming each file, the bytes that are wrong and the tensors in
    *     them
    */
-  void check(SafetensorsModel model, List<Path> others, LongConsumer progress) throws IOException {
-    Set<String> names = new HashSet<>();
-    for (List<Path> files : List.of(model.paths(), others)) {
-      for (Path file : files) {
-        SnapshotFiles.requireListed(file, manifest);
-        names.add(String.valueOf(file.getFileName()));
-      }
+  void check(SafetensorsModel model, Set<String> others, LongConsumer progress) throws IOException {
+    Set<String> names = new HashSet<>(others);
+    for (Path file : model.paths()) {
+      names.add(String.valueOf(file.getFileName()));
+    }
+    for (String name : names) {
+      SnapshotFiles.requireListed(folder.resolve(name), name, manifest);
     }
     FileContents contents = new FileContents(model.files());
     new BlockReader(folder, manifest.ofFiles(names::contains), contents, progress)

@@ -184,6 +184,7 @@ final class SnapshotTask implements AutoCloseable {
       writeFile(index.getKey(), index.getValue());
     }
     carried.copyFilesInto(folder.path());
+    carried.writeOriginInto(folder.path());
     if (state.position().length > 0) {
       writeFile(SnapshotFiles.POSITION, state.position());
     }

@@ -7,7 +7,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -24,36 +23,22 @@ public final class SafetensorsModel implements AutoCloseable {
   /** The base name of a model's files at Hugging Face. */
   public static final String MODEL = "model";
 
-  /** Weights, also in other formats: beside changed tensors they would be stale, and large. */
-  private static final Set<String> WEIGHT_SUFFIXES =
-      Set.of(
-          SafetensorsFormat.SUFFIX,
-          SafetensorsFormat.INDEX_SUFFIX,
-          ".bin",
-          ".bin.index.json",
-          ".pt",
-          ".pth",
-          ".ckpt",
-          ".h5",
-          ".msgpack",
-          ".gguf");
-
   private record Place(SafetensorsFile file, TensorEntry entry) {}
 
   private final List<SafetensorsFile> files;
   private final Map<String, Place> places;
   private final Optional<Path> index;
-  private final List<Path> otherFiles;
+  private final Optional<Path> folder;
 
   private SafetensorsModel(
       List<SafetensorsFile> files,
       Map<String, Place> places,
       Optional<Path> index,
-      List<Path> otherFiles) {
+      Optional<Path> folder) {
     this.files = List.copyOf(files);
     this.index = index;
     this.places = places;
-    this.otherFiles = List.copyOf(otherFiles);
+    this.folder = folder;
   }
 
   /** Opens the tensors named {@link #MODEL}; see {@link #open(Path, String)}. */
@@ -76,7 +61,7 @@ public final class SafetensorsModel implements AutoCloseable {
       return openIndex(path);
     }
     if (!Files.isDirectory(path)) {
-      return openSingle(path, List.of());
+      return openSingle(path, Optional.empty());
     }
     if (!Names.isShardName(baseName + SafetensorsFormat.SUFFIX)) {
       throw new IllegalArgumentException(
@@ -85,13 +70,18 @@ public final class SafetensorsModel implements AutoCloseable {
     Path single = path.resolve(baseName + SafetensorsFormat.SUFFIX);
     Path index = path.resolve(baseName + SafetensorsFormat.INDEX_SUFFIX);
     if (Files.exists(single)) {
-      return openSingle(single, otherFiles(path));
+      return openSingle(single, Optional.of(path));
     }
     if (Files.exists(index)) {
       return openIndex(index);
     }
     throw new FormatException(
         path, "model", "missing", single.getFileName() + " or " + index.getFileName());
+  }
+
+  /** The names of the shards that an index tells of; whether they are there is not asked. */
+  public static Set<String> shardsOf(Path index) throws IOException {
+    return new TreeSet<>(ShardIndex.read(index).values());
   }
 
   /** Whether a file is called like one with tensors. */
@@ -141,12 +131,11 @@ public final class SafetensorsModel implements AutoCloseable {
   }
 
   /**
-   * The regular files beside the weights (configuration, tokenizer) by name, so that they can be
-   * carried along; no folders, no weights in whatever format. Empty if a single file was opened by
-   * its own name: its folder may be anything.
+   * The folder whose other files belong to the model. None if a single file was opened by its own
+   * name: its folder may be anything.
    */
-  public List<Path> otherFiles() {
-    return otherFiles;
+  public Optional<Path> folder() {
+    return folder;
   }
 
   /** Unmaps all files. Closing twice does nothing. */
@@ -155,11 +144,11 @@ public final class SafetensorsModel implements AutoCloseable {
     files.forEach(SafetensorsFile::close);
   }
 
-  private static SafetensorsModel openSingle(Path path, List<Path> otherFiles) throws IOException {
+  private static SafetensorsModel openSingle(Path path, Optional<Path> folder) throws IOException {
     SafetensorsFile file = SafetensorsFile.open(path);
     Map<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
     file.entries().forEach(entry -> places.put(entry.name(), new Place(file, entry)));
-    return new SafetensorsModel(List.of(file), places, Optional.empty(), otherFiles);
+    return new SafetensorsModel(List.of(file), places, Optional.empty(), folder);
   }
 
   private static SafetensorsModel openIndex(Path index) throws IOException {
@@ -171,7 +160,7 @@ public final class SafetensorsModel implements AutoCloseable {
       }
       Map<String, Place> places = places(index, shards, files);
       return new SafetensorsModel(
-          files, places, Optional.of(index), otherFiles(index.resolveSibling("")));
+          files, places, Optional.of(index), Optional.of(index.resolveSibling("")));
     } catch (IOException | RuntimeException | Error e) {
       files.forEach(SafetensorsFile::close);
       throw e;
@@ -216,17 +205,33 @@ public final class SafetensorsModel implements AutoCloseable {
   }
 
   /**
-   * The files in a folder that are no weights, in name order; the folder need have no model.
+   * Opens shards that no index names.
    *
-   * @throws java.nio.file.NotDirectoryException if it is no folder
+   * @param shards in one folder, whose other files belong to the model
+   * @throws FormatException if two hold a tensor of the same name: they are pieces of it
    */
-  public static List<Path> otherFiles(Path folder) throws IOException {
-    try (Stream<Path> paths = Files.list(folder)) {
-      return paths
-          .filter(Files::isRegularFile)
-          .filter(path -> WEIGHT_SUFFIXES.stream().noneMatch(path.toString()::endsWith))
-          .sorted(Comparator.comparing(Path::toString, Utf8Order.COMPARATOR))
-          .toList();
+  public static SafetensorsModel openShards(List<Path> shards) throws IOException {
+    List<SafetensorsFile> files = new ArrayList<>();
+    try {
+      Map<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
+      for (Path shard : shards) {
+        SafetensorsFile file = SafetensorsFile.open(shard);
+        files.add(file);
+        for (TensorEntry entry : file.entries()) {
+          if (places.put(entry.name(), new Place(file, entry)) != null) {
+            throw new FormatException(
+                shard,
+                "tensor " + Names.quote(entry.name()),
+                "in another shard, too",
+                "in one: pieces of a tensor must be put together first");
+          }
+        }
+      }
+      Path folder = shards.getFirst().resolveSibling("");
+      return new SafetensorsModel(files, places, Optional.empty(), Optional.of(folder));
+    } catch (IOException | RuntimeException | Error e) {
+      files.forEach(SafetensorsFile::close);
+      throw e;
     }
   }
 }

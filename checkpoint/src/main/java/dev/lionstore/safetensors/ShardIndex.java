@@ -39,11 +39,12 @@ final class ShardIndex {
           " \t\r\n",
           key -> {
             keys.add(key);
-            switch (key) {
-              case METADATA -> json.object(key, member -> metadata(json, member));
-              case WEIGHT_MAP ->
-                  json.object(key, tensor -> shards.put(tensor, shard(json, tensor)));
-              default -> throw json.wrong("index key", Names.quote(key), "metadata or weight_map");
+            // Writers put what they like beside the map, and their totals are of other things:
+            // null, a float, the bytes before tied tensors were dropped.
+            if (key.equals(WEIGHT_MAP)) {
+              json.object(key, tensor -> shards.put(tensor, shard(json, tensor)));
+            } else {
+              json.skip("index key " + Names.quote(key));
             }
           });
     }
@@ -90,15 +91,6 @@ final class ShardIndex {
             path, "size", "larger", "at most " + SafetensorsFormat.MAX_HEADER_BYTES + " bytes");
       }
       return document;
-    }
-  }
-
-  /** Writers put what they like here, and their totals differ: shared tensors, headers. */
-  private static void metadata(StrictJson json, String key) throws IOException {
-    if (key.equals(TOTAL_SIZE)) {
-      json.integer(METADATA + " " + TOTAL_SIZE);
-    } else {
-      json.skip(METADATA + " " + Names.quote(key));
     }
   }
 

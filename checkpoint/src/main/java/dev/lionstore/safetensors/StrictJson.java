@@ -180,11 +180,15 @@ public final class StrictJson implements Closeable {
     return text();
   }
 
-  /** Reads any value and drops it; keys are compared all the same. */
+  /**
+   * Reads any value and drops it; keys are compared all the same.
+   *
+   * @param field for errors: a stranger's key in quotes
+   */
   public void skip(String field) throws IOException {
     JsonToken token = parser.currentToken();
     if (token == JsonToken.START_OBJECT) {
-      object(field, this::skip);
+      object(field, key -> skip(Names.quote(key)));
     } else if (token == JsonToken.START_ARRAY) {
       array(field, this::skip);
     } else {

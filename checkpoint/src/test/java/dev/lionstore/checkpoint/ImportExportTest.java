@@ -68,7 +68,7 @@ class ImportExportTest {
   @Test
   void anExportedFolderImportsToTheSameWeights() throws IOException {
     Path store = Models.steppedStore(folder, 2);
-    for (Form form : Form.values()) {
+    for (Form form : List.of(Form.WEIGHTS, Form.MASTER)) {
       Path once = folder.resolve("once" + form);
       Path twice = folder.resolve("twice" + form);
       Models.export(store, once, form, 4000);

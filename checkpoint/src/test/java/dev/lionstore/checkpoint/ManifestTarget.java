@@ -96,7 +96,7 @@ public final class ManifestTarget {
     for (Manifest.FileSums file : manifest.files()) {
       Path path = SNAPSHOT.resolve(file.name());
       require(path.normalize().equals(path), "outside the folder: " + file);
-      require(SNAPSHOT.equals(path.getParent()), "outside the folder: " + file);
+      require(path.startsWith(SNAPSHOT) && !path.equals(SNAPSHOT), "outside the folder: " + file);
       long covered = (long) manifest.chunkBytes() * file.crc32c().size();
       require(covered >= file.bytes(), "bytes without a checksum: " + file);
     }

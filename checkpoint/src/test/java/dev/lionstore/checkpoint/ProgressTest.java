@@ -35,7 +35,7 @@ class ProgressTest {
     Path model = Models.folder(folder, "m", List.of(large));
     Path store = folder.resolve("store");
     assertMoves(1, seen -> ModelImport.run(model, store, Models.options(), seen));
-    for (ModelExport.Form form : ModelExport.Form.values()) {
+    for (ModelExport.Form form : List.of(ModelExport.Form.WEIGHTS, ModelExport.Form.MASTER)) {
       Path exported = folder.resolve(form.name());
       assertMoves(
           form == ModelExport.Form.WEIGHTS ? 1 : 2,

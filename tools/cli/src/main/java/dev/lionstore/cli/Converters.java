@@ -6,6 +6,7 @@ import dev.lionstore.audit.AuditedRule;
 import dev.lionstore.audit.LionSettings;
 import dev.lionstore.audit.Moments;
 import dev.lionstore.audit.Place;
+import dev.lionstore.checkpoint.ModelExport;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
@@ -59,6 +60,19 @@ final class Converters {
     @Override
     public GradientPlane convert(String text) {
       return constant(GradientPlane.class, text);
+    }
+  }
+
+  /** {@code f32}, {@code f16} or {@code bf16}. */
+  static final class OfForm implements ITypeConverter<ModelExport.Form> {
+    @Override
+    public ModelExport.Form convert(String text) {
+      return switch (text.toLowerCase(Locale.ROOT)) {
+        case "f32" -> ModelExport.Form.MASTER;
+        case "f16" -> ModelExport.Form.HALF;
+        case "bf16" -> ModelExport.Form.WEIGHTS;
+        default -> throw new TypeConversionException("'" + text + "' is none of f32, f16, bf16");
+      };
     }
   }
 

@@ -6,10 +6,12 @@ import dev.lionstore.mapping.NewFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -28,8 +30,18 @@ final class ExportCommand implements Callable<Integer> {
   @Parameters(index = "1", paramLabel = "DIR", description = "The folder to make.")
   private Path target = Path.of("");
 
-  @Option(names = "--master", description = "Write the exact FP32 master instead of BF16 weights.")
+  @Option(names = "--master", description = "The same as --dtype f32.")
   private boolean master;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "f32|f16|bf16",
+      converter = Converters.OfForm.class,
+      description =
+          "Write every parameter in this type: the exact master, the master rounded to F16, or the"
+              + " BF16 weights (default: each in the type in which it came; what is no parameter"
+              + " always is).")
+  private ModelExport.@Nullable Form dtype;
 
   @Option(
       names = "--max-shard-size",
@@ -42,22 +54,30 @@ final class ExportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    ModelExport.Form form = master ? ModelExport.Form.MASTER : ModelExport.Form.WEIGHTS;
+    ModelExport.Form form = form();
     Places.requireOutside(target);
     NewFolder.requireAbsentOrEmpty(target); // before a snapshot is verified in vain
-    int bytesPerParameter = master ? 4 : 2;
     match.withState(
         spec,
         source,
         (view, carried) ->
             Terminal.show(
                 "export",
-                view.layout().parameterCount() * bytesPerParameter,
+                ModelExport.modelBytes(view, carried, form),
                 progress -> {
                   ModelExport.run(view, carried, target, form, maxShardBytes, progress);
                   return target;
                 }));
     spec.commandLine().getOut().println("exported " + source + " to " + target);
     return 0;
+  }
+
+  private ModelExport.Form form() {
+    ModelExport.Form asked = dtype;
+    if (master && asked != null && asked != ModelExport.Form.MASTER) {
+      throw new ParameterException(
+          spec.commandLine(), "--master is --dtype f32; leave one of the two out");
+    }
+    return master ? ModelExport.Form.MASTER : asked == null ? ModelExport.Form.KEPT : asked;
   }
 }

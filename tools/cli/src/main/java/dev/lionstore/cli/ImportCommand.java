@@ -3,6 +3,7 @@ package dev.lionstore.cli;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.DamagedSnapshotException;
 import dev.lionstore.checkpoint.ImportOptions;
 import dev.lionstore.checkpoint.ImportResult;
@@ -99,6 +100,38 @@ final class ImportCommand implements Callable<Integer> {
       description = "Tensors that are never stepped: the whole name matches. May be repeated.")
   private List<Pattern> frozen = List.of();
 
+  @Option(
+      names = "--carry",
+      paramLabel = "REGEX",
+      converter = Converters.OfPattern.class,
+      description =
+          "Tensors that are no parameters: they leave as they came. May be repeated (buffers with"
+              + " well-known names are carried anyway).")
+  private List<Pattern> carried = List.of();
+
+  @Option(
+      names = "--train",
+      paramLabel = "REGEX",
+      converter = Converters.OfPattern.class,
+      description =
+          "Tensors that are parameters although they are called like buffers. May be repeated.")
+  private List<Pattern> trained = List.of();
+
+  @Option(
+      names = "--component",
+      paramLabel = "FOLDER",
+      description =
+          "Train the weights in this folder of MODEL, such as unet of a pipeline; the other"
+              + " components are carried around it (default: MODEL's own).")
+  private String component = "";
+
+  @Option(
+      names = "--dequantize",
+      description =
+          "Train a model of 8-bit floats with a scale for each block of a weight, as DeepSeek and"
+              + " Qwen publish them: a master is weight x scale, in FP32.")
+  private boolean dequantize;
+
   @ArgGroup(
       exclusive = false,
       multiplicity = "0..*",
@@ -175,13 +208,20 @@ final class ImportCommand implements Callable<Integer> {
       int momentumTensors,
       int momentumZeroTensors,
       long momentumRoundedValues,
-      long diskBytes) {}
+      long diskBytes,
+      long trainedParameters,
+      int trainedTensors,
+      int frozenTensors,
+      int tiedTensors,
+      int carriedTensors,
+      int leftOutTensors) {}
 
   @Override
   public Integer call() throws IOException {
     ImportOptions options = Usage.of(spec, this::options);
     ImportResult made = random ? runRandom(options) : run(options);
     StoreLayout layout = made.layout();
+    sayWhatTheFolderBecame(made.source());
     sayWhatMomentumBecame(made);
     Result result =
         new Result(
@@ -194,25 +234,40 @@ final class ImportCommand implements Callable<Integer> {
             made.momentumGiven(),
             made.momentumAbsent().size(),
             made.momentumRounded(),
-            DiskUsage.of(store).total());
+            DiskUsage.of(store).total(),
+            layout.tensors().stream()
+                .filter(TensorSpec::trainable)
+                .mapToLong(TensorSpec::count)
+                .sum(),
+            layout.tensors().size() - made.frozen(),
+            made.frozen(),
+            made.source().tied(),
+            made.source().carried(),
+            made.source().leftOut());
     spec.commandLine().getOut().println(json ? Json.of(result) : line(result));
     return 0;
   }
 
   private ImportResult run(ImportOptions options) throws IOException {
     Places.requireOutside(store);
-    long modelBytes = modelBytes();
-    try (Momentum opened = openMomentum()) {
+    try (SafetensorsModel source = openModel(options);
+        Momentum opened = openMomentum()) {
       return Terminal.show(
           "import",
-          modelBytes + opened.bytes(),
-          progress -> ModelImport.run(model, opened, store, options, progress));
+          bytesToRead(source) + opened.bytes(),
+          progress -> ModelImport.run(source, model, opened, store, options, progress));
     } catch (DamagedSnapshotException e) {
       throw e.withAdvice(SnapshotSource.advice(e.snapshot()));
     }
   }
 
   private ImportResult runRandom(ImportOptions options) throws IOException {
+    if (dequantize || !carried.isEmpty() || !trained.isEmpty() || !component.isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--carry, --train, --dequantize and --component are of weights, which --random does"
+              + " without");
+    }
     if (momentum != null) {
       throw new ParameterException(
           spec.commandLine(), "--momentum is of weights that --random replaces; leave out one");
@@ -235,6 +290,23 @@ final class ImportCommand implements Callable<Integer> {
     return snapshot.isEmpty()
         ? Momentum.open(source)
         : SnapshotSource.attempt(snapshot.get(), () -> Momentum.open(source));
+  }
+
+  private void sayWhatTheFolderBecame(ImportResult.Source source) {
+    say(
+        "carried and not trained, as their names are buffers' (--train to train one), ",
+        source.buffers());
+    say("safetensors that are no part of this model, left out, ", source.otherWeights());
+    say(
+        "not taken along, as they are weights in other formats, or no files of the model, ",
+        source.notCarried());
+  }
+
+  private void say(String what, List<String> names) {
+    if (!names.isEmpty()) {
+      PrintWriter err = spec.commandLine().getErr();
+      err.println("lionstore: " + model + ": " + what + Words.namesOf(names));
+    }
   }
 
   private void sayWhatMomentumBecame(ImportResult made) throws IOException {
@@ -285,7 +357,24 @@ final class ImportCommand implements Callable<Integer> {
             : ", momentum of " + result.momentumTensors() + " tensors from " + momentum)
         + "), "
         + Words.bytes(result.diskBytes())
-        + " on disk";
+        + " on disk"
+        + (random ? "" : "; " + tensors(result));
+  }
+
+  /** All that the model's files hold. */
+  private static String tensors(Result result) {
+    return "tensors: "
+        + result.trainedTensors()
+        + " trained ("
+        + Words.count(result.trainedParameters())
+        + " parameters), "
+        + result.frozenTensors()
+        + " frozen, "
+        + result.carriedTensors()
+        + " carried, "
+        + (result.tiedTensors() == 0 ? "" : result.tiedTensors() + " tied, ")
+        + result.leftOutTensors()
+        + " left out";
   }
 
   private ImportOptions options() {
@@ -297,17 +386,25 @@ final class ImportCommand implements Callable<Integer> {
         groups.stream().map(Group::rule).toList(),
         frozen,
         chunkElements,
-        StoreBuilder.DEFAULT_POSITION_CAPACITY);
+        StoreBuilder.DEFAULT_POSITION_CAPACITY,
+        new ImportOptions.Reading(
+            carried,
+            trained,
+            dequantize ? ImportOptions.Quantized.DEQUANTIZED : ImportOptions.Quantized.REFUSED,
+            component));
   }
 
-  private long modelBytes() throws IOException {
+  private SafetensorsModel openModel(ImportOptions options) throws IOException {
     Optional<Path> snapshot = SnapshotSums.snapshotOf(model);
     if (snapshot.isPresent()) {
       SnapshotSource.attempt(snapshot.get(), () -> SnapshotSums.of(model));
     }
-    try (SafetensorsModel opened = Source.model(model)) {
-      long bytes = opened.tensors().stream().mapToLong(TensorEntry::bytes).sum();
-      return snapshot.isPresent() ? 2 * bytes : bytes; // checked, then read
-    }
+    return Source.model(ModelImport.weights(model, options));
+  }
+
+  private long bytesToRead(SafetensorsModel source) {
+    long bytes = source.tensors().stream().mapToLong(TensorEntry::bytes).sum();
+    // A snapshot's are checked, then read.
+    return SnapshotSums.snapshotOf(model).isPresent() ? 2 * bytes : bytes;
   }
 }

@@ -2,6 +2,7 @@ package dev.lionstore.cli;
 
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.Carried;
 import dev.lionstore.checkpoint.PublishedBuffers;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.rule.Plane;
@@ -67,7 +68,9 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
       List<Tensor> tensors,
       long diskBytes,
       Map<String, Long> fileSizes,
-      List<String> arithmetic) {}
+      List<String> arithmetic,
+      List<Tensor> carried,
+      Map<String, String> tied) {}
 
   /** What is printed of a model. */
   record Model(String kind, long parameters, long dataBytes, int files, List<Tensor> tensors) {}
@@ -86,17 +89,21 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         Condition found = reader.condition();
         Condition condition =
             new Condition(found.state(), found.step(), Source.sentence(path, found));
-        print(state("store", condition, reader, reader.fileBytes(), reader.arithmetic()));
+        try (Carried carried = Source.onStore(path, () -> Carried.ofStore(reader))) {
+          print(
+              state("store", condition, reader, carried, reader.fileBytes(), reader.arithmetic()));
+        }
         printBackend(reader);
       }
     } else if (Snapshot.isSnapshot(path)) {
-      try (Snapshot snapshot = SnapshotSource.open(path)) {
+      try (Snapshot snapshot = SnapshotSource.open(path);
+          Carried carried = SnapshotSource.attempt(path, snapshot::carried)) {
         Condition condition =
             new Condition(
                 Condition.State.CLEAN,
                 snapshot.step(),
                 "whole; lionstore verify checks every byte");
-        print(state("snapshot", condition, snapshot, snapshot.fileBytes(), List.of()));
+        print(state("snapshot", condition, snapshot, carried, snapshot.fileBytes(), List.of()));
       }
     } else {
       try (SafetensorsModel model = Source.anyModel(path)) {
@@ -107,7 +114,12 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
   }
 
   private static State state(
-      String kind, Condition condition, StateView view, long fileBytes, List<String> arithmetic)
+      String kind,
+      Condition condition,
+      StateView view,
+      Carried carried,
+      long fileBytes,
+      List<String> arithmetic)
       throws IOException {
     DiskUsage disk = DiskUsage.of(view.directory());
     StoreLayout layout = view.layout();
@@ -135,7 +147,9 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         layout.tensors().stream().map(InspectCommand::tensor).toList(),
         disk.total(),
         disk.files(),
-        arithmetic);
+        arithmetic,
+        carried.tensors().stream().map(InspectCommand::carried).toList(),
+        carried.origin().tied());
   }
 
   private static Group group(StoreLayout layout, ParameterGroup group) {
@@ -164,6 +178,12 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
     return new Tensor(buffer.name(), buffer.type().name(), buffer.shape(), buffer.count(), "");
   }
 
+  /** The group's place says how it came. */
+  private static Tensor carried(DeclaredTensor tensor) {
+    return new Tensor(
+        tensor.name(), "carried", tensor.shape(), tensor.count(), tensor.type().name());
+  }
+
   private static Model model(SafetensorsModel model) {
     List<TensorEntry> tensors = model.tensors();
     return new Model(
@@ -185,6 +205,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
     line(
         "parameters",
         Words.count(state.parameters()) + " in " + state.tensors().size() + " tensors");
+    line("tensors", tensors(state));
     line(
         "planes",
         Words.bytes(state.planeBytes().values().stream().mapToLong(Long::longValue).sum()));
@@ -202,7 +223,22 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         state.groups().stream().map(InspectCommand::sentence).collect(Collectors.joining("; ")));
     state.arithmetic().forEach(line -> line("arithmetic", "not the reference's bits " + line));
     printTensors(state.tensors());
-    printTensors(state.buffers());
+    printTensors(state.carried());
+    if (listTensors) {
+      state.tied().forEach((name, of) -> out().println(name + "\ttied\t" + of));
+    }
+  }
+
+  private static String tensors(State state) {
+    long frozen = state.tensors().stream().filter(t -> t.type().equals("frozen")).count();
+    return (state.tensors().size() - frozen)
+        + " trained, "
+        + frozen
+        + " frozen, "
+        + state.carried().size()
+        + " carried, "
+        + state.tied().size()
+        + " tied";
   }
 
   private static String sentence(Group group) {

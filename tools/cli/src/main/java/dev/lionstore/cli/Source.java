@@ -2,6 +2,7 @@ package dev.lionstore.cli;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.ModelFolder;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.checkpoint.SnapshotSums;
@@ -53,7 +54,7 @@ final class Source {
     }
     if (Snapshot.isSnapshot(path)) {
       try (Snapshot snapshot = SnapshotSource.open(path);
-          Carried carried = snapshot.carried()) {
+          Carried carried = SnapshotSource.attempt(path, snapshot::carried)) {
         SnapshotSource.verify(snapshot);
         return work.run(snapshot, carried);
       }
@@ -147,18 +148,12 @@ final class Source {
       throw noSuch(path);
     }
     requireNoFolderOfSnapshots(path);
-    if (Files.isDirectory(path) && !SafetensorsModel.isIn(path, SafetensorsModel.MODEL)) {
-      throw notOne(
-          path,
-          "holds no model.safetensors or model.safetensors.index.json; name the file itself if it"
-              + " is called otherwise");
-    }
     Optional<Path> snapshot = SnapshotSums.snapshotOf(path);
     if (snapshot.isPresent()) {
-      return SnapshotSource.attempt(snapshot.get(), () -> SafetensorsModel.open(path));
+      return SnapshotSource.attempt(snapshot.get(), () -> ModelFolder.open(path));
     }
     try {
-      return SafetensorsModel.open(path);
+      return ModelFolder.open(path);
     } catch (FormatException e) {
       throw e.withAdvice("if it should be safetensors, copy or save it again");
     }
@@ -178,7 +173,7 @@ final class Source {
   static SafetensorsModel anyModel(Path path) throws IOException {
     if (Files.isDirectory(path)
         && Snapshot.list(path).isEmpty()
-        && !SafetensorsModel.isIn(path, SafetensorsModel.MODEL)) {
+        && !ModelFolder.hasSafetensors(path)) {
       throw notOne(
           path,
           "is neither a store (no file \"layout\"), a snapshot (no manifest.json) nor a model (no"

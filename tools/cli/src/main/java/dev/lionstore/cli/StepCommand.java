@@ -238,15 +238,31 @@ final class StepCommand implements Callable<Integer> {
     }
   }
 
-  private void requireKnown(SafetensorsModel values, List<TensorSpec> tensors)
-      throws FormatException {
+  private void requireKnown(SafetensorsModel values, List<TensorSpec> tensors) throws IOException {
     Set<String> known = tensors.stream().map(TensorSpec::name).collect(Collectors.toSet());
     for (TensorEntry entry : values.tensors()) {
       if (!known.contains(entry.name())) {
-        throw new FormatException(
-            gradients,
-            "tensor " + entry.name() + " is not in the store; see lionstore inspect --tensors");
+        throw new FormatException(gradients, "tensor " + entry.name() + why(entry.name()));
       }
+    }
+  }
+
+  private String why(String tensor) throws IOException {
+    try (Carried carried = Carried.ofStore(store)) {
+      String parameter = carried.origin().tied().get(tensor);
+      if (parameter != null) {
+        return " is another name of "
+            + parameter
+            + " in the store; save the sum of both gradients under that name";
+      }
+      String saved = tensor.replaceFirst("\\.default(?=\\.|$)", "");
+      if (!saved.equals(tensor) && carried.origin().baseName().equals("adapter_model")) {
+        return " is called " + saved + " in PEFT's files and so in the store; save it as that";
+      }
+      boolean isCarried = carried.tensors().stream().anyMatch(t -> t.name().equals(tensor));
+      return isCarried
+          ? " is carried in the store and not trained; leave its gradient out"
+          : " is not in the store; see lionstore inspect --tensors";
     }
   }
 

@@ -34,7 +34,8 @@ class JsonTest {
     JsonNode json = json("import", example.model(), folder.resolve("new"), "--json");
     assertEquals(
         "store rule parameters tensors gradient_plane rounding momentum_tensors momentum_zero_tensors"
-            + " momentum_rounded_values disk_bytes",
+            + " momentum_rounded_values disk_bytes trained_parameters trained_tensors"
+            + " frozen_tensors tied_tensors carried_tensors left_out_tensors",
         keys(json));
     assertEquals(10, json.get("parameters").asInt());
     assertEquals("f32", json.get("gradient_plane").asText());
@@ -63,14 +64,14 @@ class JsonTest {
     Example example = Example.in(folder);
     String state =
         "kind state found rule step rounding seed gradient_plane parameters file_bytes plane_bytes"
-            + " position_bytes buffers groups tensors disk_bytes file_sizes arithmetic";
+            + " position_bytes buffers groups tensors disk_bytes file_sizes arithmetic carried tied";
     JsonNode store = json("inspect", example.store(), "--json");
     assertEquals(state, keys(store));
     assertEquals("store", store.get("kind").asText());
     assertEquals("clean", store.get("state").asText());
     assertEquals("weights remainder momentum", keys(store.get("plane_bytes")));
     assertEquals(
-        "gradient.plane header layout lock momentum.plane progress remainder.plane weights.plane",
+        "gradient.plane header layout lionstore-origin.json lock momentum.plane progress remainder.plane weights.plane",
         keys(store.get("file_sizes")));
     long total = 0;
     for (String file : keys(store.get("file_sizes")).split(" ", -1)) {
