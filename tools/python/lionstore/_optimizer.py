@@ -326,9 +326,9 @@ class Lion(Stored):
         return loss
 
     def _repeat(self) -> None:
-        """Makes everything what the step left, which was taken before the process ended."""
-        self.progress.repeat(self.param_groups)
-        self.weights.give_back()
+        """Makes everything what the step left, if it was taken before the process ended."""
+        if self.progress.repeat(self.param_groups):
+            self.weights.give_back()
         self.step_was_skipped = False
 
     def _skipped(self, refusal: errors.NotFiniteError) -> None:

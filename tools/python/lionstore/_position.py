@@ -17,7 +17,7 @@ import struct
 import sys
 from array import array
 from collections import Counter, OrderedDict
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 import torch
 
@@ -81,6 +81,8 @@ def decode(position: bytes) -> tuple[dict[str, Any], bytes]:
 def _encoded(value: Any, place: str) -> Any:
     """The same of types that ``torch.load(weights_only=True)`` knows."""
     kind = type(value)
+    if kind is bytes and not value:
+        return {_TAG: "no bytes"}  # torch.save writes a call for it, which torch.load refuses
     if kind in _PLAIN or kind in _DESCRIPTIONS:
         return value
     if isinstance(value, torch.Tensor):
@@ -96,7 +98,7 @@ def _encoded(value: Any, place: str) -> Any:
             _TAG: "ndarray" if isinstance(value, numpy.ndarray) else "scalar",
             "dtype": value.dtype.str,
             "shape": value.shape,
-            "bytes": value.tobytes(),
+            "bytes": _encoded(value.tobytes(), place),
         }
     raise errors.ArgumentError(
         f"{place or 'it'} is a {kind.__module__}.{kind.__qualname__}; a step publishes numbers, text, bytes,"
@@ -120,9 +122,11 @@ def _decoded(value: Any) -> Any:
     if kind in (list, tuple, set):
         return kind(map(_decoded, value))
     if kind is dict and _TAG in value:
+        if value[_TAG] == "no bytes":
+            return b""
         import numpy
 
-        made = numpy.frombuffer(value["bytes"], dtype=value["dtype"]).reshape(value["shape"])
+        made: Any = numpy.ndarray(value["shape"], value["dtype"], _decoded(value["bytes"]))
         return made.copy() if value[_TAG] == "ndarray" else made[()]
     if kind in (dict, OrderedDict, Counter):
         items = {_decoded(key): _decoded(each) for key, each in value.items()}
@@ -130,9 +134,12 @@ def _decoded(value: Any) -> Any:
     return value
 
 
-def copied(value: Any) -> Any:
-    """A copy of what can be published, which no longer changes with it."""
-    return _decoded(_encoded(value, "extra"))
+def copied(value: Any, name: str = "extra") -> Any:
+    """A copy of what can be published, which no longer changes with it.
+
+    :raises ArgumentError: if something in it cannot be published; ``name`` is what it is called then
+    """
+    return _decoded(_encoded(value, name))
 
 
 def is_same_place(left: Any, right: Any) -> bool:
@@ -147,6 +154,51 @@ def is_same_place(left: Any, right: Any) -> bool:
     if isinstance(left, (int, str)) and isinstance(right, (int, str)):
         return left == right
     return True
+
+
+def is_between(first: Mapping[str, Any], place: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
+    """Whether the whole numbers of a place, in the order of ``last``, lie from the first one to below the
+    last; text must be that of the last."""
+    begin, here, end = _counters(first), _counters(place), _counters(last)
+    names = [name for name in end if name in here]
+    if any(isinstance(end[name], str) and end[name] != here[name] for name in names):
+        return False
+    names = [name for name in names if isinstance(end[name], int) and isinstance(here[name], int)]
+    there = [here[name] for name in names]
+    if not there < [end[name] for name in names]:
+        return False
+    return not all(name in begin for name in names) or [begin[name] for name in names] <= there
+
+
+def names_a_place(extra: Mapping[str, Any]) -> bool:
+    """Whether there is a whole number in it."""
+    return any(isinstance(each, int) for each in _counters(extra).values())
+
+
+def _counters(extra: Any, at: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]:
+    """The whole numbers and texts in it, by where they are."""
+    if isinstance(extra, dict):
+        items: Iterable[tuple[Any, Any]] = extra.items()
+    elif isinstance(extra, (list, tuple)):
+        items = enumerate(extra)
+    else:
+        return {at: extra} if isinstance(extra, (int, str)) else {}
+    return {name: each for key, value in items for name, each in _counters(value, (*at, key)).items()}
+
+
+def replace(old: Any, new: Any) -> Any:
+    """Makes a dict or list what another one is, and those in it: whoever holds one of them sees it."""
+    if type(old) is not type(new):
+        return new
+    if isinstance(old, dict):
+        items = {key: replace(old[key], value) if key in old else value for key, value in new.items()}
+        old.clear()
+        old.update(items)
+        return old
+    if isinstance(old, list):
+        old[:] = [*map(replace, old, new), *new[len(old) :]]
+        return old
+    return new
 
 
 # --- random state
@@ -205,6 +257,9 @@ def is_equal(left: Any, right: Any) -> bool:
     """Whether two states are the same."""
     if isinstance(left, torch.Tensor) or isinstance(right, torch.Tensor):
         return isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor) and torch.equal(left, right)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and (isinstance(left, numpy.ndarray) or isinstance(right, numpy.ndarray)):
+        return type(left) is type(right) and left.dtype == right.dtype and bool(numpy.array_equal(left, right))
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(is_equal(left[k], right[k]) for k in left)
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):

@@ -440,7 +440,7 @@ class Stored(torch.optim.Optimizer):
                 self._gradients.give_up()
                 self._take_over_everything()
                 # While an exception passes, nobody knows where the run is.
-                if sys.exc_info()[0] is None and self.progress.knows_where_it_is:
+                if sys.exc_info()[0] is None and self.progress.knows_where_it_is():
                     self.store.call("publish", self.progress.at_the_end(self.param_groups))
             finally:
                 self._gradients.close()

@@ -210,7 +210,7 @@ final class StepCommand implements Callable<Integer> {
 
   private void put(SafetensorsModel values, StateStore opened) throws IOException {
     List<TensorSpec> tensors = opened.layout().tensors();
-    requireKnown(values, tensors);
+    requireKnown(values, opened);
     if (values.tensors().isEmpty()) {
       throw new FormatException(
           gradients, "holds no gradient, expected one for at least one trainable tensor");
@@ -238,17 +238,18 @@ final class StepCommand implements Callable<Integer> {
     }
   }
 
-  private void requireKnown(SafetensorsModel values, List<TensorSpec> tensors) throws IOException {
+  private void requireKnown(SafetensorsModel values, StateStore opened) throws IOException {
+    List<TensorSpec> tensors = opened.layout().tensors();
     Set<String> known = tensors.stream().map(TensorSpec::name).collect(Collectors.toSet());
     for (TensorEntry entry : values.tensors()) {
       if (!known.contains(entry.name())) {
-        throw new FormatException(gradients, "tensor " + entry.name() + why(entry.name()));
+        throw new FormatException(gradients, "tensor " + entry.name() + why(entry.name(), opened));
       }
     }
   }
 
-  private String why(String tensor) throws IOException {
-    try (Carried carried = Carried.ofStore(store)) {
+  private static String why(String tensor, StateStore opened) throws IOException {
+    try (Carried carried = Carried.ofStore(opened)) {
       String parameter = carried.origin().tied().get(tensor);
       if (parameter != null) {
         return " is another name of "
