@@ -189,7 +189,6 @@ class Stored(torch.optim.Optimizer):
             and ``wait_for_snapshot``, the next snapshot and ``close`` wait for it
         :param keep: how many snapshots stay in the folder: this one is read back, then older ones go
         :returns: its path if it was waited for; that of an equal one that is there already
-
         :raises ExistsError: if there is another one of this step
         """
         if keep is not None and keep < 1:
