@@ -25,6 +25,8 @@ class Progress:
         """The caller's own, published with each step."""
         self._tracked: Sequence[Any] = ()
         self._states: list[Any] | None = None
+        self._states_at_step: list[Any] | None = None
+        """What was tracked when the last step was published; a tail does not change it."""
         self._found: dict[str, Any] = {}
         self._found_buffers = b""
         self._is_foreign: errors.FormatError | None = None
@@ -83,6 +85,7 @@ class Progress:
                 f" {len(tracked)} are to be restored"
             )
         self._restore(groups, found)
+        self._states_at_step = self._states
         was_killed = not found["closed"]
         if was_killed and found["extra"]:
             self.is_repeating = True
@@ -137,6 +140,7 @@ class Progress:
         """Makes everything what the step had left."""
         self.is_repeating = False
         self._restore(groups, self._found)
+        self._states_at_step = self._states
         self._become(self._found)
         self._content = self._found
         self._tails = [*self._found.get("tails", [])]
@@ -160,8 +164,8 @@ class Progress:
         # The first scheduler's step is taken for granted: that of most comes after each step.
         habits = (
             [True] * len(states)
-            if self._states is None
-            else [not _position.is_equal(old, new) for old, new in zip(self._states, states)]
+            if self._states_at_step is None
+            else [not _position.is_equal(old, new) for old, new in zip(self._states_at_step, states)]
         )
         content = {
             **now,
@@ -188,7 +192,7 @@ class Progress:
         """The step has been taken: what comes next is published with the next one."""
         if self._next is not None:
             self._before, self._content, self._newest = self._next
-            self._states = self._content["tracked"]
+            self._states = self._states_at_step = self._content["tracked"]
             self._next = None
             self._tails.clear()
             self._has_gone_on = True
