@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import unittest
-import warnings
 import weakref
 from contextlib import nullcontext
 from typing import Any, Callable
@@ -37,7 +37,11 @@ class Run:
     """A model, an optimizer and a schedule that Accelerate has prepared."""
 
     def __init__(
-        self, model: Any, optimizer: torch.optim.Optimizer, schedule: type[LRScheduler] = CosineAnnealingLR, **options: Any
+        self,
+        model: Any,
+        optimizer: torch.optim.Optimizer,
+        schedule: type[LRScheduler] = CosineAnnealingLR,
+        **options: Any,
     ) -> None:
         self.lion = optimizer
         self.accelerator = accelerator(**options)
@@ -378,8 +382,6 @@ class Resumed(Run):
         self.first = extra.get("next", 0) if has_extra else lion.steps
 
     def train(self, kill_at: int | None = None, **_: Any) -> Resumed:  # type: ignore[override]
-        import os
-
         for number in range(self.first, STEPS):
             batch = batches(self.model, STEPS)[number]
             self.optimizer.zero_grad()

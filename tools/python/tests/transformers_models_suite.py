@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import json
 import shutil
 import unittest
 import warnings
