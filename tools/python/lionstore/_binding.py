@@ -116,6 +116,13 @@ class Weights:
                 parameter.data = self.mapping.tensor(binding.number, offset, parameter.shape)
         self.write(self.bindings)
 
+    def fingerprints(self) -> dict[int, torch.Tensor]:
+        """The fingerprints of what trained parameters hold, by number."""
+        trained = [b for b in self.bindings if b.is_trained and b.has_elements]
+        for binding in trained:
+            require_plain(binding.parameter, binding.label)
+        return {b.number: fingerprint(b.parameter).cpu() for b in trained}
+
     # --- from the model to the store
 
     def take_over(self, *, frozen_too: bool, is_look: bool = False) -> None:

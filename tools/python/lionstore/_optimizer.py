@@ -49,7 +49,8 @@ class Lion(Stored):
 
     :param params: ``model.named_parameters()``, or groups of named parameters; a group may have ``lr``,
         ``betas``, ``weight_decay``, ``maximize`` and a ``name`` of its own. Parameters without names
-        need ``model``
+        need ``model``. A model stands for its ``named_parameters()`` and for ``model``: that is what
+        Trainer makes of ``model`` in ``optimizer_cls_and_kwargs``
     :param store: the store's folder; on tmpfs (``/dev/shm``) it costs memory alone
     :param lr: the learning rate; a third to a tenth of AdamW's
     :param betas: β1 and β2, each in [0, 1)
@@ -91,7 +92,7 @@ class Lion(Stored):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Iterable[Any] | torch.nn.Module,
         store: str | os.PathLike[str],
         lr: float | torch.Tensor = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
@@ -132,9 +133,13 @@ class Lion(Stored):
         self._path = absolute(store)
         self._model_files = None if model_files is None else absolute(model_files)
         self._rounding = rounding
+        if isinstance(params, torch.nn.Module):
+            model = model or params
+            params = params.named_parameters()
         self._names = Names(model)
         self._buffers = Buffers(model)
         self._is_open = False
+        self._overwritten = {}
         defaults = dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
         flags = dict(foreach=foreach, fused=fused)
         defaults.update({name: flag for name, flag in flags.items() if flag is not None})
@@ -233,7 +238,11 @@ class Lion(Stored):
             }
             state = NewState(initial, progress=(0, self.progress.at_the_beginning()))
             Store.create(self._layout, self._path, state, self._model_files)
-        self._attach()
+            self._attach()
+        else:
+            self._attach()
+            if self._saves_full_state:
+                self._overwritten = self.weights.fingerprints()
         try:
             self.progress.open(self.store.position)
             self.weights.give_all()
@@ -321,6 +330,7 @@ class Lion(Stored):
             else:
                 if taken is not None:
                     self.progress.published()
+                    self._overwritten = {}
                 self.step_was_skipped = False
                 self._skips_in_a_row = 0
         return loss
@@ -413,8 +423,9 @@ class Lion(Stored):
     def _saves_full_state(self) -> bool:
         if self._full_state_dict is not None:
             return self._full_state_dict
-        elements = sum(binding.parameter.numel() for binding in self._bindings if binding.is_trained)
-        return 6 * elements <= _FULL_UP_TO_BYTES
+        # A momentum in the parameter's dtype and a float32 master.
+        size = sum(b.parameter.numel() * (b.parameter.element_size() + 4) for b in self._bindings if b.is_trained)
+        return size <= _FULL_UP_TO_BYTES
 
 
 def _position_capacity(buffer_bytes: int) -> int:

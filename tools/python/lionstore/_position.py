@@ -42,7 +42,9 @@ def encode(content: Mapping[str, Any], buffers: bytes) -> bytes:
 
 
 def buffers_in(position: bytes) -> bytes:
-    """The buffers in a position that this package has published."""
+    """The buffers in a position; empty if this package did not publish it."""
+    if not position.startswith(_MAGIC):
+        return b""
     _, length = _HEAD.unpack_from(position)
     return position[_HEAD.size : _HEAD.size + length]
 

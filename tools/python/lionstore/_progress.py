@@ -292,6 +292,10 @@ class Progress:
         """What was published last, with the buffers as they are now."""
         return _position.with_buffers(self._newest, self._buffers.encoded())
 
+    def give_back_buffers(self) -> None:
+        """Gives the model the buffers that were published last, whatever has been written since."""
+        self._buffers.restore(_position.buffers_in(self._newest), self._store)
+
     def with_buffers_now(self) -> bytes | None:
         """The same, to be published; None if it has been."""
         if self.is_repeating:

@@ -13,6 +13,7 @@ import torch
 
 from . import errors
 from ._binding import Binding, Weights
+from ._fingerprint import fingerprint
 from ._gradients import Gradients
 from ._memory import addresses, on_host
 from ._names import Names
@@ -39,6 +40,8 @@ class Stored(torch.optim.Optimizer):
     _gradients: Gradients
     _lock: Any
     _is_full: bool
+    _overwritten: dict[int, torch.Tensor]
+    """Until the first step: the fingerprints of the weights that the model had when the store was opened."""
 
     def _succeed(self, layout: Layout, state: NewState) -> None:
         raise NotImplementedError
@@ -136,6 +139,15 @@ class Stored(torch.optim.Optimizer):
                     " shape needs another store"
                 )
 
+    def _warn_of_missing_parameters(self) -> None:
+        missing = sorted({*self._names.of_model.values()} - {b.name for b in self._bindings})
+        if missing:
+            warnings.warn(
+                f"the snapshot lacks {len(missing)} parameters of the model that the optimizer has not got,"
+                f" such as {missing[0]}: hand over all of model.named_parameters(), frozen ones too",
+                stacklevel=4,
+            )
+
     # --- going on
 
     def resume(self, *tracked: Any) -> dict[str, Any]:
@@ -169,6 +181,9 @@ class Stored(torch.optim.Optimizer):
     ) -> str | None:
         """Writes ``folder/step-…``, complete or not at all: a Hugging Face folder and a checkpoint.
 
+        A warning says which parameters of the model are missing in it, because the optimizer has not got
+        them: ``from_pretrained`` would fill them with random values.
+
         :param extra: kept with it, by name; ``Lion.restore`` gives it back
         :param wait: whether to return when it is durable; else it is written while training goes on,
             and ``wait_for_snapshot``, the next snapshot and ``close`` wait for it
@@ -182,6 +197,7 @@ class Stored(torch.optim.Optimizer):
             self.wait_for_snapshot()
             self._gradients.require_between_steps()
             self._take_over_everything()
+            self._warn_of_missing_parameters()
             self.store.begin_snapshot(absolute(folder), extra or {}, keep or 0)
         return self.wait_for_snapshot() if wait else None
 
@@ -253,8 +269,10 @@ class Stored(torch.optim.Optimizer):
         :param full: whether it is; default: ``full_state_dict`` of the constructor
         """
         with self._alone():
-            self._take_over_everything()
             self._is_full = self._saves_full_state if full is None else full
+            if self._is_full:
+                # A reference leaves the store alone: what was loaded into the model may yet be refused.
+                self._take_over_everything()
             state: dict[str, Any] = super().state_dict()
             return state
 
@@ -264,8 +282,12 @@ class Stored(torch.optim.Optimizer):
         assert isinstance(optimizer, Stored)
         there: dict[str, Any] = {"store": optimizer._path, "steps": optimizer.store.steps}
         if optimizer._is_full:
+            bindings = optimizer._bindings_in_order()
             state_dict["state"] = {
-                key: {name: value.clone() for name, value in entry.items()}
+                key: {
+                    MASTER: bindings[key].parameter.detach().clone(),
+                    **{name: value.clone() for name, value in entry.items()},
+                }
                 for key, entry in state_dict["state"].items()
             }
             position = bytearray(optimizer.progress.newest_with_buffers_now())
@@ -279,8 +301,10 @@ class Stored(torch.optim.Optimizer):
         """Takes the groups' values and the state of a ``state_dict``, or the momentum of lion-pytorch's.
 
         Masters are those of the state where the model's weights are equal to them in their dtype, so
-        load the model first; elsewhere the model's weights are the masters. The store is made anew if
-        its state changes, beside the old one.
+        load the model first; elsewhere the model's weights are the masters. If the model had the state's
+        weights when the optimizer was made, and the store has replaced them, the model gets them again:
+        Trainer loads a checkpoint's model before it makes an optimizer of ``optimizer_cls_and_kwargs``.
+        The store is made anew if its state changes, beside the old one.
 
         :raises MismatchError: if it only refers to a store, at another step than this one; or if it is
             another optimizer's; nothing has changed then
@@ -320,9 +344,12 @@ class Stored(torch.optim.Optimizer):
         entries: dict[Any, Mapping[str, Any]] = dict(state.items())
         self._gradients.require_nothing_taken()
         self._require_lions(entries, bindings)
+        by_number = {bindings[key].number: entry for key, entry in entries.items()}
+        is_replaced = self._has_replaced_weights_of(by_number)
         self.weights.take_over(frozen_too=True)
-        wanted = self._new_state(there, {bindings[key].number: entry for key, entry in entries.items()})
+        wanted = self._new_state(there, by_number, is_replaced)
         if wanted is not None:
+            self._overwritten = {}
             self._succeed(self._layout, wanted)
             if there is not None and "published" in there:
                 self.progress.open(self.store.position)
@@ -338,12 +365,13 @@ class Stored(torch.optim.Optimizer):
         """
         if there["steps"] != self.store.steps:
             self.weights.give_back()
+            self.progress.give_back_buffers()
             raise errors.MismatchError(
                 f"the state_dict is of step {there['steps']} of {there['store']} and carries no state,"
                 f" {self._path} is at step {self.store.steps}: make the store anew from a snapshot of that"
                 " step with Lion.restore, or save state_dict(full=True) (or make the optimizer with"
                 " full_state_dict=True) where such a file shall take the store back. Weights that were"
-                " loaded before this have not reached the store, and the model has its own again"
+                " loaded before this have not reached the store, and the model has the store's again"
             )
 
     def _require_lions(
@@ -369,10 +397,33 @@ class Stored(torch.optim.Optimizer):
                         f" {[*binding.parameter.shape]}"
                     )
 
+    def _has_replaced_weights_of(self, entries: Mapping[int, Mapping[str, Any]]) -> bool:
+        """Whether the model had this state's weights, all of them, until the store was opened and replaced them."""
+        if not self._overwritten:
+            return False
+        for binding in self._trained().values():
+            given = entries.get(binding.number, {}).get(MASTER)
+            if given is None:
+                return False
+            dtype = binding.parameter.dtype
+            weights = _rounded(on_host(given, f"master of {binding.name}", torch.float32), dtype)
+            opened = _rounded(self._copied("copyMasters", binding), dtype)
+            if fingerprint(weights) != self._overwritten[binding.number] or not torch.equal(
+                opened, on_host(binding.parameter, binding.label)
+            ):
+                return False
+        return True
+
     def _new_state(
-        self, there: Mapping[str, Any] | None, entries: Mapping[int, Mapping[str, Any]]
+        self,
+        there: Mapping[str, Any] | None,
+        entries: Mapping[int, Mapping[str, Any]],
+        is_replaced: bool,
     ) -> NewState | None:
-        """What the store is to become; None if it is that already. What has no entry begins at zero."""
+        """What the store is to become; None if it is that already. What has no entry begins at zero.
+
+        :param is_replaced: whether masters are the state's, whatever the model has
+        """
         momenta: dict[int, torch.Tensor] = {}
         masters: dict[int, torch.Tensor] = {}
         for binding in self._trained().values():
@@ -386,11 +437,12 @@ class Stored(torch.optim.Optimizer):
             )
             if not _has_equal_bits(momentum, wanted):
                 momenta[number] = wanted
-            if MASTER in entry and binding.parameter.dtype is not torch.float32:
+            if MASTER in entry and (is_replaced or binding.parameter.dtype is not torch.float32):
                 given = on_host(entry[MASTER], f"master of {name}", torch.float32)
                 master = self._copied("copyMasters", binding)
                 now = on_host(binding.parameter, binding.label)
-                refined = torch.where(_rounded(given, now.dtype) == now, given, master)
+                is_weight = _rounded(given, now.dtype) == now
+                refined = given if is_replaced else torch.where(is_weight, given, master)
                 if not _has_equal_bits(master, refined):
                     masters[number] = refined
         steps = self.store.steps if there is None else int(there["steps"])

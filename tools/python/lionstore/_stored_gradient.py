@@ -134,7 +134,7 @@ class StoredGradient(torch.Tensor):
         return _with_memory(function, *arguments, **(keywords or {}))
 
     # Autograd and the dispatcher look at these directly; the class must not be asked for them.
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
 
 def _with_memory(function: Any, *arguments: Any, **keywords: Any) -> Any:

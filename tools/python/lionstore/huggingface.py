@@ -1,4 +1,4 @@
-"""A snapshot in each checkpoint of Hugging Face's Trainer, and the store made anew from one.
+"""Lion for Hugging Face's Trainer, a snapshot in each of its checkpoints, and the store made anew from one.
 
 Needs transformers; the package itself does not.
 """
@@ -6,15 +6,37 @@ Needs transformers; the package itself does not.
 from __future__ import annotations
 
 import os
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback  # type: ignore
+import torch
+from transformers import Trainer, TrainerCallback  # type: ignore
 
 from . import errors
 from ._optimizer import Lion
 
 _FOLDER = "lionstore"
+
+
+class TrainersLion:
+    """Makes Lion of Trainer's model, in Trainer's groups: norms and biases do not decay.
+
+    ``Trainer(…, optimizer_cls_and_kwargs=(TrainersLion, {"store": …, "lr": …, "weight_decay": …}))``.
+    Frozen parameters belong to the store too, so that snapshots are whole.
+    """
+
+    def __call__(self, model: torch.nn.Module, *, weight_decay: float = 0.0, **options: Any) -> Lion:
+        """Is called by Trainer with the model that it trains and the keyword arguments."""
+        names_of: Any = Trainer.get_decay_parameter_names  # uses nothing of its Trainer
+        decaying = {*names_of(None, model)}
+        named = [*model.named_parameters()]
+        groups = [
+            {"params": [(n, p) for n, p in named if n in decaying], "weight_decay": weight_decay},
+            {"params": [(n, p) for n, p in named if n not in decaying], "weight_decay": 0.0},
+        ]
+        return Lion([group for group in groups if group["params"]], model=model, **options)
 
 
 class SnapshotCallback(TrainerCallback):  # type: ignore[misc]
@@ -25,10 +47,25 @@ class SnapshotCallback(TrainerCallback):  # type: ignore[misc]
     """
 
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Is called by Trainer when a checkpoint is whole but for this."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if state.is_world_process_zero and folder.is_dir():
-            _lion(more.get("optimizer")).snapshot(folder / _FOLDER)
+        """Is called by Trainer when a checkpoint is whole but for this.
+
+        What an earlier run left in a checkpoint of the same number goes, as its other files do.
+        """
+        if not state.is_world_process_zero:
+            return
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if not checkpoint.is_dir():
+            warnings.warn(f"SnapshotCallback: there is no {checkpoint}, so no snapshot was taken", stacklevel=2)
+            return
+        optimizer, folder = _lion(more.get("optimizer")), checkpoint / _FOLDER
+        try:
+            taken = optimizer.snapshot(folder)
+        except errors.ExistsError:
+            shutil.rmtree(folder)
+            taken = optimizer.snapshot(folder)
+        for other in folder.glob("step-*"):
+            if str(other) != taken:
+                shutil.rmtree(other)
 
 
 def restore_checkpoint(

@@ -6,7 +6,9 @@ import copy
 import io
 import pickle
 import random
+import tempfile
 import unittest
+from typing import Any
 
 import torch
 from torch import nn
@@ -122,6 +124,77 @@ class StateTest(LionTest):
         adam.step()
         with self.assertRaisesRegex(lionstore.MismatchError, "another optimizer: its groups have amsgrad, eps"):
             self.lion(model).load_state_dict(adam.state_dict())
+
+    def saved_and_left_behind(self, dtype: torch.dtype) -> tuple[Any, Any, str, str]:
+        """A model and an optimizer of step 3, its hash, and a store that is at step 6."""
+        model, name = network(dtype), f"ahead-{dtype}"
+        optimizer = self.lion(model, name)
+        self.train(optimizer, model)
+        saved = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict())
+        expected = optimizer.hash()
+        self.train(optimizer, model)
+        optimizer.close()
+        return *saved, expected, name
+
+    def test_weights_that_the_store_replaced_come_back_with_their_state(self) -> None:
+        for dtype in [torch.float32, torch.bfloat16, torch.float16]:
+            with self.subTest(dtype=dtype):
+                weights, state, expected, name = self.saved_and_left_behind(dtype)
+                model = network(dtype, seed=5)
+                model.load_state_dict(weights)
+                optimizer = self.lion(model, name)
+                self.assertEqual(optimizer.steps, 6)
+                optimizer.load_state_dict(optimizer.state_dict())
+                optimizer.load_state_dict(state)
+                self.assertEqual((optimizer.steps, optimizer.hash()), (3, expected))
+                self.assertEqual(differing(model.state_dict().values(), weights.values()), 0)
+
+    def test_no_other_weights_come_back_with_a_state(self) -> None:
+        for case in ["other weights before", "written since", "stepped since"]:
+            with self.subTest(case=case):
+                self.folder = self.enterContext(tempfile.TemporaryDirectory())
+                weights, state, _, name = self.saved_and_left_behind(torch.bfloat16)
+                model = network(torch.bfloat16, seed=5)
+                if case != "other weights before":
+                    model.load_state_dict(weights)
+                optimizer = self.lion(model, name)
+                if case == "written since":
+                    with torch.no_grad():
+                        for parameter in model.parameters():
+                            parameter.add_(0.5)
+                if case == "stepped since":
+                    self.train(optimizer, model, 1)
+                kept = copy.deepcopy(model.state_dict())
+                optimizer.load_state_dict(state)
+                self.assertEqual(optimizer.steps, 3)
+                self.assertEqual(differing(model.state_dict().values(), kept.values()), 0)
+
+    def test_a_state_dict_that_only_refers_to_the_store_leaves_it_alone(self) -> None:
+        model = nn.Sequential(network(torch.bfloat16), nn.BatchNorm1d(3))
+        optimizer = Lion(model, f"{self.folder}/store", full_state_dict=False)
+        self.addCleanup(optimizer.close)
+        self.train(optimizer, model[0])
+        before, older = optimizer.hash(), optimizer.state_dict()
+        self.train(optimizer, model[0], 1)
+        after = optimizer.hash()
+        with torch.no_grad():
+            model[0].narrow.weight.zero_()
+            model[1].running_mean.fill_(7)
+        optimizer.state_dict()
+        with self.assertRaisesRegex(lionstore.MismatchError, "have not reached the store"):
+            optimizer.load_state_dict(older)
+        self.assertNotEqual(before, after)
+        self.assertEqual(optimizer.hash(), after)
+
+    def test_a_model_stands_for_its_parameters_and_names(self) -> None:
+        model = nn.Sequential(network(torch.float32), nn.BatchNorm1d(3))
+        optimizer = Lion(model, f"{self.folder}/model")
+        self.assertEqual(optimizer.param_groups[0]["param_names"], [n for n, _ in model.named_parameters()])
+        model[1].running_mean.fill_(7)
+        optimizer.close()
+        again = nn.Sequential(network(torch.float32), nn.BatchNorm1d(3))
+        Lion(again, f"{self.folder}/model").close()
+        self.assertEqual(again[1].running_mean.tolist(), [7, 7, 7])
 
     def test_a_resumed_run_equals_one_that_was_not_interrupted(self) -> None:
         def run_to(last: int, name: str) -> str:
