@@ -12,7 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-LONGEST = ["test_kill", "test_bits", "test_torch_suite", "test_torch_state_dicts", "test_processes"]
+LONGEST = ["test_kill", "test_kill_campaign", "test_schedulers", "test_bits", "test_torch_suite", "test_torch_state_dicts", "test_processes"]
 """They begin first."""
 
 
