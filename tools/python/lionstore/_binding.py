@@ -53,9 +53,14 @@ class Binding:
         return self.parameter.numel() > 0
 
     def is_in_place(self, mapping: WeightsMapping) -> bool:
-        """Whether the parameter's memory is the store's: not, if something has replaced its ``.data``."""
-        address = mapping.address(self.number)
-        return address is not None and self.parameter.data_ptr() == address
+        """Whether the parameter's memory is the store's, as it is there: not, if something has replaced
+        its ``.data``, by its own transpose perhaps."""
+        address, parameter = mapping.address(self.number), self.parameter
+        return (
+            address is not None
+            and parameter.data_ptr() == address
+            and is_contiguous_on_cpu(parameter, torch.bfloat16)
+        )
 
     def require_shape_of(self, parameter: torch.Tensor) -> None:
         """Checks that a parameter has the shape that the store's tensor has.
@@ -143,6 +148,7 @@ class Weights:
                 continue
             require_plain(binding.parameter, binding.label)
             if not binding.is_in_place(self.mapping):
+                self._separate(binding)
                 if binding.is_trained or frozen_too:
                     looked_at.append((binding, self._of_its_own(binding)))
             elif binding.number in touched:
@@ -165,6 +171,14 @@ class Weights:
                 binding.given_dtype = binding.parameter.dtype
                 self._note(binding)
         written.drop()
+
+    def _separate(self, binding: Binding) -> None:
+        """Gives a parameter memory of its own whose memory is another one's in the store, or its own turned.
+
+        Two layers may have exchanged their ``.data``: what is written for one would change the other.
+        """
+        if self.mapping.contains(binding.parameter.data_ptr()):
+            binding.parameter.data = binding.parameter.data.clone()
 
     def _remember(self, looked_at: Sequence[tuple[Binding, torch.Tensor]]) -> None:
         """Keeps the weights and masters of tensors that a look is about to change."""
@@ -195,12 +209,21 @@ class Weights:
         parameter = binding.parameter
         if binding.fingerprint is not None and not is_on_host(parameter):
             return parameter
-        if parameter.dtype is binding.given_dtype:
-            return on_host(parameter, binding.label)
+        return self._brought(binding)
+
+    def _brought(self, binding: Binding) -> torch.Tensor:
+        if binding.parameter.dtype is binding.given_dtype:
+            return on_host(binding.parameter, binding.label)
         return self._of_another_dtype(binding)
 
+    def masters_now(self, binding: Binding) -> torch.Tensor:
+        """The masters that a step of a parameter would start from; nothing is changed."""
+        now = on_host(binding.parameter, binding.label)
+        masters = self._with_masters_of_before(binding, now)
+        return self._of_another_dtype(binding) if masters is now else masters
+
     def _of_another_dtype(self, binding: Binding) -> torch.Tensor:
-        """The masters of a parameter whose dtype was changed, by ``model.float()`` perhaps.
+        """The masters of a parameter whose dtype may have been changed, by ``model.float()`` perhaps.
 
         What equals the weights that it was given, in its new dtype, keeps its master.
         """
@@ -225,10 +248,11 @@ class Weights:
         for bindings in by_device.values():
             # One wait for the device, not one for each parameter.
             found = torch.stack([fingerprint(b.parameter) for b in bindings])
-            differ = found != torch.stack([b.fingerprint for b in bindings if b.fingerprint is not None])
+            left = [b.fingerprint.to(found.device) for b in bindings if b.fingerprint is not None]
+            differ = found != torch.stack(left)
             changed |= {b.number for b, differs in zip(bindings, differ.tolist()) if differs}
         return [
-            (binding, value if is_on_host(value) else on_host(value, binding.label))
+            (binding, value if is_on_host(value) else self._brought(binding))
             for binding, value in looked_at
             if is_on_host(value) or binding.number in changed
         ]

@@ -57,6 +57,10 @@ class WeightsMapping:
         place = self._places.get(number)
         return None if place is None else self._base + place.start
 
+    def contains(self, address: int) -> bool:
+        """Whether an address is in this memory."""
+        return self._base <= address < self._base + len(self._memory)
+
     def written(self) -> Written:
         """What somebody here has written since it was last dropped."""
         return Written(self._memory, self._is_own(), self._places)

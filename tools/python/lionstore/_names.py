@@ -34,6 +34,8 @@ class Names:
         self._model = None if model is None else weakref.ref(model)
         self._given: dict[int, str] = {}
         self._own: dict[int, str] = {}
+        self._by_model: set[int] = set()
+        """Whose names are the model's word, so that nothing is left to be taken off."""
         self._newest: set[int] = set()
 
     @property
@@ -84,6 +86,8 @@ class Names:
                     f"Lion optimizes Tensors, but one of the params is {torch.typename(parameter)}"
                 )
             found = of_model.get(id(parameter)) or name
+            if id(parameter) in of_model:
+                self._by_model.add(id(parameter))
             if found is None:
                 raise errors.ArgumentError(
                     f"a parameter of shape {[*parameter.shape]} has no name, and its state outlives"
@@ -95,9 +99,10 @@ class Names:
     def _settle(self) -> None:
         """Takes off what wrappers put before names, once all of the names of a group are known."""
         new = {identity: name for identity, name in self._given.items() if identity not in self._own}
-        plain = without_wrappers([*new.values(), *self._given_before()])
+        plain = dict(zip(new, without_wrappers([*new.values(), *self._given_before()])))
+        plain.update({each: name for each, name in new.items() if each in self._by_model})
         taken = {name: identity for identity, name in self._own.items()}
-        for identity, name in zip(new, plain):
+        for identity, name in plain.items():
             if taken.setdefault(name, identity) != identity:
                 raise errors.ArgumentError(f"two parameters are called {name}: names tell them apart")
             self._own[identity] = name
@@ -110,6 +115,7 @@ class Names:
         for identity in self._newest:
             self._given.pop(identity, None)
             self._own.pop(identity, None)
+            self._by_model.discard(identity)
         self._newest = set()
 
     def of(self, parameter: torch.Tensor) -> str:

@@ -144,7 +144,7 @@ class Lion(Stored):
         flags = dict(foreach=foreach, fused=fused)
         defaults.update({name: flag for name, flag in flags.items() if flag is not None})
         super().__init__(params, defaults)
-        self.state = State(self._trained, self._look_at)  # type: ignore[assignment]
+        self.state = State(self._trained, self._look_at)
         self.register_state_dict_post_hook(Stored._complete_state_dict)
         self.clip_norm = clip_norm
         self.skipped_steps = 0
@@ -310,7 +310,7 @@ class Lion(Stored):
         :param closure: computes the loss again, and its gradients
         :returns: the closure's result
         :raises ArgumentError: if a weight that something has changed is not finite; nothing has changed
-        :raises NotFiniteError: if ``max_consecutive_skips`` steps in a row were skipped
+        :raises NotFiniteError: if more than ``max_consecutive_skips`` steps in a row were skipped
         :raises StateError: if another thread is in a step
         """
         loss = None
@@ -346,7 +346,7 @@ class Lion(Stored):
         self.step_was_skipped = True
         self._skips_in_a_row += 1
         limit = self._max_skips_in_a_row
-        if limit is not None and self._skips_in_a_row >= limit:
+        if limit is not None and self._skips_in_a_row > limit:
             raise errors.NotFiniteError(
                 f"{self._skips_in_a_row} steps in a row were skipped, max_consecutive_skips is {limit}:"
                 f" {refusal}"
@@ -379,9 +379,8 @@ class Lion(Stored):
         self.arguments.set_clip_norm(self.clip_norm)
         self.arguments.set_rounding(self._rounding)
         for index, group in enumerate(self.param_groups):
-            _require_one_number(group["lr"])
-            beta1, beta2 = group["betas"]
-            values = (float(group["lr"]), float(beta1), float(beta2), float(group["weight_decay"]))
+            lr, (beta1, beta2), decay = group["lr"], group["betas"], group["weight_decay"]
+            values = (_number("lr", lr), float(beta1), float(beta2), _number("weight_decay", decay))
             self.arguments.set_group(index, values)
         position = self.progress.next_position(self.param_groups)
         if len(position) > self.store.position_capacity:
@@ -444,9 +443,16 @@ def _require_one_of(what: str, value: Any, choices: list[Any]) -> None:
         raise errors.ArgumentError(f"{what} is {value!r}, expected one of {choices}")
 
 
-def _require_one_number(lr: Any) -> None:
-    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
-        raise errors.ArgumentError(f"lr is a tensor of shape {[*lr.shape]}, expected one element")
+def _number(name: str, value: Any) -> float:
+    """A number of whatever type.
+
+    :raises ArgumentError: if it is text, as files of settings have 1e-4, or more than one
+    """
+    if isinstance(value, (str, bytes)):
+        raise errors.ArgumentError(f"{name} is {value!r}, expected a number")
+    if isinstance(value, torch.Tensor) and value.numel() != 1:
+        raise errors.ArgumentError(f"{name} is a tensor of shape {[*value.shape]}, expected one element")
+    return float(value)
 
 
 def _require_hyperparameters(group: dict[str, Any], clip_norm: float | None) -> None:
@@ -455,17 +461,16 @@ def _require_hyperparameters(group: dict[str, Any], clip_norm: float | None) -> 
     :raises ArgumentError: if one is out of its bounds
     """
     lr, betas, decay = group["lr"], group["betas"], group["weight_decay"]
-    _require_one_number(lr)
     for flag in ("capturable", "differentiable"):
         _require_one_of(flag, bool(group.get(flag)), [False])
-    if not 0 <= float(lr) < float("inf"):
+    if not 0 <= _number("lr", lr) < float("inf"):
         raise errors.ArgumentError(f"Invalid learning rate: {lr}, expected 0 or more")
     if len(betas) != 2:
         raise errors.ArgumentError(f"betas are {betas}, expected two")
     for index, beta in enumerate(betas):
-        if not 0 <= float(beta) < 1:
+        if not 0 <= _number("beta", beta) < 1:
             raise errors.ArgumentError(f"Invalid beta parameter at index {index}: {beta}, expected 0 to below 1")
-    if not 0 <= float(decay) < float("inf"):
+    if not 0 <= _number("weight_decay", decay) < float("inf"):
         raise errors.ArgumentError(f"Invalid weight_decay value: {decay}, expected 0 or more")
     if clip_norm is not None and not 0 < clip_norm < float("inf"):
         raise errors.ArgumentError(f"clip_norm is {clip_norm}, expected more than 0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections import OrderedDict
 from typing import Any, Callable, Iterator, Mapping, NoReturn, Sequence
 
@@ -37,7 +38,7 @@ class StateTensor(torch.Tensor):
         for argument, value in zip(schema.arguments, arguments):
             is_written = argument.alias_info is not None and argument.alias_info.is_write
             if is_written and any(isinstance(each, StateTensor) for each in tree_leaves(value)):
-                _refuse()
+                refuse()
         result = function(*tree_map(_plain, arguments), **tree_map(_plain, keywords or {}))
         is_view = any(returned.alias_info is not None for returned in schema.returns)
         return tree_map(_guarded, result) if is_view else result
@@ -48,7 +49,26 @@ class StateTensor(torch.Tensor):
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.plain.__reduce_ex__(protocol)
 
+    # What PyTorch refuses to do with subclasses, or does not ask the dispatcher for.
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return repr(self.plain)
+
+    def tolist(self) -> Any:
+        return self.plain.tolist()
+
+    def numpy(self, **keywords: Any) -> Any:
+        return self.plain.clone().numpy(**keywords)
+
+    def __array__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.plain.clone().__array__(*arguments, **keywords)
+
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+
+def plain_values(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry whose tensors may be changed."""
+    return {name: _plain(value) for name, value in entry.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -60,7 +80,7 @@ def _guarded(value: Any) -> Any:
 
 
 class Entry(dict[str, Any]):
-    """A parameter's state, read from the store at the first look."""
+    """A parameter's state in a state dict, read from the store at the first look."""
 
     def __init__(self, make: Callable[[], Mapping[str, torch.Tensor]]) -> None:
         super().__init__()
@@ -121,6 +141,29 @@ class Entry(dict[str, Any]):
         return OrderedDict, ([(key, _plain(value)) for key, value in self.items()],)
 
 
+class Shown(Entry):
+    """An entry of ``optimizer.state``, which refuses to be changed: the change would reach nothing."""
+
+
+def _after_a_look(name: str) -> Callable[..., Any]:
+    """A dict's method of that name, for an entry whose content must not come later than the change."""
+    change = getattr(dict, name)
+
+    def method(entry: Entry, *arguments: Any, **keywords: Any) -> Any:
+        return change(entry._made(), *arguments, **keywords)
+
+    return method
+
+
+def _refused(*_: Any, **__: Any) -> NoReturn:
+    refuse()
+
+
+for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
+    setattr(Entry, _name, _after_a_look(_name))
+    setattr(Shown, _name, _refused)
+
+
 class Reference:
     """The ``state`` of a ``state_dict`` that is too large to carry: each entry is read when it is looked at.
 
@@ -129,7 +172,9 @@ class Reference:
     """
 
     def __init__(self, entries: Mapping[Any, Entry]) -> None:
-        self._entries: dict[Any, Any] = dict(entries)
+        self._entries: dict[Any, Any] = {
+            key: Entry(functools.partial(plain_values, entry)) for key, entry in entries.items()
+        }
 
     @property
     def is_untouched(self) -> bool:
@@ -184,8 +229,8 @@ class Reference:
 class State(Mapping[torch.Tensor, Mapping[str, torch.Tensor]]):
     """``optimizer.state``: for each trained parameter ``exp_avg`` and, unless it is float32, ``master``.
 
-    Tensors are copies, made by each look, that cannot be changed: ``load_state_dict`` is how a state is
-    replaced.
+    Entries and their tensors are copies, made by each look, that cannot be changed: ``load_state_dict``
+    is how a state is replaced.
     """
 
     def __init__(
@@ -195,11 +240,11 @@ class State(Mapping[torch.Tensor, Mapping[str, torch.Tensor]]):
     ) -> None:
         self._parameters, self._look = parameters, look
 
-    def __getitem__(self, parameter: torch.Tensor) -> Entry:
+    def __getitem__(self, parameter: torch.Tensor) -> Shown:
         binding = self._parameters().get(parameter)
         if binding is None:
-            return Entry(lambda: {})  # frozen, or nobody's: as PyTorch's
-        return Entry(
+            return Shown(lambda: {})  # frozen, or nobody's: as PyTorch's
+        return Shown(
             lambda: {key: StateTensor.of(value) for key, value in self._look(binding).items()}
         )
 
@@ -216,29 +261,30 @@ class State(Mapping[torch.Tensor, Mapping[str, torch.Tensor]]):
         return len(self._parameters())
 
     def __setitem__(self, parameter: Any, value: Any) -> NoReturn:
-        _refuse()
+        refuse()
 
     def __delitem__(self, parameter: Any) -> NoReturn:
-        _refuse()
+        refuse()
 
     def clear(self) -> NoReturn:
         """Is refused: the state is the store's."""
-        _refuse()
+        refuse()
 
     def update(self, *_: Any, **__: Any) -> NoReturn:
         """Is refused: the state is the store's."""
-        _refuse()
+        refuse()
 
     def pop(self, *_: Any) -> NoReturn:
         """Is refused: the state is the store's."""
-        _refuse()
+        refuse()
 
     def setdefault(self, *_: Any) -> NoReturn:
         """Is refused: the state is the store's."""
-        _refuse()
+        refuse()
 
 
-def _refuse() -> NoReturn:
+def refuse() -> NoReturn:
+    """Says that the state is changed elsewhere."""
     raise errors.StateError(
         "optimizer.state shows what the store has and cannot be changed here: optimizer.load_state_dict"
         " replaces it"

@@ -18,7 +18,7 @@ from ._gradients import Gradients
 from ._memory import addresses, on_host
 from ._names import Names
 from ._progress import Progress
-from ._state import MASTER, MOMENTUM, Reference
+from ._state import MASTER, MOMENTUM, Reference, State, plain_values, refuse
 from ._store import Layout, NewState, StepArguments, Store, extras_of, restore
 
 _KEY = "lionstore"
@@ -40,6 +40,7 @@ class Stored(torch.optim.Optimizer):
     _gradients: Gradients
     _lock: Any
     _is_full: bool
+    _is_open: bool
     _overwritten: dict[int, torch.Tensor]
     """Until the first step: the fingerprints of the weights that the model had when the store was opened."""
 
@@ -229,6 +230,17 @@ class Stored(torch.optim.Optimizer):
 
     # --- the state, as PyTorch's optimizers show it
 
+    @property  # type: ignore[override]
+    def state(self) -> State:
+        """For each trained parameter ``exp_avg`` and, unless it is float32, ``master``: copies."""
+        return self._state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        if self._is_open:
+            refuse()
+        self._state: State = state
+
     def _trained(self) -> dict[torch.Tensor, Binding]:
         return {b.parameter: b for b in self._bindings if b.is_trained and b.has_elements}
 
@@ -241,7 +253,7 @@ class Stored(torch.optim.Optimizer):
         kind = parameter.dtype if parameter.dtype is torch.bfloat16 else torch.float32
         return {
             MOMENTUM: momentum.to(parameter.device, kind),
-            MASTER: self._copied("copyMasters", binding).to(parameter.device),
+            MASTER: self.weights.masters_now(binding).to(parameter.device),
         }
 
     def _copied(self, function: str, binding: Binding) -> torch.Tensor:
@@ -341,7 +353,9 @@ class Stored(torch.optim.Optimizer):
         if there is not None and is_reference:
             self._require_at(there)
             return
-        entries: dict[Any, Mapping[str, Any]] = dict(state.items())
+        entries: dict[Any, Mapping[str, Any]] = {
+            key: plain_values(entry) for key, entry in state.items()
+        }
         self._gradients.require_nothing_taken()
         self._require_lions(entries, bindings)
         by_number = {bindings[key].number: entry for key, entry in entries.items()}

@@ -70,7 +70,7 @@ class Streamed(Hooked):
         is_maximized = self._optimizer.is_maximized(binding)
         host = gradient_on_host(binding, gradient, maximize=is_maximized)
         use = self._admit(binding)
-        use(_AtHand(host))
+        self._worker.do(functools.partial(use, _AtHand(host)))
 
     def _finish(self) -> int:
         failures = self._worker.join()
@@ -94,13 +94,16 @@ class Streamed(Hooked):
 
     def forget(self) -> None:
         if self._has_begun:
-            of = len(self._stored)
+            taken, of, left_out = len(self._taken), len(self._stored), ""
+            try:
+                self._finish()
+            except errors.NotFiniteError as refusal:
+                left_out = f", and one was skipped: {refusal}"
             warnings.warn(
-                f"a step was given up when {len(self._taken)} of {of} tensors had been stepped, which"
-                " stream mode cannot take back: it counts as a step of these alone",
+                f"a step was given up when {taken} of {of} tensors had been stepped, which stream mode"
+                f" cannot take back: it counts as a step of these alone{left_out}",
                 stacklevel=4,
             )
-            self._finish()
 
     def require_nothing_taken(self) -> None:
         self.require_between_steps()

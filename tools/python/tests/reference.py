@@ -13,6 +13,23 @@ def rounded(master: torch.Tensor) -> torch.Tensor:
     return ((master.view(torch.int32) + 0x8000) >> 16).to(torch.int16).view(torch.bfloat16)
 
 
+def step_(
+    master: torch.Tensor, momentum: torch.Tensor, gradient: torch.Tensor, group: Mapping[str, Any]
+) -> None:
+    """Steps a float32 master and its bfloat16 momentum, in place, with lion-pytorch's operations."""
+    (beta1, beta2), lr = group["betas"], float(group["lr"])
+    exact = momentum.float()
+    master.mul_(1 - lr * group["weight_decay"])
+    update = exact.clone().mul_(beta1).add(gradient, alpha=1 - beta1).sign_()
+    master.add_(update, alpha=-lr)
+    momentum.copy_(exact.mul_(beta2).add_(gradient, alpha=1 - beta2))
+
+
+def weights_of(master: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The weights that a float32 master gives in a dtype."""
+    return rounded(master) if dtype is torch.bfloat16 else master.to(dtype)
+
+
 class Reference:
     """Trains a model of its own with lion-pytorch's operations."""
 
@@ -34,21 +51,10 @@ class Reference:
             gradient = parameter.grad.float() * torch.tensor(scale, dtype=torch.float32)
             if group.get("maximize"):
                 gradient = -gradient
-            self._step(name, gradient, group["lr"], *group["betas"], group["weight_decay"])
             master = self.masters[name]
-            parameter.copy_(
-                rounded(master) if parameter.dtype is torch.bfloat16 else master.to(parameter.dtype)
-            )
+            step_(master, self.momenta[name], gradient, group)
+            parameter.copy_(weights_of(master, parameter.dtype))
 
-    def _step(
-        self, name: str, gradient: torch.Tensor, lr: float, beta1: float, beta2: float, decay: float
-    ) -> None:
-        master, momentum = self.masters[name], self.momenta[name].float()
-        master.mul_(1 - lr * decay)
-        update = momentum.clone().mul_(beta1).add(gradient, alpha=1 - beta1).sign_()
-        master.add_(update, alpha=-lr)
-        momentum.mul_(beta2).add_(gradient, alpha=1 - beta2)
-        self.momenta[name] = momentum.to(torch.bfloat16)
 
     def norm(self) -> float:
         """The global norm of the gradients, in float64."""
@@ -56,6 +62,59 @@ class Reference:
             p.grad.double().square().sum() for p in self.parameters.values() if p.grad is not None
         ]
         return float(torch.stack(squares).sum().sqrt())
+
+
+class PlainLion(torch.optim.Optimizer):
+    """Lion as PyTorch's own optimizers are: at ``step()`` weights and ``.grad`` are what stands there.
+
+    A 16-bit weight has a float32 master; an element that was changed since the last step becomes the
+    new master. A gradient that is not finite skips the step.
+    """
+
+    def __init__(self, params: Any, **options: Any) -> None:
+        defaults = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.0}
+        super().__init__(params, {**defaults, **options})
+        self.steps = 0
+        self.step_was_skipped = False
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        groups = self.param_groups
+        given: list[tuple[Any, Any]] = [
+            (group, p) for group in groups for p in group["params"] if p.grad is not None
+        ]
+        self.step_was_skipped = not all(bool(p.grad.isfinite().all()) for _, p in given)
+        if given and not self.step_was_skipped:
+            for group, parameter in given:
+                self._step(parameter, group)
+            self.steps += 1
+        return loss
+
+    def _step(self, parameter: Any, group: Mapping[str, Any]) -> None:
+        master, momentum = self.master(parameter), self.momentum(parameter)
+        step_(master, momentum, parameter.grad.float(), group)
+        parameter.copy_(weights_of(master, parameter.dtype))
+        self.state[parameter].update(
+            master=master, exp_avg=momentum, given=parameter.detach().clone()
+        )
+
+    def master(self, parameter: torch.Tensor) -> torch.Tensor:
+        """The float32 master that the next step starts from."""
+        state = self.state[parameter]
+        now = parameter.detach().float().clone()
+        if "master" not in state:
+            return now
+        kept: torch.Tensor = torch.where(state["given"] == parameter, state["master"], now)
+        return kept
+
+    def momentum(self, parameter: torch.Tensor) -> torch.Tensor:
+        zero = torch.zeros(parameter.shape, dtype=torch.bfloat16)
+        momentum: torch.Tensor = self.state[parameter].get("exp_avg", zero)
+        return momentum
 
 
 class Network(nn.Module):
