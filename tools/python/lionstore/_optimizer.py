@@ -21,6 +21,7 @@ from ._names import Names, default_plane, layout_groups, require_plane_fits
 from ._progress import Progress
 from ._state import State
 from ._store import ROUNDINGS, Layout, NewState, StepArguments, Store
+from ._state_dicts import StateDicts
 from ._stored import Stored, absolute
 from ._streamed import Streamed
 
@@ -31,7 +32,7 @@ _FULL_UP_TO_BYTES = 1 << 30
 _OF_OTHERS = {"eps", "amsgrad", "momentum", "dampening", "nesterov", "alpha", "rho", "rho1", "eps1"}
 """What groups of other optimizers have and Lion's do not."""
 
-_open: weakref.WeakSet[Lion] = weakref.WeakSet()
+_alive: weakref.WeakSet[Lion] = weakref.WeakSet()
 
 
 class Lion(Stored):
@@ -145,7 +146,7 @@ class Lion(Stored):
         defaults.update({name: flag for name, flag in flags.items() if flag is not None})
         super().__init__(params, defaults)
         self.state = State(self._trained, self._look_at)
-        self.register_state_dict_post_hook(Stored._complete_state_dict)
+        self.register_state_dict_post_hook(StateDicts._complete_state_dict)
         self.clip_norm = clip_norm
         self.skipped_steps = 0
         self.step_was_skipped = False
@@ -163,7 +164,7 @@ class Lion(Stored):
         self._require_nobody_elses()
         self._open(backend, threads or 0)
         self._is_open = True
-        _open.add(self)
+        _alive.add(self)
 
     # --- opening
 
@@ -220,7 +221,7 @@ class Lion(Stored):
 
     def _require_nobody_elses(self) -> None:
         mine = {id(parameter): parameter for parameter in self._parameters()}
-        for other in _open:
+        for other in _alive:
             for binding in other._bindings if other.store.is_open else ():
                 if id(binding.parameter) in mine:
                     raise errors.StateError(
