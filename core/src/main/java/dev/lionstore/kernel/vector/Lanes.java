@@ -164,11 +164,13 @@ final class Lanes {
   /** The masters of weights and remainders, as floats. */
   static void joinMaster(long weights, long remainder, float[] to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      loadMaster(weights + 2L * i, remainder + 2L * i).reinterpretAsFloats().intoArray(to, i);
+      loadJoined(weights + 2L * i, remainder + 2L * i).reinterpretAsFloats().intoArray(to, i);
     }
   }
 
-  private static IntVector loadMaster(long weights, long remainder) {
+  // Its name must not end in Master: those loops are compiled by themselves (jvm.options), and a
+  // vector that such a method returned would be boxed.
+  private static IntVector loadJoined(long weights, long remainder) {
     IntVector low =
         (IntVector)
             ShortVector.fromMemorySegment(I16, MEMORY, remainder, ORDER)
@@ -179,7 +181,7 @@ final class Lanes {
   /** The masters of weights and remainders, as floats in memory. */
   static void copyMaster(long weights, long remainder, long to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      loadMaster(weights + 2L * i, remainder + 2L * i)
+      loadJoined(weights + 2L * i, remainder + 2L * i)
           .intoMemorySegment(MEMORY, to + 4L * i, ORDER);
     }
   }
@@ -189,7 +191,7 @@ final class Lanes {
     IntVector different = IntVector.zero(I32);
     for (int i = 0; i < count; i += COUNT) {
       IntVector given = IntVector.fromMemorySegment(I32, MEMORY, floats + 4L * i, ORDER);
-      IntVector master = loadMaster(weights + 2L * i, remainder + 2L * i);
+      IntVector master = loadJoined(weights + 2L * i, remainder + 2L * i);
       different = different.or(master.lanewise(VectorOperators.XOR, given));
     }
     return different.reduceLanes(VectorOperators.OR) == 0;
