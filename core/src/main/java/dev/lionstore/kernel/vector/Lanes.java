@@ -164,7 +164,12 @@ final class Lanes {
   /** The masters of weights and remainders, as floats. */
   static void joinMaster(long weights, long remainder, float[] to, int count) {
     for (int i = 0; i < count; i += COUNT) {
-      loadJoined(weights + 2L * i, remainder + 2L * i).reinterpretAsFloats().intoArray(to, i);
+      IntVector high = loadUnsigned(weights + 2L * i).lanewise(VectorOperators.LSHL, 16);
+      IntVector low =
+          (IntVector)
+              ShortVector.fromMemorySegment(I16, MEMORY, remainder + 2L * i, ORDER)
+                  .convertShape(VectorOperators.S2I, I32, 0);
+      high.add(low).reinterpretAsFloats().intoArray(to, i);
     }
   }
 

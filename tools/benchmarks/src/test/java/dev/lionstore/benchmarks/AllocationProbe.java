@@ -44,11 +44,12 @@ final class AllocationProbe {
       List<Pass> passes = new ArrayList<>();
       for (EveryLoop.Loop loop : loops) {
         passes.add(crew.pass(loop.sweeps(), PARAMETERS)::run);
-        quiet &= comesToAllocateNothing(loop.name(), patience, passes.getLast());
+        quiet = quiet && comesToAllocateNothing(loop.name(), patience, passes.getLast());
       }
       // What was compiled for one loop may have been compiled anew for another.
       for (int i = 0; i < loops.size(); i++) {
-        quiet &= comesToAllocateNothing(loops.get(i).name() + ", again", patience, passes.get(i));
+        String again = loops.get(i).name() + ", again";
+        quiet = quiet && comesToAllocateNothing(again, patience, passes.get(i));
       }
     }
     System.exit(quiet ? 0 : 1);
