@@ -64,7 +64,7 @@ class Hooked(Gradients):
         if self._is_accumulating or self._must_stay():
             return
         require_plain(gradient, f"the gradient of {binding.name}")
-        self._renew_if_moved(binding)
+        self._renew(binding)
         use = self._admit(binding)
         try:
             self._bring(gradient, binding, use)
@@ -73,13 +73,12 @@ class Hooked(Gradients):
             raise
         parameter.grad = self._stored[binding.number]
 
-    def _renew_if_moved(self, binding: Binding) -> None:
-        """Lets what stands for a gradient have the parameter's dtype and device, which may have changed."""
-        stored, parameter = self._stored[binding.number], binding.parameter
-        if stored.dtype is not parameter.dtype or stored.device != parameter.device:
-            self._stored[binding.number] = StoredGradient.of(
-                binding.number, binding.name, parameter, weakref.proxy(self)
-            )
+    def _renew(self, binding: Binding) -> None:
+        """Lets a tensor of its own stand for a gradient that leaves: whoever has kept the last one's is told."""
+        self._stored[binding.number].is_gone = True
+        self._stored[binding.number] = StoredGradient.of(
+            binding.number, binding.name, binding.parameter, weakref.proxy(self)
+        )
 
     def _must_stay(self) -> bool:
         """Whether gradients are not final yet when they appear."""
@@ -156,7 +155,6 @@ class IntoPlane(Hooked):
         with self._lock:
             self._kept.add(binding.number)
             self._put.add(binding.number)
-        self._stored[binding.number].reset()
         return functools.partial(_keep, self._optimizer.store, "put", binding)
 
     def _withdraw(self, binding: Binding) -> None:

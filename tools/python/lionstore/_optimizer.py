@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import threading
 import warnings
@@ -131,6 +132,8 @@ class Lion(Stored):
                 ' last is there; choose gradients="plane"'
             )
         _require_hyperparameters({"lr": lr, "betas": betas, "weight_decay": weight_decay}, clip_norm)
+        if not os.fspath(store):
+            raise errors.ArgumentError("store is empty, expected the path of a folder")
         self._path = absolute(store)
         self._model_files = None if model_files is None else absolute(model_files)
         self._rounding = rounding
@@ -319,6 +322,7 @@ class Lion(Stored):
             with torch.enable_grad():
                 loss = closure()
         with self._alone():
+            _require_no_fault_handler()
             self._rebind_what_was_replaced()
             self._require_the_models_own()
             if self.progress.repeats():
@@ -426,6 +430,17 @@ class Lion(Stored):
         # A momentum in the parameter's dtype and a float32 master.
         size = sum(b.parameter.numel() * (b.parameter.element_size() + 4) for b in self._bindings if b.is_trained)
         return size <= _FULL_UP_TO_BYTES
+
+
+def _require_no_fault_handler() -> None:
+    """Java's threads use the signal SIGSEGV while they run: a handler of Python's would end the process."""
+    if faulthandler.is_enabled():
+        faulthandler.disable()
+        warnings.warn(
+            "faulthandler was enabled after the Java runtime had started and is disabled again: both use the"
+            " signal SIGSEGV, and the process would end",
+            stacklevel=4,
+        )
 
 
 def _position_capacity(buffer_bytes: int) -> int:

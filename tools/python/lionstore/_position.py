@@ -95,7 +95,8 @@ def _encoded(value: Any, place: str) -> Any:
         items = {_encoded(key, place): _encoded(each, f"{place}[{key!r}]") for key, each in value.items()}
         return items if kind is dict else kind(items)
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)) and value.dtype.kind in "biufc":
+    is_numpys = numpy is not None and (kind is numpy.ndarray or isinstance(value, numpy.generic))
+    if numpy is not None and is_numpys and value.dtype.kind in "biufc":
         return {
             _TAG: "ndarray" if isinstance(value, numpy.ndarray) else "scalar",
             "dtype": value.dtype.str,
@@ -110,7 +111,7 @@ def _encoded(value: Any, place: str) -> Any:
 
 
 def _encoded_tensor(value: torch.Tensor, place: str) -> torch.Tensor:
-    if type(value) not in (torch.Tensor, torch.nn.Parameter) or value.layout is not torch.strided or value.is_meta:
+    if type(value) not in (torch.Tensor, torch.nn.Parameter) or value.layout is not torch.strided or value.is_meta or value.is_quantized:
         raise errors.ArgumentError(
             f"{place} is a {type(value).__name__} of layout {value.layout} on {value.device}; a step"
             " publishes dense tensors"

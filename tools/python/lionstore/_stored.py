@@ -29,6 +29,8 @@ class Stored(StateDicts):
 
     @extra.setter
     def extra(self, extra: dict[str, Any]) -> None:
+        if not isinstance(extra, dict):
+            raise errors.ArgumentError(f"extra is a {type(extra).__name__}, expected a dict")
         self.progress.extra = extra
 
     @property

@@ -8,6 +8,8 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 import torch
 from torch.utils._pytree import tree_map
 
+from . import errors
+
 
 _aten = torch.ops.aten
 
@@ -57,6 +59,8 @@ class StoredGradient(torch.Tensor):
     factor: float
     back: torch.Tensor | None
     """The gradient, once it has come back."""
+    is_gone: bool
+    """Whether another gradient has taken its place in the store."""
 
     @staticmethod
     def of(number: int, name: str, parameter: torch.Tensor, keeper: Keeper) -> StoredGradient:
@@ -64,17 +68,25 @@ class StoredGradient(torch.Tensor):
             StoredGradient, parameter.shape, dtype=parameter.dtype, device=parameter.device
         )
         made.number, made.parameter_name, made.keeper = number, name, keeper
-        made.reset()
+        made.factor, made.back, made.is_gone = 1.0, None, False
         return made
 
-    def reset(self) -> None:
-        """Stands for a gradient that has just left."""
-        self.factor, self.back = 1.0, None
+    def require_there(self) -> None:
+        """Checks that the store still has this gradient.
+
+        :raises StateError: if a later one has replaced it, or zero_grad has forgotten it
+        """
+        if self.is_gone:
+            raise errors.StateError(
+                f"this gradient of {self.parameter_name} is no longer in the store: a later one has replaced"
+                ' it; keep p.grad.clone(), or use gradients="step"'
+            )
 
     def values(self) -> torch.Tensor:
         """A copy of the gradient as it is now."""
         if self.back is not None:
             return self.back.clone()
+        self.require_there()
         kept = self.keeper.read(self.number)
         return kept if self.factor == 1.0 else kept.mul_(self.factor)
 
@@ -129,6 +141,8 @@ class StoredGradient(torch.Tensor):
         handler = _HANDLERS.get(function)
         first = arguments[0] if arguments else None
         is_away = isinstance(first, StoredGradient) and first.back is None or isinstance(first, (list, tuple))
+        if isinstance(first, StoredGradient) and first.back is None:
+            first.require_there()
         if handler is not None and is_away:
             return handler(*arguments, **(keywords or {}))
         return _with_memory(function, *arguments, **(keywords or {}))
