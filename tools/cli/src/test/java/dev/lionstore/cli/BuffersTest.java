@@ -105,7 +105,7 @@ class BuffersTest {
     publish(example.store(), position(folder, MEAN, BATCHES));
     String text = Cli.result("inspect", example.store(), "--tensors");
     assertTrue(text.contains(", with 2 buffers\n"), text);
-    assertTrue(text.contains("bn.running_mean\tcarried\t[2]\tF32\n"), text);
+    assertTrue(text.contains("bn.running_mean\tcarried\t[2]\tF32"), text);
     Path made = Path.of(Cli.result("snapshot", example.store(), snapshots));
     JsonNode buffers =
         new ObjectMapper().readTree(Cli.result("inspect", made, "--json")).get("buffers");
