@@ -61,7 +61,8 @@ class FillingDiskTest {
           "momentum.plane",
           "gradient.plane",
           "carried",
-          "tokenizer.json");
+          "tokenizer.json",
+          "lionstore-origin.json");
   private static final Set<String> FILES_OF_A_SNAPSHOT =
       Set.of(
           "step",
@@ -69,6 +70,7 @@ class FillingDiskTest {
           "optimizer.safetensors",
           "tokenizer.json",
           "position.bin",
+          "lionstore-origin.json",
           "manifest.json");
 
   private static final List<DeclaredTensor> TENSORS =
@@ -116,7 +118,9 @@ class FillingDiskTest {
     named.add(failure(() -> importModel(fresh)));
     disk.free(needed() - needed() / 2);
     named.addAll(failures(() -> importModel(fresh), () -> disk.free(BLOCK)));
-    assertEquals(Set.of("new", "gradient.plane", "carried", "tokenizer.json"), named);
+    assertEquals(
+        Set.of("new", "gradient.plane", "carried", "tokenizer.json", "lionstore-origin.json"),
+        named);
     assertEquals(hashOfAnImport(), hash(fresh));
   }
 
