@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from contextlib import contextmanager
-from typing import Any, Callable, ContextManager, Iterable, Iterator, Protocol, Sequence
+from typing import Callable, ContextManager, Iterable, Iterator, Protocol, Sequence
 
 import torch
 
