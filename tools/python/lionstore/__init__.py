@@ -1,6 +1,10 @@
-"""Lionstore: a PyTorch optimizer whose state lives in memory-mapped files, as transactions."""
+"""Lionstore: PyTorch optimizers whose state lives in memory-mapped files, as transactions."""
 
-from . import _torch as _torch  # first: it explains what the other imports would fail with
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     ArgumentError,
     BusyError,
@@ -20,9 +24,20 @@ from .errors import (
     UnexpectedError,
     UnusableError,
 )
-from ._optimizer import Lion
+
+if TYPE_CHECKING:
+    from ._lion import Lion
+    from ._optimizer import StoreOptimizer
+    from ._others import AdEMAMix, LionK, Rule, SignSGD, Signum, Tiger
+    from ._pytorch import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop, Rprop
 
 __all__ = [
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "Adamax",
+    "AdamW",
+    "AdEMAMix",
     "ArgumentError",
     "BusyError",
     "DeviceError",
@@ -31,14 +46,41 @@ __all__ = [
     "FormatError",
     "JavaMemoryError",
     "Lion",
+    "LionK",
     "LionstoreError",
     "MismatchError",
     "MissingError",
+    "NAdam",
     "NoSpaceError",
     "NotFiniteError",
+    "RMSprop",
+    "Rprop",
+    "Rule",
     "RuntimeMissingError",
+    "SGD",
+    "SignSGD",
+    "Signum",
     "StateError",
+    "StoreOptimizer",
     "SystemFailure",
+    "Tiger",
     "UnexpectedError",
     "UnusableError",
 ]
+
+# The command line needs no PyTorch, which takes a second or more to import: an optimizer brings it.
+_MODULES = {"Lion": "_lion", "StoreOptimizer": "_optimizer"}
+_MODULES.update(dict.fromkeys(["AdEMAMix", "LionK", "Rule", "SignSGD", "Signum", "Tiger"], "_others"))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    importlib.import_module("._torch", __name__)  # explains what the next import would fail with
+    value = getattr(importlib.import_module(f".{_MODULES.get(name, '_pytorch')}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

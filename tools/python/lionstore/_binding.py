@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from typing import Sequence
 
 import torch
 
-from . import _passes as _passes  # before any pass over what is bound here
+from . import _backward_queue as _backward_queue  # before any pass over what is bound here
 from . import errors
 from ._fingerprint import fingerprint
 from ._mapping import WeightsMapping
@@ -115,7 +114,7 @@ class Weights:
         """Gives every parameter the store's weights, in place where that can be."""
         for binding in self.bindings:
             require_plain(binding.parameter, binding.label)
-            if _may_be_in_place(binding.parameter):
+            if _may_be_in_place(binding.parameter) and self._store.call("isOneTensor", binding.number):
                 offset = self._store.call("weightsOffset", binding.number)
                 parameter = binding.parameter
                 parameter.data = self.mapping.tensor(binding.number, offset, parameter.shape)
@@ -284,7 +283,7 @@ class Weights:
         self.write(self.bindings)
 
     def sent(self, bindings: Sequence[Binding]) -> None:
-        """Notes weights that a courier has sent, once the device's own stream waits for them."""
+        """Notes weights that a transfer has sent, once the device's own stream waits for them."""
         for binding in bindings:
             self._note(binding)
 
@@ -320,8 +319,7 @@ def _write_by_copy(store: Store, binding: Binding) -> None:
 def copy_weights(store: Store, binding: Binding, to: torch.Tensor) -> None:
     """Copies a parameter's weights in a dtype into contiguous memory of the host."""
     if to.dtype is torch.bfloat16:
-        size = to.numel() * to.element_size()
-        ctypes.memmove(to.data_ptr(), store.call("weights", binding.number), size)
+        store.call("copyWeights", binding.number, *addresses([to]))
     elif to.dtype is torch.float32:
         store.call_with_lists("copyMasters", [binding.number], addresses([to]))
     else:

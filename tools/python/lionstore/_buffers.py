@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import weakref
-from typing import Mapping
+from typing import AbstractSet, Mapping
 
 import torch
 
 from . import errors
+from ._adapters import Adapter
+from ._files import Files
 from ._memory import addresses
 from ._names import names_in
 
@@ -37,22 +40,33 @@ for _name, _text in [
         _DTYPES[getattr(torch, _name)] = _text
 _BY_TEXT = {text: dtype for dtype, text in _DTYPES.items()}
 _LENGTH = struct.Struct("<Q")
+_CARRIED = "carried.safetensors"
+"""In a store's folder: tensors of an imported model that are no parameters (dev.lionstore.checkpoint.CarriedContent)."""
 
 
 class Buffers:
     """The persistent buffers of a model, such as batch norm's running statistics."""
 
-    def __init__(self, model: torch.nn.Module | None) -> None:
+    def __init__(self, model: torch.nn.Module | None, adapter: Adapter | None = None) -> None:
         self._model = None if model is None else weakref.ref(model)
+        self.files = Files()
+        self._adapter = adapter
 
     @property
     def named(self) -> dict[str, torch.Tensor]:
-        """The buffers by name, without those that ``persistent=False`` excludes."""
+        """The buffers by name, without those that ``persistent=False`` excludes; an adapter's as PEFT saves them."""
+        named, adapter = self._in_model, self._adapter
+        if adapter is None:
+            return named
+        return {adapter.saved[name]: buffer for name, buffer in named.items() if name in adapter.saved}
+
+    @property
+    def _in_model(self) -> dict[str, torch.Tensor]:
         model = None if self._model is None else self._model()
         if model is None:
             return {}
         found: dict[str, torch.Tensor] = {}
-        for prefix, module in model.named_modules():
+        for prefix, module in model.named_modules(remove_duplicate=self._adapter is None):
             left_out = module._non_persistent_buffers_set
             for name, buffer in module._buffers.items():
                 if buffer is not None and name not in left_out:
@@ -61,30 +75,56 @@ class Buffers:
 
     def encoded(self) -> bytes:
         """The buffers as they are now, as a safetensors file, which may have none."""
-        named = self.named
-        return encode(named)
+        return encode({self.files.name(name): buffer for name, buffer in self.named.items()})
 
     @torch.no_grad()
     def restore(self, encoded: bytes, store: str) -> None:
         """Gives the model's buffers the values that were published.
 
-        Values go into the memory that is there; a buffer of another shape is refused.
+        One that no step has published yet gets what an import has left beside the store. Values go into the memory
+        that is there, in its floating-point dtype.
 
-        :raises MismatchError: if a buffer's shape or dtype has changed; nothing is changed then
+        :raises MismatchError: if a buffer's shape has changed, or its kind; nothing is changed then
         """
         there = self.named
-        if not encoded or not there:
+        if not there:
             return
-        values = decode(encoded)
+        names = {self.files.name(name): name for name in there}
+        published = decode(encoded) if encoded else {}
+        carried = read_some(os.path.join(store, _CARRIED), names.keys() - published.keys())
+        values = {names.get(name, name): value for name, value in {**carried, **published}.items()}
+        if self._adapter is not None:  # the store may have been made with the model's names
+            values = {self._adapter.saved.get(name, name): value for name, value in values.items()}
         for name in there.keys() & values.keys():
             now, then = there[name], values[name]
-            if now.shape != then.shape or now.dtype is not then.dtype:
+            is_kind_kept = now.dtype is then.dtype or (now.is_floating_point() and then.is_floating_point())
+            if now.shape != then.shape or not is_kind_kept:
                 raise errors.MismatchError(
                     f"{store}: buffer {name} was {then.dtype} {[*then.shape]} when it was published and"
-                    f" is {now.dtype} {[*now.shape]} in the model"
+                    f" is {now.dtype} {[*now.shape]} in the model: make the model as it was, or another store"
                 )
         for name in there.keys() & values.keys():
             there[name].copy_(values[name])
+
+
+def read_some(path: str, names: AbstractSet[str]) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file, those of these names; none if there is no such file."""
+    if not names or not os.path.exists(path):
+        return {}
+    with open(path, "rb") as file:
+        (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+        header = json.loads(file.read(length))
+        wanted: dict[str, object] = {}
+        content, at = [], 0
+        for name in names & header.keys():
+            entry = header[name]
+            first, end = entry["data_offsets"]
+            file.seek(_LENGTH.size + length + first)
+            content.append(file.read(end - first))
+            wanted[name] = {**entry, "data_offsets": [at, at + end - first]}
+            at += end - first
+    text = json.dumps(wanted).encode()
+    return decode(b"".join([_LENGTH.pack(len(text)), text, *content]))
 
 
 def encode(tensors: Mapping[str, torch.Tensor]) -> bytes:

@@ -12,7 +12,7 @@ import torch
 
 from . import _distributed, errors
 from ._binding import Binding
-from ._courier import Arrival, Courier, couriers_for
+from ._transfer import Arrival, Transfer, transfers_for
 from ._gradients import Gradients, Optimizer, gradient_on_host
 from ._memory import TYPES, addresses, require_plain
 from ._store import Store
@@ -35,7 +35,7 @@ class Hooked(Gradients):
         self._lock = threading.Lock()
         trained = [b for b in bindings if b.is_trained and b.has_elements]
         self._worker = Worker(_MOST_WAITING)
-        self._couriers = couriers_for(trained)
+        self._transfers = transfers_for(trained)
         self._reduction = _distributed.LaterReduction([b.parameter for b in trained])
         myself = weakref.proxy(self)
         self._stored = {
@@ -95,19 +95,19 @@ class Hooked(Gradients):
     def _bring(
         self, gradient: torch.Tensor, binding: Binding, use: Callable[[Arrival], None]
     ) -> None:
-        courier = self._courier(binding.parameter.device)
+        transfer = self._transfer(binding.parameter.device)
         is_maximized = self._optimizer.is_maximized(binding)
-        arrival = courier.fetch(gradient, binding, maximize=is_maximized)
-        if courier.is_beside or self._is_beside:
+        arrival = transfer.fetch(gradient, binding, maximize=is_maximized)
+        if transfer.is_beside or self._is_beside:
             self._worker.do(functools.partial(use, arrival))
         else:
             use(arrival)
 
-    def _courier(self, device: torch.device) -> Courier:
-        if device not in self._couriers:  # the model was moved
+    def _transfer(self, device: torch.device) -> Transfer:
+        if device not in self._transfers:  # the model was moved
             there = [b for b in self._bindings if b.is_trained and b.parameter.device == device]
-            self._couriers.update(couriers_for(there))
-        return self._couriers[device]
+            self._transfers.update(transfers_for(there))
+        return self._transfers[device]
 
     @contextmanager
     def accumulating(self) -> Iterator[None]:
@@ -121,8 +121,8 @@ class Hooked(Gradients):
         for hook in self._hooks:
             hook.remove()
         self._worker.close()
-        for courier in self._couriers.values():
-            courier.close()
+        for transfer in self._transfers.values():
+            transfer.close()
         for binding in self._bindings:
             if isinstance(binding.parameter.grad, StoredGradient):
                 binding.parameter.grad = None
@@ -189,10 +189,10 @@ class IntoPlane(Hooked):
         finally:
             self._put.clear()
         for device in {b.parameter.device for b in bindings}:
-            courier = self._courier(device)
+            transfer = self._transfer(device)
             here = [b for b in bindings if b.parameter.device == device]
-            courier.send(optimizer.store, optimizer.weights, here)
-            courier.settle()
+            transfer.send(optimizer.store, optimizer.weights, here)
+            transfer.settle()
             optimizer.weights.sent(here)
         return steps
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import mmap
 import os
-import shlex
+import re
 import threading
-from pathlib import Path
 from typing import Any, Callable, Sequence
 
-from . import errors
+from . import _runtime, errors
 
-_HOME = Path(os.environ.get("LIONSTORE_JAVA", Path(__file__).with_name("java")))
-_VERSION = 3
+_VERSION = 5
 _ARGUMENTS = 6
 _JNI_VERSION = 0x000A0000
 # Positions in JNI's function table (Java Native Interface Specification, chapter 4).
 _FIND_CLASS, _EXCEPTION_OCCURRED, _EXCEPTION_DESCRIBE = 6, 15, 16
 _GET_STATIC_METHOD, _CALL_STATIC_LONG = 113, 134
 _FIRST_ROOM = 4096
+# What it reserves for code, classes and threads, and as much again.
+_BESIDE_HEAP_BYTES = 1 << 30
+_MAP_NORESERVE = 0x4000
 
 Function = Callable[..., int]
 
@@ -115,31 +117,25 @@ def _functions(table: int) -> dict[str, Function]:
 
 
 def _options() -> list[str]:
-    jars = ":".join(str(jar) for jar in sorted((_HOME / "jars").glob("*.jar")))
-    lines = (_HOME / "jvm.options").read_text().splitlines()
     return [
-        *(line for line in lines if line and not line.startswith("#")),
-        f"-Djava.class.path={jars}",
+        *_runtime.flags(),
         # Ctrl-C, SIGTERM and SIGHUP stay Python's.
         "-Xrs",
         # The heap holds no state, only what describes it.
         "-Xms16m",
         "-Xmx512m",
+        # Of a gibibyte by default, where the address space may be limited.
+        "-XX:CompressedClassSpaceSize=64m",
         "-XX:+UseSerialGC",
-        "-Xshare:auto",
-        *shlex.split(os.environ.get("LIONSTORE_JAVA_OPTS", "")),
+        *_runtime.users_flags(),
     ]
 
 
 def _start() -> int:
     """Starts the runtime and gives the address of its functions' table."""
-    library = _HOME / "runtime/lib/server/libjvm.so"
-    if not library.exists():
-        raise errors.RuntimeMissingError(
-            f"{library} is missing: install the lionstore wheel, which brings it"
-            " (tools/bin/wheel builds one)"
-        )
+    library = _runtime.require("runtime/lib/server/libjvm.so")
     texts = _options()
+    _require_address_space(texts)
     options = (_Option * len(texts))(*[_Option(text.encode(), None) for text in texts])
     arguments = _Arguments(_JNI_VERSION, len(texts), options, 0)
     machine, environment = ctypes.c_void_p(), ctypes.c_void_p()
@@ -150,10 +146,24 @@ def _start() -> int:
     failed = create(ctypes.byref(machine), ctypes.byref(environment), ctypes.byref(arguments))
     if failed:
         raise errors.RuntimeMissingError(
-            f"the Java runtime in {_HOME} does not start (JNI error {failed}); another Java runtime"
+            f"the Java runtime in {_runtime.HOME} does not start (JNI error {failed}); another Java runtime"
             " in this process, too little memory or wrong LIONSTORE_JAVA_OPTS can be the reason"
         )
     return _table(environment)
+
+
+def _require_address_space(options: Sequence[str]) -> None:
+    """The runtime ends the process where it cannot reserve what it needs, as under ``ulimit -v``."""
+    found = [match for text in options if (match := re.fullmatch(r"-Xmx(\d+)([kKmMgG]?)", text))]
+    heap = int(found[-1][1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[found[-1][2].lower()]
+    needed = heap + _BESIDE_HEAP_BYTES
+    try:
+        mmap.mmap(-1, needed, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE, prot=0).close()
+    except (OSError, OverflowError) as failure:
+        raise errors.JavaMemoryError(
+            f"the Java runtime needs {needed >> 20} MiB of address space, {heap >> 20} of them for -Xmx, and the"
+            f" system refuses them ({failure}): raise ulimit -v, or set LIONSTORE_JAVA_OPTS=-Xmx128m"
+        ) from failure
 
 
 def _table(environment: ctypes.c_void_p) -> int:
@@ -174,7 +184,7 @@ def _table(environment: ctypes.c_void_p) -> int:
         table: int = call(environment, owner, method, None)
     if jni(_EXCEPTION_OCCURRED, pointer)(environment):
         jni(_EXCEPTION_DESCRIBE, None)(environment)
-        raise errors.RuntimeMissingError(f"the jars in {_HOME} do not fit its runtime; see above")
+        raise errors.RuntimeMissingError(f"the jars in {_runtime.HOME} do not fit its runtime; see above")
     return table
 
 

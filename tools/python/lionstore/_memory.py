@@ -33,13 +33,13 @@ def require_plain(tensor: torch.Tensor, name: str) -> None:
         advice = (
             "shard-aware stores are not there yet: hand over plain tensors, such as DTensor.to_local()"
             if "DTensor" in kind.__name__
-            else "Lion steps plain tensors; leave such parameters out, or make them plain before"
+            else "Lionstore steps plain tensors; leave such parameters out, or make them plain before"
         )
         raise _unusable(name, f"is a {kind.__module__}.{kind.__qualname__}", advice)
     if tensor.layout is not torch.strided:
-        raise _unusable(name, f"has layout {tensor.layout}", "Lion takes dense gradients and weights")
+        raise _unusable(name, f"has layout {tensor.layout}", "Lionstore takes dense gradients and weights")
     if tensor.dtype not in TYPES:
-        raise _unusable(name, f"is {tensor.dtype}", "Lion takes float32, float16 and bfloat16")
+        raise _unusable(name, f"is {tensor.dtype}", "Lionstore takes float32, float16 and bfloat16")
     if tensor.is_meta:
         raise _unusable(name, "is on the meta device: it has no values", "materialize the model first")
     if _needed_bytes(tensor) > tensor.untyped_storage().nbytes():

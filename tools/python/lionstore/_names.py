@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
 import torch
 
 from . import errors
 from ._memory import require_plain
-from ._store import Layout, Tensor
+from ._store import InFiles, Layout, Tensor
+
+if TYPE_CHECKING:
+    from ._adapters import Adapter
 
 
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -30,8 +33,10 @@ class Names:
     A compiled, a distributed and a plain model so have one store.
     """
 
-    def __init__(self, model: torch.nn.Module | None) -> None:
+    def __init__(self, model: torch.nn.Module | None, adapter: Adapter | None = None) -> None:
         self._model = None if model is None else weakref.ref(model)
+        self._adapter = adapter
+        self._left_out: dict[str, weakref.ref[torch.Tensor]] = {}
         self._given: dict[int, str] = {}
         self._own: dict[int, str] = {}
         self._by_model: set[int] = set()
@@ -39,20 +44,41 @@ class Names:
         self._newest: set[int] = set()
 
     @property
+    def model(self) -> torch.nn.Module | None:
+        """The model, if it was handed over and is still there."""
+        return None if self._model is None else self._model()
+
+    @property
     def of_model(self) -> dict[int, str]:
         """The names of the model's parameters as it has them now, by identity."""
-        model = None if self._model is None else self._model()
+        names = self._in_model
+        return names if self._adapter is None else {each: self._adapter.stored(n) for each, n in names.items()}
+
+    @property
+    def of_snapshot(self) -> set[str]:
+        """The names of the parameters that a snapshot of the model needs."""
+        adapter = self._adapter
+        if adapter is None:
+            return {*self.of_model.values()}
+        return {adapter.stored(name) for name in self._in_model.values() if name in adapter.saved}
+
+    @property
+    def _in_model(self) -> dict[int, str]:
+        model = self.model
         if model is None:
             return {}
         wrapped = _wrapped_by_all(model)
         names: dict[int, str] = {}
+        saved = self._adapter.saved if self._adapter is not None else {}
         for name, parameter in model.named_parameters(remove_duplicate=False):
-            names.setdefault(id(parameter), _without(name, wrapped))
+            inner = inner_name(name, wrapped)
+            if names.setdefault(id(parameter), inner) not in saved and inner in saved:
+                names[id(parameter)] = inner
         return names
 
     def are_in_model(self, parameters: Iterable[torch.Tensor]) -> bool:
         """Whether all of them are parameters of the model, if one is known."""
-        model = None if self._model is None else self._model()
+        model = self.model
         return model is None or {id(p) for p in parameters} <= {id(p) for p in model.parameters()}
 
     def taken_from(self, group: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,6 +95,8 @@ class Names:
             raise TypeError("a set of parameters has no order that stays: hand over a list")
         members = [members] if isinstance(members, torch.Tensor) or _is_named(members) else list(members)
         given = [member if _is_named(member) else (None, member) for member in members]
+        if self._adapter is not None:
+            given = self._kept(given, self._adapter)
         before = set(self._given)
         try:
             self._name([parameter for _, parameter in given], [name for name, _ in given])
@@ -78,12 +106,37 @@ class Names:
         parameters = [parameter for _, parameter in given]
         return {**group, "params": parameters, "param_names": [self.of(p) for p in parameters]}
 
+    def _kept(self, given: list[tuple[str | None, Any]], adapter: Adapter) -> list[tuple[str | None, Any]]:
+        """Without the frozen base, and without other adapters that are frozen."""
+        in_model = self._in_model
+        kept = []
+        for name, parameter in given:
+            inner = in_model.get(id(parameter))
+            if inner is None or adapter.keeps(inner, parameter):
+                kept.append((name, parameter))
+            else:
+                self._left_out[inner] = weakref.ref(parameter)
+        return kept
+
+    def require_nothing_left_out(self) -> None:
+        """Checks that what was left out because it was frozen still is.
+
+        :raises StateError: if it is not
+        """
+        for name, reference in self._left_out.items():
+            parameter = reference()
+            if parameter is not None and parameter.requires_grad and id(parameter) not in self._own:
+                raise errors.StateError(
+                    f"{name} is trained now, and was left out of the store because it was frozen: add it with"
+                    " add_param_group; another adapter needs an optimizer with a store of its own"
+                )
+
     def _name(self, parameters: list[Any], given: list[str | None]) -> None:
         of_model = self.of_model
         for parameter, name in zip(parameters, given):
             if not isinstance(parameter, torch.Tensor):
                 raise TypeError(
-                    f"Lion optimizes Tensors, but one of the params is {torch.typename(parameter)}"
+                    f"Lionstore optimizes Tensors, but one of the params is {torch.typename(parameter)}"
                 )
             found = of_model.get(id(parameter)) or name
             if id(parameter) in of_model:
@@ -124,7 +177,8 @@ class Names:
     def renewed(self, parameters: Sequence[torch.Tensor]) -> Names | None:
         """The names of parameters that stand for those named here, if all of them are the model's."""
         of_model = self.of_model
-        renewed = Names(None)
+        renewed = Names(None, self._adapter)
+        renewed._left_out = self._left_out
         renewed._model = self._model
         for parameter in parameters:
             name = of_model.get(id(parameter)) or self._own.get(id(parameter))
@@ -137,11 +191,20 @@ class Names:
 def names_in(model: torch.nn.Module, names: Iterable[str]) -> list[str]:
     """Names of a model's parts without what wrappers of it have added."""
     wrapped = _wrapped_by_all(model)
-    return [_without(name, wrapped) for name in names]
+    return [inner_name(name, wrapped) for name in names]
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """A model without the wrappers around all of it."""
+    return _unwrapped(model)[0]
 
 
 def _wrapped_by_all(model: torch.nn.Module) -> int:
     """How many wrappers around the whole model call it ``module``; not if that is its own name for a part."""
+    return _unwrapped(model)[1]
+
+
+def _unwrapped(model: torch.nn.Module) -> tuple[torch.nn.Module, int]:
     count = 0
     while True:
         compiled: Any = getattr(model, "_orig_mod", None)
@@ -150,10 +213,11 @@ def _wrapped_by_all(model: torch.nn.Module) -> int:
         elif isinstance(compiled, torch.nn.Module):
             model = compiled
         else:
-            return count
+            return model, count
 
 
-def _without(name: str, wrapped: int) -> str:
+def inner_name(name: str, wrapped: int = 0) -> str:
+    """A name without what wrappers add: those within the model, and so many around all of it."""
     parts = [part for part in name.split(".") if part not in _WRAPPERS]
     return ".".join(parts[wrapped:])
 
@@ -179,21 +243,39 @@ def default_plane(parameters: Iterable[torch.Tensor]) -> torch.dtype:
 
 
 def layout_groups(
-    groups: Iterable[Mapping[str, Any]], names: Names
+    groups: Sequence[Mapping[str, Any]],
+    names: Names,
+    in_files: Mapping[str, tuple[InFiles, ...]],
+    stored: Sequence[str] = (),
 ) -> list[tuple[str, list[Tensor]]]:
     """The groups of an optimizer, as a store has them.
 
+    :param in_files: what the model's files have of parameters that are not in them as in memory
+    :param stored: the names of the store's groups, if there is one: a group without a name has that of its rule,
+        as an import gives it, and where one is left, and one group without a name, that is its name
     :raises ArgumentError: if a parameter cannot be stored
     """
     memory: dict[int, str] = {}
     made = []
+    called = {index: f"group{index}" for index in range(len(groups))}
+    unnamed = [index for index, group in enumerate(groups) if group["params"] and "name" not in group]
+    left = [name for name in stored if name not in {group.get("name") for group in groups}]
+    for index in [*unnamed]:
+        rule = groups[index].get("rule")
+        if rule in left:
+            called[index] = rule
+            left.remove(rule)
+            unnamed.remove(index)
+    if len(unnamed) == len(left) == 1:
+        called[unnamed[0]] = left[0]
     for index, group in enumerate(groups):
         tensors = []
         for parameter in group["params"]:
             name = names.of(parameter)
             _require_storable(name, parameter, memory)
-            tensors.append(Tensor(name, tuple(parameter.shape), parameter.requires_grad))
-        made.append((str(group.get("name", f"group{index}")), tensors))
+            shape, is_trained = tuple(parameter.shape), parameter.requires_grad
+            tensors.append(Tensor(name, shape, is_trained, in_files.get(name, ())))
+        made.append((str(group.get("name", called[index])), tensors))
     return made
 
 

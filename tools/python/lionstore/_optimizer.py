@@ -1,4 +1,4 @@
-"""Lion as a PyTorch optimizer whose state lives in a store."""
+"""The base of PyTorch optimizers whose state lives in a store."""
 
 from __future__ import annotations
 
@@ -8,146 +8,193 @@ import threading
 import warnings
 import weakref
 from dataclasses import replace
-from typing import Any, Callable, ContextManager, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Iterable, Iterator, Mapping, Sequence, TypedDict
 
 import torch
 
-from . import errors
+from . import _rules, errors
+from ._adapters import adapter_of, listed, model_of, require_no_adapters, with_adapters
 from ._binding import Binding, Weights
 from ._buffers import Buffers
+from ._files import files_of
 from ._gradients import Gradients
+from ._hyperparameters import (
+    require_clip_norm,
+    require_one_of,
+    require_type,
+    require_whole,
+)
 from ._hooked import IntoPlane
 from ._memory import on_host
 from ._names import Names, default_plane, layout_groups, require_plane_fits
 from ._progress import Progress
+from ._rules import UpdateRule
 from ._state import State
-from ._store import ROUNDINGS, Layout, NewState, StepArguments, Store
+from ._store import ROUNDINGS, Layout, NewState, StepArguments, Store, Tensor
 from ._state_dicts import StateDicts
 from ._stored import Stored, absolute
 from ._streamed import Streamed
 
+if TYPE_CHECKING:
+    from typing_extensions import Required
+
 _WAYS: dict[str, type[Gradients]] = {"step": Gradients, "plane": IntoPlane, "stream": Streamed}
+_BACKENDS = ("auto", "vector", "scalar", "opencl")
 _POSITION_BYTES = 256 << 10
 _MOST_POSITION_BYTES = 1 << 28
+_LARGEST_SEED = (1 << 63) - 1
 _FULL_UP_TO_BYTES = 1 << 30
-_OF_OTHERS = {"eps", "amsgrad", "momentum", "dampening", "nesterov", "alpha", "rho", "rho1", "eps1"}
-"""What groups of other optimizers have and Lion's do not."""
 
-_alive: weakref.WeakSet[Lion] = weakref.WeakSet()
+_alive: weakref.WeakSet[StoreOptimizer] = weakref.WeakSet()
 
 
-class Lion(Stored):
-    """Lion (Chen et al. 2023, arXiv 2302.06675) whose state lives in a store.
+class AsGroup:
+    """In the place of parameters: the optimizer is to know its rule for a group of another one, without a store."""
 
-    With ``c = β1·m + (1 - β1)·g`` a step is ``θ ← θ·(1 - lr·λ) - lr·sign(c)`` and
-    ``m ← β2·m + (1 - β2)·g``. θ is an exact float32 master, whatever the dtype of the parameter; m is
-    bfloat16. A step is a transaction: after ``kill -9`` the same constructor call goes on with the
-    state before the step or after it, never a mixture.
 
-    If there is a store it is opened, and **the model gets the store's weights**; else it is made
-    from the model's weights. A bfloat16 parameter on the CPU is from then on the store's own memory;
-    any other is written after each step. Whatever changes a parameter between two steps, the next step
-    starts from the values that the model has.
+class StoreOptions(TypedDict, total=False):
+    """What every optimizer of Lionstore is made with, by keyword; :class:`StoreOptimizer` explains it."""
 
-    :param params: ``model.named_parameters()``, or groups of named parameters; a group may have ``lr``,
-        ``betas``, ``weight_decay``, ``maximize`` and a ``name`` of its own. Parameters without names
-        need ``model``. A model stands for its ``named_parameters()`` and for ``model``: that is what
-        Trainer makes of ``model`` in ``optimizer_cls_and_kwargs``
-    :param store: the store's folder; on tmpfs (``/dev/shm``) it costs memory alone
-    :param lr: the learning rate; a third to a tenth of AdamW's
-    :param betas: β1 and β2, each in [0, 1)
-    :param weight_decay: decoupled weight decay λ; three to ten times AdamW's
-    :param rounding: of the momentum, ``"nearest"`` or ``"stochastic"``; default: the store's, nearest
-        for a new one
-    :param seed: of stochastic rounding, for a new store
-    :param maximize: whether to ascend
+    store: Required[str | os.PathLike[str]]
+    rounding: str | None
+    seed: int
+    clip_norm: float | None
+    gradients: str | None
+    gradient_dtype: torch.dtype | None
+    moments: _rules.Moments
+    backend: str
+    threads: int | None
+    model: torch.nn.Module | None
+    model_files: str | os.PathLike[str] | None
+    full_state_dict: bool | None
+    max_consecutive_skips: int | None
+
+
+class StoreOptimizer(Stored):
+    """An optimizer whose state lives in a store; a subclass has the rule and the names of its values.
+
+    The master of a parameter is exact float32, whatever the parameter's dtype. A step is a transaction:
+    after ``kill -9``, the same constructor call finds the state before the step or after it, never a
+    mixture.
+
+    If a store exists, it is opened, and **the model gets the store's weights**. Otherwise a store is
+    made from the model's weights. From then on, a bfloat16 parameter on the CPU uses the store's
+    memory; every other parameter is written after each step. The next step starts from the values that
+    the model has, whoever changed them.
+
+    :param params: ``model.named_parameters()``, or groups of named parameters; a group may have values and
+        a ``name`` of its own, and a ``rule``: the name of a rule, a class of this package, or the path of a
+        ``.rule`` file. Such a group has that rule's hyperparameters, with that rule's defaults. Parameters without names need ``model``. A model in this place means its
+        ``named_parameters()`` and ``model=``: Trainer calls optimizers of ``optimizer_cls_and_kwargs``
+        this way
+    :param defaults: the values of groups that have none of their own
+    :param store: the store's folder; on a tmpfs (``/dev/shm``) it takes only memory
+    :param rounding: the rounding of states in bfloat16, ``"nearest"`` or ``"stochastic"``; default: the
+        store's own, and nearest for a new store
+    :param seed: the seed of stochastic rounding, for a new store
     :param clip_norm: the global norm that gradients are clipped to, exactly and deterministically
-    :param gradients: ``"step"``: they stay in ``.grad`` until ``step()``. ``"plane"``: they leave for
-        the store as they appear, which frees their memory; several backward passes add up, and what is
-        asked of ``.grad`` is answered from the store. ``"stream"``: each tensor is stepped as its
-        gradient appears, and none is kept: a killed step cannot be finished, and the norm cannot be
-        clipped. Default: "plane" if a parameter is on another device than the CPU, else "step"
-    :param gradient_dtype: what a new store keeps gradients in: ``torch.float32`` or
-        ``torch.bfloat16``, which takes bfloat16 gradients alone; default: float32 unless every trained
+    :param gradients: ``"step"``: gradients stay in ``.grad`` until ``step()``. ``"plane"``: they leave
+        for the store as they appear, which frees their memory; several backward passes add up, and the
+        store answers what ``.grad`` is asked. ``"stream"``: each tensor is stepped as its gradient
+        appears, and no gradient is kept, so a killed step cannot be finished and the norm cannot be
+        clipped. Default: ``"plane"`` if a parameter is on a device other than the CPU, else ``"step"``
+    :param gradient_dtype: the type in which a new store keeps gradients: ``torch.float32``, or
+        ``torch.bfloat16``, which accepts only bfloat16 gradients; default: float32 unless every trained
         parameter is bfloat16
-    :param backend: what computes: ``"auto"``, ``"vector"``, ``"scalar"``, ``"opencl[:device]"``
-    :param threads: how many threads step; default: every core
-    :param model: the model: its names, its buffers (published with each step, part of snapshots), and
-        where parameters that a framework has replaced are found again
-    :param model_files: a folder whose files a new store takes along for its snapshots, but for
-        weights: what ``save_pretrained`` of the model, its configuration or its tokenizer wrote
-    :param foreach: is accepted, as other optimizers do, and changes nothing
-    :param fused: likewise
-    :param capturable: must be false: a step runs on the host
-    :param differentiable: must be false
-    :param full_state_dict: whether ``state_dict()`` carries the whole state into a file; default: if it
-        takes a gibibyte or less. Else a file only names the store and the step
-    :param max_consecutive_skips: after how many steps skipped in a row, for gradients that are not
-        finite, the next one is an error; default: never
-    :raises ArgumentError: if a value is out of its bounds, a parameter has no name, or holds what a store
-        cannot
-    :raises MismatchError: if the store holds another model
-    :raises BusyError: if somebody else is writing the store
-    :raises StateError: if another optimizer of Lionstore has one of the parameters
+    :param moments: the type of the rule's states, ``torch.float32``, ``torch.bfloat16``, or ``"8bit"``
+        in blocks of 64 with a scale (1.0625 bytes per parameter); default: the rule's own
+    :param backend: where steps are computed: ``"auto"``, ``"vector"``, ``"scalar"``,
+        ``"opencl[:device]"``
+    :param threads: the number of threads that step; default: one per core
+    :param model: the model. It supplies names and buffers (published with each step, part of
+        snapshots), and parameters that a framework has replaced are found again in it
+    :param model_files: a folder whose files, except weights, a new store copies for its snapshots:
+        what ``save_pretrained`` of the model, its configuration or its tokenizer wrote
+    :param full_state_dict: whether ``state_dict()`` carries the whole state into a file, or only names
+        the store and the step; default: the whole state if it takes a gibibyte or less
+    :param max_consecutive_skips: how many steps in a row may be skipped, because of gradients that are
+        not finite, before the next skip is an error; default: no limit
+    :raises ArgumentError: if a value is out of bounds or not supported, a parameter has no name, or a
+        parameter holds values that a store cannot hold
+    :raises MismatchError: if the store holds another model, or is of another rule
+    :raises BusyError: if another optimizer is writing the store
+    :raises StateError: if another Lionstore optimizer has one of the parameters
     :raises UnusableError: if the store cannot be trusted: restore a snapshot
     """
 
+    _OTHERS: frozenset[str] = frozenset()
+    """Values that groups of other optimizers have and this one's do not: their state dicts are refused."""
+
+    _of_groups: list[StoreOptimizer]
+    """What knows the rule of each group: this one, or one of another rule."""
+
     def __init__(
         self,
-        params: Iterable[Any] | torch.nn.Module,
-        store: str | os.PathLike[str],
-        lr: float | torch.Tensor = 1e-4,
-        betas: tuple[float, float] = (0.9, 0.99),
-        weight_decay: float = 0.0,
+        params: Iterable[Any] | torch.nn.Module | AsGroup,
+        defaults: dict[str, Any],
         *,
+        store: str | os.PathLike[str],
         rounding: str | None = None,
         seed: int = 0,
-        maximize: bool = False,
         clip_norm: float | None = None,
         gradients: str | None = None,
         gradient_dtype: torch.dtype | None = None,
+        moments: _rules.Moments = None,
         backend: str = "auto",
         threads: int | None = None,
         model: torch.nn.Module | None = None,
         model_files: str | os.PathLike[str] | None = None,
-        foreach: bool | None = None,
-        fused: bool | None = None,
-        capturable: bool = False,
-        differentiable: bool = False,
         full_state_dict: bool | None = None,
         max_consecutive_skips: int | None = None,
     ) -> None:
-        _require_one_of("rounding", rounding, [None, *ROUNDINGS])
-        _require_one_of("gradients", gradients, [None, *_WAYS])
-        _require_one_of("gradient_dtype", gradient_dtype, [None, torch.float32, torch.bfloat16])
-        _require_one_of("capturable", capturable, [False])
-        _require_one_of("differentiable", differentiable, [False])
-        if max_consecutive_skips is not None and max_consecutive_skips < 1:
-            raise errors.ArgumentError(
-                f"max_consecutive_skips is {max_consecutive_skips}, expected at least 1"
-            )
+        if isinstance(params, AsGroup):
+            self.defaults = defaults
+            return
+        require_one_of("rounding", rounding, [None, *ROUNDINGS])
+        require_one_of("gradients", gradients, [None, *_WAYS])
+        require_one_of("gradient_dtype", gradient_dtype, [None, torch.float32, torch.bfloat16])
+        require_one_of("moments", moments, _rules.MOMENTS)
+        require_one_of("full_state_dict", full_state_dict, [None, False, True])
+        require_whole("seed", seed, 0, _LARGEST_SEED)
+        if threads is not None:
+            require_whole("threads", threads, 1)
+        if max_consecutive_skips is not None:
+            require_whole("max_consecutive_skips", max_consecutive_skips, 1)
+        require_type("backend", backend, str)
+        require_one_of("backend", backend.partition(":")[0], _BACKENDS)
+        if model is not None:
+            require_type("model", model, torch.nn.Module)
         if gradients == "stream" and clip_norm is not None:
             raise errors.ArgumentError(
                 "stream mode cannot clip: the norm is of all gradients, and none is kept until the"
                 ' last is there; choose gradients="plane"'
             )
-        _require_hyperparameters({"lr": lr, "betas": betas, "weight_decay": weight_decay}, clip_norm)
-        if not os.fspath(store):
-            raise errors.ArgumentError("store is empty, expected the path of a folder")
-        self._path = absolute(store)
-        self._model_files = None if model_files is None else absolute(model_files)
+        require_clip_norm(clip_norm)
+        self._path = absolute(store, "store")
+        self._model_files = None if model_files is None else absolute(model_files, "model_files")
         self._rounding = rounding
         if isinstance(params, torch.nn.Module):
-            model = model or params
+            model = params if model is None else model
             params = params.named_parameters()
-        self._names = Names(model)
-        self._buffers = Buffers(model)
+        given: Any = params
+        if model is None:
+            model = with_adapters(model_of(given))
+        if isinstance(given, Iterator):
+            given = listed(given)
+        first = {**defaults, **_first_of(given)}
+        self._rule = self._rule_for(first, moments)
+        self._hyperparameters(first)
+        self._of_groups = []
+        adapted = with_adapters(model)
+        self._adapter = None
+        if adapted is not None:
+            given = listed(given)
+            self._adapter = adapter_of(adapted, given, Store.tensors_in(self._path))
+        self._names = Names(model, self._adapter)
+        self._buffers = Buffers(model, self._adapter)
         self._is_open = False
         self._overwritten = {}
-        defaults = dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
-        flags = dict(foreach=foreach, fused=fused)
-        defaults.update({name: flag for name, flag in flags.items() if flag is not None})
-        super().__init__(params, defaults)
+        super().__init__(given, defaults)
         self.state = State(self._trained, self._look_at)
         self.register_state_dict_post_hook(StateDicts._complete_state_dict)
         self.clip_norm = clip_norm
@@ -160,43 +207,97 @@ class Lion(Stored):
         self._lock = threading.RLock()
         self._way = _WAYS[gradients or self._default_way()]
         plane = None if self._way is Streamed else gradient_dtype or default_plane(self._parameters())
-        groups = layout_groups(self.param_groups, self._names)
+        if model is None:
+            require_no_adapters({*map(self._names.of, self._parameters())}.difference(Store.tensors_in(self._path)))
+        self._stored_groups = Store.groups_in(self._path)
+        groups = self._layout_groups()
         capacity = _position_capacity(len(self._buffers.encoded()))
-        self._layout = Layout(groups, rounding or "nearest", seed, plane, capacity)
+        self._layout = Layout(self._rule, self._group_rules(), groups, rounding or "nearest", seed, plane, capacity)
         require_plane_fits(self._layout, self._parameters())
         self._require_nobody_elses()
         self._open(backend, threads or 0)
         self._is_open = True
         _alive.add(self)
 
+    # --- what a subclass has
+
+    def _rule_for(self, group: Mapping[str, Any], moments: _rules.Moments) -> UpdateRule:
+        """The rule that a group's values ask for.
+
+        :raises ArgumentError: if there is none
+        """
+        raise NotImplementedError
+
+    def _hyperparameters(self, group: Mapping[str, Any]) -> Sequence[float]:
+        """Checks a group's values; gives the rule's hyperparameters, in its order.
+
+        :raises ArgumentError: if one is no number, out of its bounds, or not supported
+        """
+        raise NotImplementedError
+
     # --- opening
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds a group, also while training: the store is then made anew, with what it has.
+        """Adds a group, also during training: the store is then rebuilt and keeps its state.
 
-        :raises ArgumentError: if a value is out of its bounds, or a parameter has no name
+        :raises ArgumentError: if a value is out of bounds, or a parameter has no name
         """
         count = len(self.param_groups)
         try:
             taken = self._names.taken_from(param_group)
-            _require_hyperparameters({**self.defaults, **taken}, None)
-            super().add_param_group(taken)
+            if "rule" in taken:
+                self._add_group_of_its_own_rule(taken)
+            else:
+                self._hyperparameters({**self.defaults, **taken})
+                self._of_groups.append(self)
+                super().add_param_group(taken)
             if self._is_open:
                 self.update_layout()
         except BaseException:
-            del self.param_groups[count:]
+            del self.param_groups[count:], self._of_groups[count:]
             self._names.forget_newest()
             raise
 
-    def update_layout(self) -> None:
-        """Makes the store anew for what is trained now: call it when ``requires_grad`` has changed.
+    def _add_group_of_its_own_rule(self, group: dict[str, Any]) -> None:
+        from ._group_rules import of_group  # knows the subclasses
 
-        It needs room for a second store meanwhile, and is done between two steps.
+        its = of_group(group)
+        self._of_groups.append(its)
+        # What is maximized is the loss, whatever the rule.
+        common = {"maximize": self.defaults.get("maximize", False)}
+        made = {**its.defaults, **common, **group, "rule": its._rule.name}
+        others = self.defaults.keys() - made.keys()
+        super().add_param_group(made)
+        for name in others:  # PyTorch gives every group the constructor's
+            del self.param_groups[-1][name]
+
+    def _group_rules(self) -> list[UpdateRule]:
+        return [its._rule for its in self._of_groups]
+
+    def _hyperparameters_of(self, index: int) -> Sequence[float]:
+        """A group's hyperparameters, in the order of its rule.
+
+        :raises ArgumentError: if one is wrong, or the group's rule has been changed
+        """
+        group, its = self.param_groups[index], self._of_groups[index]
+        expected = None if its is self else its._rule.name
+        if group.get("rule") != expected:
+            raise errors.ArgumentError(
+                f"group {index} has rule {group.get('rule')} now, its store has {expected or its._rule.name}: a"
+                " group keeps the rule that it was made with; make an optimizer with a new store"
+            )
+        return its._hyperparameters(group)
+
+    def update_layout(self) -> None:
+        """Rebuilds the store for what is trained now. Call it after changing ``requires_grad``.
+
+        Call it between two steps. Meanwhile it needs room for a second store.
         """
         with self._alone():
             self._gradients.require_nothing_taken()
+            self._names.require_nothing_left_out()
             known = {binding.name for binding in self._bindings}
-            layout = replace(self._layout, groups=layout_groups(self.param_groups, self._names))
+            layout = replace(self._layout, groups=self._layout_groups(), group_rules=self._group_rules())
             require_plane_fits(layout, self._parameters())
             masters = {
                 number: on_host(parameter, f"parameter {self._names.of(parameter)}")
@@ -206,7 +307,7 @@ class Lion(Stored):
             self._succeed(layout, NewState(masters))
 
     def _succeed(self, layout: Layout, state: NewState) -> None:
-        """Puts a store of another layout or state in the place of this one."""
+        """Replaces this store by one of another layout or state."""
         self.wait_for_snapshot()
         self.weights.take_over(frozen_too=True)
         self._gradients.close()
@@ -214,6 +315,13 @@ class Lion(Stored):
         self._layout = layout
         self._attach()
         self.weights.give_all()
+
+    def _layout_groups(self) -> list[tuple[str, list[Tensor]]]:
+        # An adapter has the names that PEFT saves it under.
+        model = self._names.model if self._adapter is None else None
+        held = frozenset(Store.tensors_in(self._path))
+        self._files = self._buffers.files = files_of(model, self._buffers.named, held)
+        return layout_groups(self.param_groups, self._names, self._files.tensors, self._stored_groups)
 
     def _default_way(self) -> str:
         is_elsewhere = any(p.device.type != "cpu" for p in self._parameters())
@@ -241,7 +349,7 @@ class Lion(Stored):
                 for number, parameter in enumerate(self._parameters())
             }
             state = NewState(initial, progress=(0, self.progress.at_the_beginning()))
-            Store.create(self._layout, self._path, state, self._model_files)
+            Store.create(self._layout, self._path, state, self._model_files, self._adapter)
             self._attach()
         else:
             self._attach()
@@ -258,7 +366,7 @@ class Lion(Stored):
     def _attach(self) -> None:
         """Opens the store for the parameters that there are."""
         self.store = Store(self._layout, self._path, self._backend, self._threads)
-        self.arguments = StepArguments(len(self.param_groups))
+        self.arguments = StepArguments([len(rule.hyperparameters) for rule in self._group_rules()])
         self._bind(
             [
                 Binding(number, index, self._names.of(parameter), parameter)
@@ -309,11 +417,11 @@ class Lion(Stored):
         """Steps every parameter that has a gradient, as a transaction.
 
         A gradient that is not finite skips the whole step (in stream mode: its tensor), with a
-        warning; ``step_was_skipped`` says so until the next step, ``skipped_steps`` counts.
+        warning. ``step_was_skipped`` stays true until the next step; ``skipped_steps`` counts.
 
-        :param closure: computes the loss again, and its gradients
+        :param closure: computes the loss and its gradients again
         :returns: the closure's result
-        :raises ArgumentError: if a weight that something has changed is not finite; nothing has changed
+        :raises ArgumentError: if a weight that was changed between steps is not finite; nothing changes then
         :raises NotFiniteError: if more than ``max_consecutive_skips`` steps in a row were skipped
         :raises StateError: if another thread is in a step
         """
@@ -341,7 +449,7 @@ class Lion(Stored):
         return loss
 
     def _repeat(self) -> None:
-        """Makes everything what the step left, if it was taken before the process ended."""
+        """Restores everything that the step left, if it was taken before the process ended."""
         if self.progress.repeat(self.param_groups):
             self.weights.give_back()
         self.step_was_skipped = False
@@ -359,7 +467,7 @@ class Lion(Stored):
         warnings.warn(f"step {self.steps} skipped: {refusal}", stacklevel=3)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets gradients, those that have left ``.grad`` too."""
+        """Discards gradients, including those that have left ``.grad``."""
         if self.store.is_open:
             if set_to_none:
                 self._gradients.forget()
@@ -369,33 +477,32 @@ class Lion(Stored):
         super().zero_grad(set_to_none)
 
     def accumulating(self) -> ContextManager[None]:
-        """A context for every micro-batch but the last one, which stream mode needs."""
+        """A context that stream mode needs around every micro-batch except the last."""
         return self._gradients.accumulating()
 
     def take_over_changes(self) -> None:
-        """Takes over weights of trained parameters that something else has written, as each step does.
+        """Takes over weights of trained parameters that were written between steps, as each step does.
 
-        :raises ArgumentError: if one is not finite, naming it; nothing has changed then
+        :raises ArgumentError: if a weight is not finite, naming it; nothing changes then
         """
         self.weights.take_over(frozen_too=False)
 
     def request(self) -> bytes:
-        """Writes the groups' values into the arguments; gives the position to publish."""
+        """Writes the groups' values into the arguments and returns the position to publish."""
+        require_clip_norm(self.clip_norm)
         self.arguments.set_clip_norm(self.clip_norm)
         self.arguments.set_rounding(self._rounding)
-        for index, group in enumerate(self.param_groups):
-            lr, (beta1, beta2), decay = group["lr"], group["betas"], group["weight_decay"]
-            values = (_number("lr", lr), float(beta1), float(beta2), _number("weight_decay", decay))
-            self.arguments.set_group(index, values)
+        for index in range(len(self.param_groups)):
+            self.arguments.set_group(index, self._hyperparameters_of(index))
         position = self.progress.next_position(self.param_groups)
         if len(position) > self.store.position_capacity:
             self._make_room_for(position)
         return position
 
     def _make_room_for(self, position: bytes) -> None:
-        """Makes the store anew with more room for what a step publishes.
+        """Rebuilds the store with more room for what a step publishes.
 
-        :raises ArgumentError: if that is more than a store can have
+        :raises ArgumentError: if a store cannot have that much room
         """
         layout = replace(self._layout, position_capacity=_position_capacity(2 * len(position)))
         self._gradients.require_nothing_taken()
@@ -407,33 +514,39 @@ class Lion(Stored):
 
     @property
     def is_repeating(self) -> bool:
-        """Whether the next step was taken before the process ended."""
+        """Whether the next ``step()`` repeats one that was taken before the process ended."""
         return self.progress.is_repeating
 
     def _require_loadable(self, group: Mapping[str, Any]) -> None:
-        _require_hyperparameters({**self.defaults, **group}, None)
-        foreign = sorted(_OF_OTHERS.intersection(group))
+        foreign = sorted(self._OTHERS.intersection(group))
         if foreign:
             raise errors.MismatchError(
                 f"the state_dict is of another optimizer: its groups have {', '.join(foreign)}"
             )
-        if group.get("cautious_factor", 1.0) != 1.0:
-            raise errors.MismatchError(
-                f"the state_dict is of a cautious Lion (cautious_factor {group['cautious_factor']}), whose"
-                " steps are others than Lion's"
-            )
+        self._hyperparameters({**self.defaults, **group})
 
     @property
     def _saves_full_state(self) -> bool:
         if self._full_state_dict is not None:
             return self._full_state_dict
-        # A momentum in the parameter's dtype and a float32 master.
-        size = sum(b.parameter.numel() * (b.parameter.element_size() + 4) for b in self._bindings if b.is_trained)
+        # A float32 master, and states in their own type, or a parameter's that is wider.
+        size = 0.0
+        for binding in (b for b in self._bindings if b.is_trained):
+            planes, parameter = self._of_groups[binding.group]._rule.planes, binding.parameter
+            states = (max(plane.bytes, parameter.element_size()) for plane in planes)
+            size += parameter.numel() * (4 + sum(states))
         return size <= _FULL_UP_TO_BYTES
 
 
+def _first_of(given: Any) -> dict[str, Any]:
+    """The values of the first group that has its own, and no rule of its own."""
+    groups = given if isinstance(given, list) else []
+    first = next((group for group in groups if isinstance(group, dict) and "rule" not in group), {})
+    return {key: value for key, value in first.items() if key != "params"}
+
+
 def _require_no_fault_handler() -> None:
-    """Java's threads use the signal SIGSEGV while they run: a handler of Python's would end the process."""
+    """Java's threads use the signal SIGSEGV while they run, so Python's handler would end the process."""
     if faulthandler.is_enabled():
         faulthandler.disable()
         warnings.warn(
@@ -452,41 +565,3 @@ def _position_capacity(buffer_bytes: int) -> int:
             " large states apart"
         )
     return wanted
-
-
-def _require_one_of(what: str, value: Any, choices: list[Any]) -> None:
-    if value not in choices:
-        raise errors.ArgumentError(f"{what} is {value!r}, expected one of {choices}")
-
-
-def _number(name: str, value: Any) -> float:
-    """A number of whatever type.
-
-    :raises ArgumentError: if it is text, as files of settings have 1e-4, or more than one
-    """
-    if isinstance(value, (str, bytes)):
-        raise errors.ArgumentError(f"{name} is {value!r}, expected a number")
-    if isinstance(value, torch.Tensor) and value.numel() != 1:
-        raise errors.ArgumentError(f"{name} is a tensor of shape {[*value.shape]}, expected one element")
-    return float(value)
-
-
-def _require_hyperparameters(group: dict[str, Any], clip_norm: float | None) -> None:
-    """Checks the values of a group.
-
-    :raises ArgumentError: if one is out of its bounds
-    """
-    lr, betas, decay = group["lr"], group["betas"], group["weight_decay"]
-    for flag in ("capturable", "differentiable"):
-        _require_one_of(flag, bool(group.get(flag)), [False])
-    if not 0 <= _number("lr", lr) < float("inf"):
-        raise errors.ArgumentError(f"Invalid learning rate: {lr}, expected 0 or more")
-    if len(betas) != 2:
-        raise errors.ArgumentError(f"betas are {betas}, expected two")
-    for index, beta in enumerate(betas):
-        if not 0 <= _number("beta", beta) < 1:
-            raise errors.ArgumentError(f"Invalid beta parameter at index {index}: {beta}, expected 0 to below 1")
-    if not 0 <= _number("weight_decay", decay) < float("inf"):
-        raise errors.ArgumentError(f"Invalid weight_decay value: {decay}, expected 0 or more")
-    if clip_norm is not None and not 0 < clip_norm < float("inf"):
-        raise errors.ArgumentError(f"clip_norm is {clip_norm}, expected more than 0")

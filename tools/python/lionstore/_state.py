@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from . import errors
 
-MOMENTUM, MASTER = "exp_avg", "master"
+MASTER, STEP = "master", "step"
 
 
 class StateTensor(torch.Tensor):
@@ -227,7 +227,8 @@ class Reference:
 
 
 class State(Mapping[torch.Tensor, Mapping[str, torch.Tensor]]):
-    """``optimizer.state``: for each trained parameter ``exp_avg`` and, unless it is float32, ``master``.
+    """``optimizer.state``: for each trained parameter the rule's states, by PyTorch's names, and,
+    unless it is float32, ``master``.
 
     Entries and their tensors are copies, made by each look, that cannot be changed: ``load_state_dict``
     is how a state is replaced.

@@ -8,31 +8,52 @@ import os
 import time
 import weakref
 from dataclasses import dataclass, field
-from typing import Callable, Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 import torch
 
 from ._java import Java, java
 from ._memory import TYPES, addresses
 
+if TYPE_CHECKING:
+    from ._adapters import Adapter
+    from ._rules import UpdateRule
+
 ROUNDINGS = {"nearest": 0, "stochastic": 1}
 PLANES = {None: 0, torch.bfloat16: 1, torch.float32: 2}
 _STORES_ROUNDING = -1
 
+ADAPTER, ADAPTER_CONFIG = "adapter_model", "adapter_config.json"
+"""What PEFT calls the weights of an adapter, and its configuration."""
+
+
+@dataclass(frozen=True)
+class InFiles:
+    """A tensor as a model's files have it."""
+
+    name: str
+    shape: tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor to be trained: its name, shape, and whether steps change it."""
+    """A parameter: its name, shape, and whether steps change it."""
 
     name: str
     shape: tuple[int, ...]
     trainable: bool
+    in_files: tuple[InFiles, ...] = ()
+    """What the model's files have of it, if not the same: its elements, in their order."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is trained: named groups of tensors, and what is kept of their gradients."""
+    """What is trained, and by which rules: named groups of tensors, and what is kept of their gradients."""
 
+    rule: UpdateRule
+    group_rules: Sequence[UpdateRule]
+    """Of each group, which may be the store's own."""
     groups: Sequence[tuple[str, Sequence[Tensor]]]
     rounding: str
     seed: int
@@ -48,23 +69,22 @@ class _Plan:
         self._java = java()
         self.handle = self._java.call(
             "newPlan",
+            layout.rule.handle,
             ROUNDINGS[layout.rounding],
             layout.seed,
             PLANES[layout.gradient_plane],
             layout.position_capacity,
         )
-        for name, tensors in layout.groups:
-            self._java.call("addGroup", self.handle, name)
+        for (name, tensors), rule in zip(layout.groups, layout.group_rules):
+            self._java.call("addGroup", self.handle, rule.handle, name)
             for tensor in tensors:
-                shape = (ctypes.c_int64 * len(tensor.shape))(*tensor.shape)
-                self._java.call(
-                    "addTensor",
-                    self.handle,
-                    tensor.name,
-                    ctypes.addressof(shape),
-                    len(shape),
-                    tensor.trainable,
-                )
+                self._add("addTensor", tensor, tensor.trainable)
+                for part in tensor.in_files:
+                    self._add("addTensorInFiles", part)
+
+    def _add(self, function: str, tensor: Tensor | InFiles, *more: bool) -> None:
+        shape = (ctypes.c_int64 * len(tensor.shape))(*tensor.shape)
+        self._java.call(function, self.handle, tensor.name, ctypes.addressof(shape), len(shape), *more)
 
     def __enter__(self) -> int:
         return self.handle
@@ -78,8 +98,10 @@ class StepArguments:
 
     _HEAD = 6
 
-    def __init__(self, groups: int) -> None:
-        self._values = (ctypes.c_double * (self._HEAD + 4 * groups))()
+    def __init__(self, hyperparameters: Sequence[int]) -> None:
+        """:param hyperparameters: how many each group has"""
+        self._starts = [*accumulate(hyperparameters, initial=self._HEAD)]
+        self._values = (ctypes.c_double * self._starts[-1])()
         self._values[1] = self._values[2] = 1
         self._values[3] = _STORES_ROUNDING
         self.address = ctypes.addressof(self._values)
@@ -93,9 +115,8 @@ class StepArguments:
     def set_rounding(self, rounding: str | None) -> None:
         self._values[3] = _STORES_ROUNDING if rounding is None else ROUNDINGS[rounding]
 
-    def set_group(self, index: int, values: tuple[float, float, float, float]) -> None:
-        start = self._HEAD + 4 * index
-        self._values[start : start + 4] = list(values)
+    def set_group(self, index: int, values: Sequence[float]) -> None:
+        self._values[self._starts[index] : self._starts[index + 1]] = list(values)
 
     @property
     def norm(self) -> float:
@@ -127,10 +148,25 @@ class Store:
         return java().call("isStore", path) == 1
 
     @staticmethod
-    def create(layout: Layout, path: str, state: NewState, model_files: str | None) -> None:
-        """Makes a store with masters for each tensor of the layout."""
+    def tensors_in(path: str) -> list[str]:
+        """The names of a store's tensors; none if there is no store."""
+        return java().call_for_text("tensorNames", path).split("\n") if Store.exists(path) else []
+
+    @staticmethod
+    def groups_in(path: str) -> list[str]:
+        """The names of a store's groups; none if there is no store."""
+        return java().call_for_text("groupNames", path).split("\n") if Store.exists(path) else []
+
+    @staticmethod
+    def create(
+        layout: Layout, path: str, state: NewState, model_files: str | None, adapter: Adapter | None = None
+    ) -> None:
+        """Makes a store with masters for each tensor of the layout.
+
+        :param adapter: what it is of; its configuration may be among the model's files
+        """
         with _Plan(layout) as plan:
-            _build(java().call("build", plan, path), state, model_files)
+            _build(java().call("build", plan, path), state, model_files, adapter)
 
     def succeed(self, layout: Layout, state: NewState) -> None:
         """Closes this store and puts one of another layout, or another state, in its place.
@@ -216,19 +252,32 @@ class NewState:
     """What a store that is made takes from memory; tensors are contiguous, on the host."""
 
     masters: Mapping[int, torch.Tensor]
-    momenta: Mapping[int, torch.Tensor] = field(default_factory=dict)
+    states: Mapping[tuple[int, int], torch.Tensor] = field(default_factory=dict)
+    """By the numbers of the tensor and of its rule's state."""
+    step_counts: Mapping[int, int] = field(default_factory=dict)
+    """How many steps a tensor has taken, for rules that count them."""
     progress: tuple[int, bytes] | None = None
     """Completed steps and the position that the last one published; None: 0, or the predecessor's."""
 
 
-def _build(building: int, state: NewState, model_files: str | None) -> None:
+def _build(building: int, state: NewState, model_files: str | None, adapter: Adapter | None = None) -> None:
     calls = java()
     try:
         if model_files is not None:
             calls.call("carryFiles", building, model_files)
-        for function, tensors in [("setInitial", state.masters), ("setInitialMomentum", state.momenta)]:
-            for number, values in tensors.items():
-                calls.call(function, building, number, TYPES[values.dtype], *addresses([values]))
+        if adapter is not None:
+            calls.call("setBaseName", building, ADAPTER)
+            if model_files is None or not os.path.exists(os.path.join(model_files, ADAPTER_CONFIG)):
+                calls.call("carryFile", building, ADAPTER_CONFIG, adapter.config)
+            for name, parameter in adapter.tied.items():
+                calls.call("setTied", building, name, parameter)
+        for number, values in state.masters.items():
+            calls.call("setInitial", building, number, TYPES[values.dtype], *addresses([values]))
+        for (number, plane), values in state.states.items():
+            kind = TYPES[values.dtype]
+            calls.call("setInitialState", building, number, plane, kind, *addresses([values]))
+        for number, count in state.step_counts.items():
+            calls.call("setStepCount", building, number, count)
         if state.progress is not None:
             calls.call("setProgress", building, *state.progress)
     except BaseException:

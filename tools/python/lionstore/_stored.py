@@ -1,4 +1,4 @@
-"""What an optimizer does with its store between two steps: snapshots, going on, closing."""
+"""What an optimizer does with its store between two steps: resuming, snapshots, closing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import warnings
 from typing import Any, Mapping
 
 from . import errors
+from ._files import Files, undeclared_ties
+from ._hyperparameters import require_whole
 from ._state_dicts import StateDicts
 from ._store import extras_of, restore
 
@@ -15,16 +17,18 @@ from ._store import extras_of, restore
 class Stored(StateDicts):
     """An optimizer whose state lives in a store; a subclass opens it and steps."""
 
+    _files: Files
+
     # --- what a step has done
 
     @property
     def steps(self) -> int:
-        """Completed steps, those of runs before this one included; not yet one that is repeated."""
+        """Completed steps, including those of earlier runs. A step that the loop must repeat does not count yet."""
         return self.store.steps - self.progress.is_repeating
 
     @property
     def extra(self) -> dict[str, Any]:
-        """What each step publishes of the caller's own: whatever ``torch.load(weights_only=True)`` knows."""
+        """The caller's own values, which each step publishes: types that ``torch.load(weights_only=True)`` reads."""
         return self.progress.extra
 
     @extra.setter
@@ -40,12 +44,12 @@ class Stored(StateDicts):
 
     @property
     def clip_coefficient(self) -> float:
-        """What the last step multiplied gradients with, 1 if it did not clip."""
+        """The factor by which the last step multiplied gradients; 1 if it did not clip."""
         return self.arguments.clip_coefficient
 
     @property
     def kernel(self) -> str:
-        """What computes the steps, and why."""
+        """The kernel that computes the steps, and why it was chosen."""
         return self.store.kernel
 
     def hash(self) -> str:
@@ -53,33 +57,57 @@ class Stored(StateDicts):
         with self._alone():
             self._take_over_everything()
             return self.store.hash()
+
     def _warn_of_missing_parameters(self) -> None:
-        missing = sorted({*self._names.of_model.values()} - {b.name for b in self._bindings})
+        missing = sorted(self._names.of_snapshot - {b.name for b in self._bindings})
         if missing:
             warnings.warn(
                 f"the snapshot lacks {len(missing)} parameters of the model that the optimizer has not got,"
                 f" such as {missing[0]}: hand over all of model.named_parameters(), frozen ones too",
-                stacklevel=4,
+                stacklevel=3,
             )
+        shared = undeclared_ties(self._names.model)
+        if shared:
+            warnings.warn(
+                f"the snapshot has {len(shared)} parameters under one of their names alone: {shared[0][1]} is"
+                f" {shared[0][0]}, which the model does not declare as tied, so from_pretrained would fill it with"
+                " random values; save_pretrained refuses such a model",
+                stacklevel=3,
+            )
+        unlike = self._files.only_in_memory
+        if unlike:
+            warnings.warn(
+                f"the snapshot has {len(unlike)} tensors, such as {unlike[0]}, as they are in memory;"
+                f" save_pretrained of {type(self._names.model).__name__} writes them otherwise, and"
+                " from_pretrained may not read them: model.load_state_dict does",
+                stacklevel=3,
+            )
+        if self._adapter is not None and self._adapter.computed:
+            warnings.warn(
+                f"PEFT computes {self._adapter.computed[0]} when it saves this adapter, so the snapshot has what"
+                " is trained instead of it: PeftModel.from_pretrained needs what the model's own"
+                " save_pretrained writes",
+                stacklevel=3,
+            )
+
     # --- going on
 
     def resume(self, *tracked: Any) -> dict[str, Any]:
-        """Goes on exactly where the store's last run left off. To be called once, after what is
-        tracked is made and before the loop.
+        """Resumes exactly where the store's last run ended. Call it once, after making the objects to
+        track and before the loop.
 
-        Restores each group's values, PyTorch's, Python's and NumPy's random state, and what is
+        It restores each group's values, the random state of PyTorch, Python and NumPy, and the states of
         ``tracked``: learning-rate schedulers and anything else with ``state_dict`` and
-        ``load_state_dict``, whose state each step publishes from now on.
+        ``load_state_dict``. From now on, each step publishes these states.
 
-        If the run before was closed, it goes on as it was closed. If it was killed and uses ``extra``,
-        the loop repeats the iteration of the last step: what that ``step()`` left is restored by the
-        repeated one, so that whatever follows a step in the loop, such as a scheduler's step with or
-        without a metric, is done once.
+        A run that was closed resumes where it was closed. If the run was killed and uses ``extra``, the
+        loop repeats the iteration of the last step. The repeated ``step()`` restores everything that the
+        original one left. Whatever follows it in the loop, such as a scheduler's step with or without a
+        metric, therefore happens once.
 
-        :returns: ``extra`` as the loop needs it to go on, a dict of the caller's own; empty for a new
-            store
-        :raises MismatchError: if another number of states was tracked
-        :raises FormatError: if the store's position was published by something else
+        :returns: ``extra``, the caller's own dict, as the loop needs it to resume; empty for a new store
+        :raises MismatchError: if the last run tracked another number of states
+        :raises FormatError: if another program published the store's position
         """
         with self._alone():
             return self.progress.resume([*tracked], self.param_groups)
@@ -94,24 +122,27 @@ class Stored(StateDicts):
     ) -> str | None:
         """Writes ``folder/step-…``, complete or not at all: a Hugging Face folder and a checkpoint.
 
-        A warning says which parameters of the model are missing in it, because the optimizer has not got
+        A warning names parameters of the model that the snapshot lacks because the optimizer does not have
         them: ``from_pretrained`` would fill them with random values.
 
-        :param extra: kept with it, by name; ``Lion.restore`` gives it back
-        :param wait: whether to return when it is durable; else it is written while training goes on,
-            and ``wait_for_snapshot``, the next snapshot and ``close`` wait for it
-        :param keep: how many snapshots stay in the folder: this one is read back, then older ones go
-        :returns: its path if it was waited for; that of an equal one that is there already
-        :raises ExistsError: if there is another one of this step
+        :param extra: bytes to keep with the snapshot, by name; ``restore`` returns them
+        :param wait: whether to return only when the snapshot is durable. Otherwise it is written while
+            training continues, and ``wait_for_snapshot``, the next snapshot and ``close`` wait for it
+        :param keep: how many snapshots stay in the folder: this one is read back, then older ones are
+            removed
+        :returns: the snapshot's path, or None without waiting. If the folder already has a snapshot of the
+            same state, its path; it resumes where it was taken
+        :raises ExistsError: if the folder has a different snapshot of this step
         """
-        if keep is not None and keep < 1:
-            raise errors.ArgumentError(f"keep is {keep}, expected at least 1")
+        if keep is not None:
+            require_whole("keep", keep, 1)
+        place = absolute(folder, "folder")
         with self._alone():
             self.wait_for_snapshot()
             self._gradients.require_between_steps()
             self._take_over_everything()
             self._warn_of_missing_parameters()
-            self.store.begin_snapshot(absolute(folder), extra or {}, keep or 0)
+            self.store.begin_snapshot(place, extra or {}, keep or 0)
         return self.wait_for_snapshot() if wait else None
 
     @property
@@ -120,9 +151,9 @@ class Stored(StateDicts):
         return self.store.is_snapshot_done
 
     def wait_for_snapshot(self) -> str | None:
-        """Waits for the snapshot that is being written; raises what has made it fail.
+        """Waits for the snapshot that is being written, and raises its error if it failed.
 
-        :returns: its path, None if there is none
+        :returns: its path, or None if no snapshot was being written
         """
         path, *told = self.store.await_snapshot() or [""]
         for sentence in told:
@@ -133,19 +164,20 @@ class Stored(StateDicts):
     def restore(
         snapshot: str | os.PathLike[str], store: str | os.PathLike[str]
     ) -> dict[str, bytes]:
-        """Makes a store from a snapshot, verified first; then open it as ever.
+        """Verifies a snapshot and makes a store from it, which an optimizer then opens.
 
-        :returns: the ``extra`` that the snapshot was taken with
+        :returns: the ``extra`` that was passed when the snapshot was taken
         """
-        restore(absolute(snapshot), absolute(store))
-        return extras_of(absolute(snapshot))
+        taken = absolute(snapshot, "snapshot")
+        restore(taken, absolute(store, "store"))
+        return extras_of(taken)
 
     def close(self) -> None:
-        """Makes everything durable, a snapshot too, and closes the store; the model keeps copies of its
-        weights.
+        """Makes everything durable, including a snapshot in progress, and closes the store. The model keeps
+        copies of its weights.
 
-        The next run goes on from here, with ``extra``, schedulers and random state as they are now. At
-        the end of the process the store is closed by itself, and the next run goes on from the last step.
+        The next run resumes here, with ``extra``, schedulers and random state as they are now. Without this
+        call, the store closes at the end of the process, and the next run resumes from the last step.
         """
         if not self.store.is_open:
             return
@@ -163,6 +195,8 @@ class Stored(StateDicts):
                 self.store.close()
 
 
-def absolute(path: str | os.PathLike[str]) -> str:
-    """A path that stays the same when the process changes its folder."""
-    return os.path.abspath(os.fspath(path))
+def absolute(path: str | os.PathLike[str], name: str) -> str:
+    """The absolute path, which stays the same when the process changes its working folder."""
+    if not isinstance(path, (str, bytes, os.PathLike)) or not os.fspath(path):
+        raise errors.ArgumentError(f"{name} is {path!r}, expected the path of a folder")
+    return os.path.abspath(os.fsdecode(path))

@@ -10,7 +10,7 @@ import torch
 
 from . import errors
 from ._binding import Binding, Weights
-from ._courier import Arrival
+from ._transfer import Arrival
 from ._gradients import Optimizer, gradient_on_host
 from ._hooked import Hooked
 from ._memory import TYPES, addresses
@@ -74,8 +74,8 @@ class Streamed(Hooked):
 
     def _finish(self) -> int:
         failures = self._worker.join()
-        for courier in self._couriers.values():
-            courier.settle()
+        for transfer in self._transfers.values():
+            transfer.settle()
         optimizer = self._optimizer
         optimizer.weights.sent([*self._taken.values()])
         for failure in failures:

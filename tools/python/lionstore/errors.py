@@ -1,18 +1,18 @@
-"""What can go wrong, one type for each way; every message says what, where and what to do."""
+"""The errors, one type for each cause. Every message says what happened, where, and what to do."""
 
 from __future__ import annotations
 
 
 class LionstoreError(Exception):
-    """Any failure of Lionstore's own."""
+    """Any failure that Lionstore reports."""
 
 
 class ArgumentError(LionstoreError, ValueError):
-    """A value that the optimizer was called with is out of its bounds."""
+    """An argument is out of bounds, or a store cannot hold a value."""
 
 
 class MismatchError(LionstoreError, ValueError):
-    """The store holds another model: the message names what differs."""
+    """The store holds another model; the message names the differences."""
 
 
 class BusyError(LionstoreError, OSError):
@@ -20,31 +20,31 @@ class BusyError(LionstoreError, OSError):
 
 
 class UnusableError(LionstoreError, OSError):
-    """The store cannot be trusted, or no longer; a snapshot is the way back."""
+    """The store cannot be trusted: restore a snapshot."""
 
 
 class FormatError(LionstoreError, OSError):
-    """A file is not what its format says."""
+    """A file breaks the rules of its format."""
 
 
 class NoSpaceError(LionstoreError, OSError):
-    """The store, or a snapshot, does not fit where it was to be made."""
+    """A store or snapshot does not fit on the file system where it is to be made."""
 
 
 class ExistsError(LionstoreError, FileExistsError):
-    """Something else is where a store or snapshot was to be made."""
+    """Something else is in the place of a new store or snapshot."""
 
 
 class MissingError(LionstoreError, FileNotFoundError):
-    """There is no store, snapshot or folder of that name."""
+    """No store, snapshot or folder of that name exists."""
 
 
 class SystemFailure(LionstoreError, OSError):
-    """The system refuses to read or write."""
+    """The operating system refuses to read or write."""
 
 
 class DeviceError(LionstoreError, RuntimeError):
-    """An OpenCL device has failed; a store opened again finishes the step."""
+    """An OpenCL device has failed; opening the store again finishes the step."""
 
 
 class NotFiniteError(LionstoreError, ArithmeticError):
@@ -52,23 +52,23 @@ class NotFiniteError(LionstoreError, ArithmeticError):
 
 
 class StateError(LionstoreError, RuntimeError):
-    """Something was closed, or is under way."""
+    """The operation is not allowed now: something is closed, in progress, or in the wrong mode."""
 
 
 class JavaMemoryError(LionstoreError, MemoryError):
-    """The Java runtime's own memory is used up (LIONSTORE_JAVA_OPTS=-Xmx2g allows more)."""
+    """The Java runtime has used up its memory, or finds too little to start; LIONSTORE_JAVA_OPTS=-Xmx2g allows more."""
 
 
 class RuntimeMissingError(LionstoreError, ImportError):
-    """The Java runtime that the wheel brings is not there or does not start."""
+    """The wheel's Java runtime is missing or does not start."""
 
 
 class ForkError(LionstoreError, RuntimeError):
-    """A forked child has used an optimizer of its parent: the Java runtime is in the parent alone."""
+    """A forked child has used its parent's optimizer; the Java runtime exists only in the parent."""
 
 
 class UnexpectedError(LionstoreError, RuntimeError):
-    """A failure that nobody foresaw; the message is its Java stack trace."""
+    """An unexpected failure; the message is its Java stack trace."""
 
 
 BY_NUMBER: dict[int, type[LionstoreError]] = {

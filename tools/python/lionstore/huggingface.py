@@ -1,6 +1,6 @@
-"""Lion for Hugging Face's Trainer, a snapshot in each of its checkpoints, and the store made anew from one.
+"""Lionstore in Hugging Face's Trainer: factories, snapshots in checkpoints, and a store restored from a checkpoint.
 
-Needs transformers; the package itself does not.
+This module needs transformers; the rest of the package does not.
 """
 
 from __future__ import annotations
@@ -9,26 +9,34 @@ import os
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import torch
 from transformers import Trainer, TrainerCallback  # type: ignore
 
 from . import errors
-from ._optimizer import Lion
+from ._lion import Lion
+from ._optimizer import StoreOptimizer
 
 _FOLDER = "lionstore"
 
 
-class TrainersLion:
-    """Makes Lion of Trainer's model, in Trainer's groups: norms and biases do not decay.
+class TrainersOptimizer:
+    """Makes an optimizer for Trainer's model, with Trainer's groups: norms and biases do not decay.
 
-    ``Trainer(…, optimizer_cls_and_kwargs=(TrainersLion, {"store": …, "lr": …, "weight_decay": …}))``.
-    Frozen parameters belong to the store too, so that snapshots are whole.
+    ``Trainer(…, optimizer_cls_and_kwargs=(TrainersOptimizer, {"optimizer": AdamW, "store": …, "lr": …}))``.
+    The store also contains frozen parameters, so that snapshots are complete.
     """
 
-    def __call__(self, model: torch.nn.Module, *, weight_decay: float = 0.0, **options: Any) -> Lion:
-        """Is called by Trainer with the model that it trains and the keyword arguments."""
+    def __call__(
+        self,
+        model: torch.nn.Module,
+        *,
+        optimizer: Callable[..., StoreOptimizer] = Lion,
+        weight_decay: float = 0.0,
+        **options: Any,
+    ) -> Any:
+        """Makes the optimizer; Trainer calls this with its model and the keyword arguments."""
         names_of: Any = Trainer.get_decay_parameter_names  # uses nothing of its Trainer
         decaying = {*names_of(None, model)}
         named = [*model.named_parameters()]
@@ -36,56 +44,61 @@ class TrainersLion:
             {"params": [(n, p) for n, p in named if n in decaying], "weight_decay": weight_decay},
             {"params": [(n, p) for n, p in named if n not in decaying], "weight_decay": 0.0},
         ]
-        return Lion([group for group in groups if group["params"]], model=model, **options)
+        return optimizer([group for group in groups if group["params"]], model=model, **options)
+
+
+class TrainersLion(TrainersOptimizer):
+    """The same for Lion: ``optimizer_cls_and_kwargs=(TrainersLion, {"store": …, "lr": …, "weight_decay": …})``."""
 
 
 class SnapshotCallback(TrainerCallback):  # type: ignore[misc]
-    """Takes a snapshot of the optimizer's store into each checkpoint that Trainer writes.
+    """Puts a snapshot of the optimizer's store into each checkpoint that Trainer writes.
 
-    ``checkpoint-500`` then holds the exact state of step 500 in ``checkpoint-500/lionstore``, also where
-    ``optimizer.pt`` only refers to the store because the state is large.
+    ``checkpoint-500/lionstore`` then holds the exact state of step 500, even if the state is so large that
+    ``optimizer.pt`` only refers to the store.
     """
 
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Is called by Trainer when a checkpoint is whole but for this.
+        """Adds the snapshot; Trainer calls this when the rest of the checkpoint is complete.
 
-        What an earlier run left in a checkpoint of the same number goes, as its other files do.
+        A snapshot that an earlier run left in a checkpoint of the same number is removed, like that
+        checkpoint's other files.
         """
         if not state.is_world_process_zero:
             return
-        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        checkpoint = Path(args.output_dir).absolute() / f"checkpoint-{state.global_step}"
         if not checkpoint.is_dir():
             warnings.warn(f"SnapshotCallback: there is no {checkpoint}, so no snapshot was taken", stacklevel=2)
             return
-        optimizer, folder = _lion(more.get("optimizer")), checkpoint / _FOLDER
+        optimizer, folder = _ours(more.get("optimizer")), checkpoint / _FOLDER
         try:
-            taken = optimizer.snapshot(folder)
+            taken = str(optimizer.snapshot(folder))
         except errors.ExistsError:
             shutil.rmtree(folder)
-            taken = optimizer.snapshot(folder)
+            taken = str(optimizer.snapshot(folder))
         for other in folder.glob("step-*"):
-            if str(other) != taken:
+            if not other.samefile(taken):
                 shutil.rmtree(other)
 
 
 def restore_checkpoint(
     checkpoint: str | os.PathLike[str], store: str | os.PathLike[str]
 ) -> None:
-    """Makes a store anew from the snapshot in a checkpoint, before the optimizer is made.
+    """Restores a store from the snapshot in a checkpoint. Call it before you make the optimizer.
 
-    A store that is in the place is moved to ``STORE.replaced`` first; remove that when you need it no more.
+    An existing store moves to ``STORE.replaced``; remove that folder when you no longer need it.
 
-    :param checkpoint: Trainer's ``checkpoint-N``, or a folder of such, of which the newest with a snapshot
-        is taken
+    :param checkpoint: Trainer's ``checkpoint-N``, or a folder of checkpoints, of which the newest with a
+        snapshot is used
     :raises MissingError: if there is no snapshot
-    :raises ExistsError: if there is a ``STORE.replaced`` already
+    :raises ExistsError: if ``STORE.replaced`` already exists
     """
     snapshot = _snapshot_in(Path(checkpoint))
     place, aside = Path(store), Path(f"{os.fspath(store)}.replaced")
     beside = Path(f"{os.fspath(store)}.restored")
     if place.exists() and aside.exists():
         raise errors.ExistsError(f"{aside} is there already, from an earlier restore: remove or move it first")
-    Lion.restore(snapshot, beside)
+    StoreOptimizer.restore(snapshot, beside)
     if place.exists():
         place.rename(aside)
     beside.rename(place)
@@ -108,13 +121,14 @@ def _snapshot_in(checkpoint: Path) -> Path:
     return inside[-1]
 
 
-def _lion(optimizer: Any) -> Lion:
-    """The optimizer that wrappers, such as Accelerate's, have inside."""
-    while not isinstance(optimizer, Lion):
+def _ours(optimizer: Any) -> StoreOptimizer:
+    """The optimizer inside wrappers such as Accelerate's."""
+    while not isinstance(optimizer, StoreOptimizer):
         inner = getattr(optimizer, "optimizer", None)
         if inner is None:
             raise errors.ArgumentError(
                 f"SnapshotCallback: Trainer's optimizer is a {type(optimizer).__name__}, expected lionstore.Lion"
+                " or another of lionstore's"
             )
         optimizer = inner
     return optimizer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import unittest
 from pathlib import Path
 from typing import Any, Callable, Iterable
 
@@ -20,6 +19,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from cases import StreamTest
 from lionstore import Lion
 from reference import Reference, bits, rounded
 
@@ -108,7 +108,7 @@ class PlainLion(torch.optim.Optimizer):
         self.reference.step(lambda name: self.param_groups[0])
 
 
-class HuggingFaceTest(unittest.TestCase):
+class HuggingFaceTest(StreamTest):
     """Has a folder, makes optimizers, and compares models bit for bit."""
 
     def setUp(self) -> None:

@@ -95,8 +95,7 @@ def train(folder: Path, name: str, dtype: torch.dtype, way: str) -> dict[str, An
             optimizer.snapshot(folder / "snapshots", wait=False, keep=2)
         if (number + 1) % habit.every == 0:
             scheduler.step(*[metric(model, dtype)] * habit.with_metric)
-    # A run that was killed amid closing has published another place with the same state.
-    path = optimizer.snapshot(folder / f"end-{os.getpid()}")
+    path = optimizer.snapshot(folder / "snapshots")
     assert path is not None
     result = {
         "hash": optimizer.hash(),

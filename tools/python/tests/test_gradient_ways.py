@@ -10,7 +10,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap  # type: ignore[attr-defined]
 from torch.utils.checkpoint import checkpoint
 
-from cases import BY_PLANE, DTYPES, WAYS, LionTest, backward, copies, deep, iterate, seeded, some, square
+from cases import BY_PLANE, DTYPES, WAYS, LionTest, backward, copies, deep, given_up, iterate, seeded, some, square
 from reference import differing
 
 
@@ -201,8 +201,13 @@ class PassesTest(LionTest):
                     optimizer.step()
 
             with self.subTest(reentrant=is_reentrant):
-                refused = {"stream": "re-entrant checkpointing.*plane"} if is_reentrant else {}
-                self.assert_as_plain(share, dtypes=DTYPES[:2], refused=refused, lr=0.05)
+                ways = ["step", "plane"] if is_reentrant else WAYS
+                self.assert_as_plain(share, ways=ways, dtypes=DTYPES[:2], lr=0.05)
+        for dtype in DTYPES[:2]:
+            model = seeded(square).to(dtype)
+            optimizer = self.lion_of(model, gradients="stream", lr=0.05)
+            with given_up(), self.stream_refuses("re-entrant checkpointing.*plane"):
+                share(model, optimizer)
 
     def test_hooks_of_users_change_gradients(self) -> None:
         # pytorch#76464, open_lth#6

@@ -67,10 +67,66 @@ class HyperparametersTest(LionTest):
         for values in ({"clip_norm": -1.0}, {"clip_norm": 0.0}, {"gradients": "plain"}, {"clip_norm": nan}):
             with self.assertRaises(lionstore.ArgumentError):
                 self.lion(deep(), **values)
-        for other in ({"lr": "0.1"}, {"lr": None}, {"betas": 0.9}):
-            with self.assertRaises((TypeError, ValueError)):
-                self.lion(deep(), **other)
         self.assertFalse(Path(self.folder, "store").exists())
+
+    def test_nonsense_is_refused_by_name_in_one_line_before_anything_is_made(self) -> None:
+        things: list[Any] = [None, "0.1", b"1", [1], {}, object, 1j, torch.ones(2)]
+        whole: list[Any] = [-1, 1.5, "1", True, torch.ones(2)]
+        nonsense: dict[str, list[Any]] = {
+            "lr": things,
+            "betas": [*things, 0.9, (0.9,), (0.9, None), ("0.9", 0.99), (0.9, 0.99, 0.999)],
+            "weight_decay": things,
+            "clip_norm": things[1:],
+            "maximize": ["x", None, 2, torch.ones(2)],
+            "foreach": ["x", 2],
+            "fused": ["x", 2],
+            "capturable": [True, "x"],
+            "differentiable": [True, "x"],
+            "full_state_dict": ["x", 2],
+            "max_consecutive_skips": [*whole, 0],
+            "threads": [*whole, 0],
+            "seed": [*whole, None, 1 << 63],
+            "store": [None, 3, "", b""],
+            "model_files": [3, ""],
+            "model": [3, "x"],
+            "backend": [None, 3, "abacus"],
+            "gradients": [3, "plain", torch.ones(2)],
+            "gradient_dtype": ["float32", torch.float16],
+            "rounding": [3, "up"],
+        }
+        for name, values in nonsense.items():
+            for value in values:
+                with self.subTest(name=name, value=value):
+                    arguments = {"store": f"{self.folder}/store", name: value}
+                    with self.assertRaisesRegex(lionstore.ArgumentError, name.rstrip("s").replace("lr", "lr|rate")) as raised:
+                        Lion(deep().named_parameters(), **arguments)
+                    self.assertNotIn("\n", str(raised.exception))
+        self.assertFalse(Path(self.folder, "store").exists())
+
+    def test_nonsense_is_refused_where_it_comes_later_too(self) -> None:
+        model = seeded(deep)
+        optimizer = self.lion(model)
+        iterate(model, optimizer, some(1, 3, 6))
+        before = optimizer.hash()
+        group = optimizer.param_groups[0]
+        for name, value in (("lr", None), ("lr", -1), ("betas", 0.9), ("weight_decay", "1"), ("maximize", "x")):
+            with self.subTest(name=name, value=value):
+                good, group[name] = group[name], value
+                with self.assertRaises(lionstore.ArgumentError):
+                    iterate(model, optimizer, some(2, 3, 6))
+                group[name] = good
+                optimizer.zero_grad()
+        optimizer.clip_norm = "1"  # type: ignore[assignment]
+        with self.assertRaisesRegex(lionstore.ArgumentError, "clip_norm is '1', expected a number"):
+            iterate(model, optimizer, some(2, 3, 6))
+        optimizer.clip_norm = None
+        for keep in (0, 1.5, "1"):
+            with self.assertRaisesRegex(lionstore.ArgumentError, "keep is"):
+                optimizer.snapshot(f"{self.folder}/snapshots", keep=keep)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(lionstore.ArgumentError, "folder is None"):
+            optimizer.snapshot(None)  # type: ignore[arg-type]
+        self.assertEqual(optimizer.hash(), before)
+        iterate(model, optimizer, some(2, 3, 6))
 
     def with_group(self, values: dict[str, Any]) -> Lion:
         first, *rest = deep().named_parameters()

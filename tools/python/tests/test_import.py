@@ -18,7 +18,7 @@ class ImportTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "torch.py").write_text(fake)
             done = subprocess.run(
-                [sys.executable, "-c", "import lionstore"],
+                [sys.executable, "-c", "from lionstore import Lion"],
                 capture_output=True,
                 text=True,
                 timeout=120,

@@ -45,8 +45,8 @@ class LayoutsTest(LionTest):
         model = network(torch.float32)
         optimizer = self.lion(model)
         for values, text in [
-            (dict(lr=-1.0), "learning rate is -1.0"),
-            (dict(lr=0.5, weight_decay=2.0), "expected less than 1"),
+            (dict(lr=-1.0), "Invalid learning rate: -1.0"),
+            (dict(lr=0.5, weight_decay=2.0), "is 1.0, expected < 1"),
         ]:
             optimizer.param_groups[0].update(values)
             with self.assertRaisesRegex(lionstore.ArgumentError, text):

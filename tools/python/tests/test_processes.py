@@ -138,6 +138,29 @@ class ProcessesTest(LionTest):
         output = run(script, LIONSTORE_JAVA="/nowhere/java")
         self.assertIn("install the lionstore wheel", output)
 
+    def test_a_limit_of_address_space_that_leaves_no_room_for_java_is_an_exception(self) -> None:
+        script = f"""
+            import mmap, resource, sys
+            sys.path.insert(0, {os.path.dirname(__file__)!r})
+            import lionstore
+            from reference import network, torch
+            def lion():
+                return lionstore.Lion(network(torch.float32).named_parameters(), store={self.folder!r} + "/store")
+            with open("/proc/self/statm") as file:
+                used = int(file.read().split()[0]) * mmap.PAGESIZE
+            _, most = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (used + (700 << 20), most))
+            try:
+                lion()
+            except lionstore.JavaMemoryError as failure:
+                print(failure)
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+            print(lion().steps)
+        """
+        text = run(script)
+        self.assertRegex(text, "needs 1536 MiB of address space, 512 of them for -Xmx, .*: raise ulimit -v")
+        self.assertTrue(text.endswith("\n0\n"), text)
+
     def test_memory_does_not_grow(self) -> None:
         model = network(torch.bfloat16)
         optimizer = self.lion(model)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import sys
 import tempfile
 import unittest
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -38,8 +40,24 @@ class StoresTest(LionTest):
 
     def test_a_store_without_gradients_is_refused_where_they_are_needed(self) -> None:
         self.lion(network(torch.float32), gradients="stream").close()
-        with self.assertRaisesRegex(lionstore.MismatchError, "gradient plane is none"):
+        with self.assertRaisesRegex(
+            lionstore.MismatchError, 'store: its gradient plane is none, .* need f32: open it with gradients="stream", or'
+        ):
             self.lion(network(torch.float32))
+
+    def test_a_store_of_other_gradients_says_with_which_arguments_it_opens(self) -> None:
+        for dtype, there, wanted, words in [
+            (torch.bfloat16, {}, {"gradients": "stream"}, "is bf16, .* need none: .* gradient_dtype=torch.bfloat16"),
+            (torch.bfloat16, {}, {"gradient_dtype": torch.float32}, "is bf16, .* need f32: .* gradient_dtype=torch.bfloat16"),
+            (torch.bfloat16, {"gradient_dtype": torch.float32}, {}, "is f32, .* need bf16: .* gradient_dtype=torch.float32"),
+        ]:
+            with self.subTest(words):
+                self.folder = tempfile.mkdtemp(dir=self.folder)
+                self.lion(network(dtype), **there).close()
+                with self.assertRaisesRegex(lionstore.MismatchError, words) as raised:
+                    self.lion(network(dtype), **wanted)
+                self.assertNotIn("another model", str(raised.exception))
+                self.lion(network(dtype), **there)
 
     def test_a_store_that_is_open_is_busy(self) -> None:
         self.lion(network(torch.float32))
@@ -134,6 +152,40 @@ class StoresTest(LionTest):
             optimizer.snapshot(f"{self.folder}/snapshots", wait=False)
         self.train(optimizer, model, 1)
         self.assertEqual(optimizer.steps, 1)
+
+    def test_a_closed_run_that_is_started_again_finds_its_snapshot(self) -> None:
+        model = nn.Sequential(network(torch.float32), nn.BatchNorm1d(2))
+        optimizer = self.lion(model, model=model)
+        self.train(optimizer, model[0])
+        path = optimizer.snapshot(f"{self.folder}/snapshots")
+        taken = {file.name: file.read_bytes() for file in Path(path).iterdir()}
+        optimizer.close()
+        for number in range(2):
+            optimizer = self.lion(model, model=model)
+            torch.rand(1)
+            optimizer.resume()
+            self.assertEqual(optimizer.snapshot(f"{self.folder}/snapshots"), path)
+            self.assertEqual({file.name: file.read_bytes() for file in Path(path).iterdir()}, taken)
+            optimizer.extra["run"] = number
+            optimizer.close()
+        model[1].running_mean.add_(1)
+        optimizer = self.lion(model, model=model)
+        model[1].running_mean.add_(1)
+        optimizer.close()
+        with self.assertRaisesRegex(lionstore.ExistsError, "holds another state"):
+            self.lion(model, model=model).snapshot(f"{self.folder}/snapshots")
+
+    def test_a_store_that_is_deleted_while_it_is_open_fails_the_next_step(self) -> None:
+        for way in ["step", "plane", "stream"]:
+            with self.subTest(way=way):
+                model = network(torch.float32)
+                optimizer = self.lion(model, way, gradients=way)
+                self.train(optimizer, model, 1)
+                shutil.rmtree(f"{self.folder}/{way}")
+                with self.assertRaisesRegex(lionstore.FormatError, f"{way}/header: was deleted, moved or replaced"):
+                    self.train(optimizer, model, 1)
+                with self.assertRaises(lionstore.FormatError):
+                    optimizer.close()
 
     def test_some_snapshots_are_kept(self) -> None:
         model = network(torch.float32)

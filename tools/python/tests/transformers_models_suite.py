@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import unittest
 import warnings
@@ -52,6 +53,18 @@ class SnapshotTest(TrainerTest):
         part.close()
         with warnings.catch_warnings(action="error"):
             self.lion(model, "all").snapshot(f"{self.folder}/snapshots")
+
+    def test_a_relative_folder_of_trainers_keeps_its_snapshots(self) -> None:
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(self.folder)
+        model = llama()
+        optimizer = self.lion(model, "store")
+        made = trainer(".", model, optimizer, callbacks=[SnapshotCallback()])
+        made.train()
+        for step in [4, 8]:
+            (snapshot,) = Path(f"trainer/checkpoint-{step}").glob("lionstore/*")
+            self.assertTrue((snapshot / "manifest.json").is_file())
 
     def test_two_callbacks_take_one_snapshot(self) -> None:
         model = llama()

@@ -13,7 +13,7 @@ import java.util.List;
 public record TensorSpec(String name, List<Long> shape, String group, Role role) {
   /** Whether steps may change a tensor. */
   public enum Role {
-    /** Steps change it; it has state in every plane. */
+    /** Steps change it; it has the state of its rule. */
     TRAINABLE,
     /** Steps never touch it; it has weights and remainder only. */
     FROZEN

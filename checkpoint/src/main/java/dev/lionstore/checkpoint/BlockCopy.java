@@ -1,6 +1,6 @@
 package dev.lionstore.checkpoint;
 
-import dev.lionstore.store.ConcurrentCopy;
+import dev.lionstore.state.ConcurrentCopy;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Arrays;

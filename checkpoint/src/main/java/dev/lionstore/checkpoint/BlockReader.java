@@ -1,6 +1,6 @@
 package dev.lionstore.checkpoint;
 
-import dev.lionstore.mapping.LargePages;
+import dev.lionstore.os.LargePages;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -3,7 +3,6 @@ package dev.lionstore.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lionstore.safetensors.TensorEntry;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -33,8 +32,19 @@ final class Buffers {
           // Positions and tables of Swin v2, BEiT, SAM, BERT; Anima's derived ranges.
           "position_ids token_type_ids relative_coords_table relative_position_index",
           "dim_spatial_range dim_temporal_range positional_encoding_gaussian_matrix",
-          // Constants of autoencoders (diffusers), and of audio front ends.
-          "latents_mean latents_std mel_filters");
+          // A bias of zeros before the logits: BART, Blenderbot, Marian, Pegasus, PLBart.
+          "final_logits_bias",
+          // Decays of MiniMax's linear attention; scales of deformable attention (RT-DETR v2,
+          // D-FINE); sinusoids of Florence 2 and TimesFM; the weights of a loss (Mask2Former) and
+          // of
+          // a schedule (EoMT).
+          "query_decay key_decay diagonal_decay slope_rate n_points_scale num_points_scale",
+          "pos_idx_to_embed inv_timescales empty_weight attn_mask_probs",
+          // Ranges and integers of I-BERT.
+          "act_scaling_factor weight_scaling_factor fc_scaling_factor weight_integer bias_integer",
+          "x_min x_max",
+          // Constants of autoencoders (diffusers), of audio front ends, and of Gemma 4's images.
+          "latents_mean latents_std mel_filters global_mean global_invstd std_bias std_scale");
 
   /** Last parts of names that are buffers below certain modules, and those modules. */
   private static final Map<String, Set<String>> BELOW =
@@ -48,11 +58,17 @@ final class Buffers {
           entry("embed_avg", "codebook"),
           entry("embed_sum", "codebook"),
           entry("freqs", "rope rotary_emb"),
-          entry("scale", "rotary_emb"),
+          entry("scale", "rotary_emb vocoder"),
           // Sinusoidal positions under a name of their own: M2M100, Speech2Text, XGLM.
           entry("weights", "embed_positions"),
           entry("fb", "mel_scale"),
           entry("window", "spectrogram"),
+          // Constants of Apertus' xIELU; the shift of I-BERT; what a HiFi-GAN normalizes with,
+          // inside another model.
+          entry("beta", "act_fn"),
+          entry("eps", "act_fn"),
+          entry("shift", "LayerNorm"),
+          entry("mean", "vocoder"),
           // Parametrized weights: the vectors of the power iteration.
           entry("_u", "0"),
           entry("_v", "0"));
@@ -70,14 +86,43 @@ final class Buffers {
 
   private static final Pattern NORM = Pattern.compile("(.*\\.)?(?:weight|bias)");
 
-  /** Parameters that their model fixes: sinusoids, saved as a weight that takes no gradient. */
-  private static final Pattern SINUSOIDS =
-      Pattern.compile("(?:.*\\.)?encoder\\.embed_positions\\.weight");
+  /** Families whose normalizations may be frozen: weight and bias are buffers, too. */
+  private static final Pattern WITH_FROZEN_NORMS =
+      Pattern.compile(
+          ".*detr.*|table-transformer|d_fine|deimv2|(?:mm-)?grounding-dino|pp_doclayout.*");
 
-  private static final Pattern BOTH_SINUSOIDS =
-      Pattern.compile("(?:.*\\.)?(?:encoder|decoder)\\.embed_positions\\.weight");
+  /**
+   * What families fix: buffers whose names are elsewhere a parameter's, and sinusoids and constants
+   * that are saved as a parameter which takes no gradient.
+   */
+  private static final Map<Pattern, Pattern> FIXED =
+      Map.of(
+          Pattern.compile("whisper|roformer"),
+          named("encoder\\.embed_positions\\.weight"),
+          Pattern.compile("marian|pegasus|autoformer|informer|time_series_transformer"),
+          named("(?:encoder|decoder)\\.embed_positions\\.weight"),
+          Pattern.compile("(?:qwen2_audio|audioflamingo3|musicflamingo|voxtral)"),
+          named("audio_tower\\.embed_positions\\.weight"),
+          Pattern.compile("(?:qwen2_audio|audioflamingo3|voxtral)_encoder"),
+          Pattern.compile("embed_positions\\.weight"),
+          Pattern.compile("vit_mae"),
+          named("position_embeddings|decoder_pos_embed"),
+          Pattern.compile("patchtst|patchtsmixer"),
+          named("position_enc"),
+          Pattern.compile("hrm_text"),
+          named("z_L_init"),
+          Pattern.compile("d_fine|deimv2"),
+          named("reg_scale|up"),
+          Pattern.compile("(?:sam2|sam3|edgetam).*"),
+          named("shared_(?:image_)?embedding\\.positional_embedding"),
+          Pattern.compile("speecht5_hifigan|fastspeech2_conformer_hifigan"),
+          Pattern.compile("mean|scale"));
 
   private Buffers() {}
+
+  private static Pattern named(String last) {
+    return Pattern.compile("(?:.*\\.)?(?:" + last + ")");
+  }
 
   private static Set<String> words(String... lines) {
     return Set.of(String.join(" ", lines).split(" ", -1));
@@ -105,18 +150,28 @@ final class Buffers {
   /** Tests the tensors of a model. */
   static Predicate<TensorEntry> of(List<TensorEntry> tensors, JsonNode config) {
     Set<String> names = tensors.stream().map(TensorEntry::name).collect(Collectors.toSet());
-    String family = config.path("model_type").asText().toLowerCase(Locale.ROOT);
+    // Also of the models that one is made of.
+    Set<String> families = Set.copyOf(config.findValuesAsText("model_type"));
     boolean isDiffusion = names.contains("alphas_cumprod");
-    Predicate<String> fixed = fixed(family);
+    boolean hasFrozenNorms = isAny(families, WITH_FROZEN_NORMS);
+    Predicate<String> isFixed =
+        FIXED.entrySet().stream()
+            .filter(fixed -> isAny(families, fixed.getKey()))
+            .map(fixed -> fixed.getValue().asMatchPredicate())
+            .reduce(_ -> false, Predicate::or);
     return tensor -> {
       String name = tensor.name();
       return isCalledSo(name)
           || (isDiffusion && DIFFUSION.matcher(name).matches())
           || isCausalMask(tensor)
           || isSpectral(name, names)
-          || isFrozenNorm(name, names, family)
-          || fixed.test(name);
+          || (hasFrozenNorms && isFrozenNorm(name, names))
+          || isFixed.test(name);
     };
+  }
+
+  private static boolean isAny(Set<String> families, Pattern pattern) {
+    return families.stream().anyMatch(pattern.asMatchPredicate());
   }
 
   private static boolean isCausalMask(TensorEntry tensor) {
@@ -134,22 +189,12 @@ final class Buffers {
   }
 
   /** DETR's backbones: all four tensors of a frozen batch normalization are buffers. */
-  private static boolean isFrozenNorm(String name, Set<String> names, String family) {
-    boolean hasThem =
-        family.contains("detr") || family.equals("table-transformer") || family.equals("d_fine");
-    if (!hasThem || !NORM.matcher(name).matches()) {
+  private static boolean isFrozenNorm(String name, Set<String> names) {
+    if (!NORM.matcher(name).matches()) {
       return false;
     }
     String module = name.substring(0, name.lastIndexOf('.') + 1);
     return names.contains(module + "running_mean")
         && !names.contains(module + "num_batches_tracked");
-  }
-
-  private static Predicate<String> fixed(String family) {
-    return switch (family) {
-      case "whisper" -> SINUSOIDS.asMatchPredicate();
-      case "marian", "pegasus" -> BOTH_SINUSOIDS.asMatchPredicate();
-      default -> _ -> false;
-    };
   }
 }

@@ -2,9 +2,12 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -22,8 +25,12 @@ import java.util.function.LongConsumer;
  * <p>SHA-256 of {@code "lionstore-state-1\n" rule "\n" step "\n"}, then for each tensor in UTF-8
  * name order: u32 name length, name, u32 rank, u64 dimensions, if the rule counts steps u64 how
  * many the tensor has taken, then its planes in rule order without padding (a frozen tensor has
- * weights and remainder alone). Little-endian. For a plain model the first line is {@code
- * "lionstore-tensors-1\n"}, and a tensor's bytes follow its type's name (u32 length, name).
+ * weights and remainder alone). Little-endian. Where a rule is not one of 0.1's five, or groups
+ * have rules of their own, the first line is {@code "lionstore-state-2\n"}, and before the step
+ * come the rule's text (u32 length, text) and, if groups have their own, for each of these in the
+ * layout's order name, rule and text (u32 length and bytes each). For a plain model the first line
+ * is {@code "lionstore-tensors-1\n"}, and a tensor's bytes follow its type's name (u32 length,
+ * name).
  */
 public final class ContentHash {
   private static final long PIECE_BYTES = 1 << 20;
@@ -42,11 +49,13 @@ public final class ContentHash {
    */
   public static String of(StateView view, LongConsumer progress) throws IOException {
     ContentHash hash = new ContentHash(progress);
-    hash.text("lionstore-state-1\n" + view.layout().rule().name() + "\n" + view.step() + "\n");
+    hash.rules(view.layout());
+    hash.text(view.step() + "\n");
     List<TensorSpec> tensors = view.layout().tensors();
+    boolean countsSteps = view.layout().countsSteps();
     for (int t = 0; t < tensors.size(); t++) {
       hash.shape(tensors.get(t).name(), tensors.get(t).shape());
-      if (view.layout().rule().countsSteps()) {
+      if (countsSteps) {
         hash.count(view.stepCount(t));
       }
       for (Plane plane : view.layout().planesOf(tensors.get(t))) {
@@ -55,6 +64,23 @@ public final class ContentHash {
     }
     view.requireUnchanged();
     return hash.hex();
+  }
+
+  /** The formula is part of it, unless the name alone has always been. */
+  private void rules(StoreLayout layout) {
+    UpdateRule rule = layout.rule();
+    boolean isKnown = UpdateRules.isKnownByName(rule) && layout.groupRules().isEmpty();
+    text((isKnown ? "lionstore-state-1\n" : "lionstore-state-2\n") + rule.name() + "\n");
+    if (!isKnown) {
+      name(rule.text());
+    }
+    layout
+        .groupRules()
+        .forEach((group, own) -> {
+          name(group);
+          name(own.name());
+          name(own.text());
+        });
   }
 
   /** The hash of a plain model, in lower-case hex. */

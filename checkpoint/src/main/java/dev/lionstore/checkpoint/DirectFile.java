@@ -1,8 +1,9 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.mapping.MappedFile;
-import dev.lionstore.mapping.Posix;
+import dev.lionstore.os.DirectAccess;
+import dev.lionstore.os.MappedFile;
+import dev.lionstore.os.Posix;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -11,7 +12,6 @@ import java.nio.file.FileSystemException;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,9 +22,6 @@ import org.jspecify.annotations.Nullable;
 final class DirectFile implements AutoCloseable {
   /** What the addresses of buffers and the offsets in files must be multiples of, in bytes. */
   static final int ALIGNMENT = MappedFile.PAGE_BYTES;
-
-  /** The JDK's documented way to O_DIRECT, found by name: javac warns of every use of it. */
-  private static final OpenOption DIRECT = direct();
 
   private final Path path;
   private final long bytes;
@@ -38,24 +35,11 @@ final class DirectFile implements AutoCloseable {
     this.access = access;
     FileChannel opened;
     try {
-      opened = FileChannel.open(path, access, DIRECT);
+      opened = FileChannel.open(path, access, DirectAccess.option());
     } catch (IOException | UnsupportedOperationException e) {
       opened = FileChannel.open(path, access);
     }
     this.channel = opened;
-  }
-
-  private static OpenOption direct() {
-    try {
-      Class<?> options = Class.forName("com.sun.nio.file.ExtendedOpenOption");
-      return Arrays.stream(options.getEnumConstants())
-          .filter(option -> option.toString().equals("DIRECT"))
-          .map(OpenOption.class::cast)
-          .findFirst()
-          .orElseThrow();
-    } catch (ClassNotFoundException e) {
-      throw new IllegalStateException("the module jdk.unsupported is missing", e);
-    }
   }
 
   /**

@@ -7,8 +7,9 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsType;
+import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -17,7 +18,7 @@ import java.util.regex.Pattern;
 /**
  * How a model becomes a store.
  *
- * @param rule the update rule
+ * @param rules which update rule steps which tensors
  * @param gradientPlane which gradients are kept; if empty, bf16 for a model of bf16 alone and for a
  *     random one, else f32
  * @param rounding of moments
@@ -29,7 +30,7 @@ import java.util.regex.Pattern;
  * @param reading how the model's own tensors are taken
  */
 public record ImportOptions(
-    UpdateRule rule,
+    TensorRules rules,
     Optional<GradientPlane> gradientPlane,
     Rounding rounding,
     long seed,
@@ -66,7 +67,9 @@ public record ImportOptions(
     /** It is refused by name. */
     REFUSED,
     /** 8-bit floats with scales of blocks are multiplied with these; others are refused. */
-    DEQUANTIZED
+    DEQUANTIZED,
+    /** The same, and a model that is not quantized will do. */
+    DEQUANTIZED_IF_ANY
   }
 
   /** What the options say of a tensor. */
@@ -76,7 +79,7 @@ public record ImportOptions(
     PARAMETER
   }
 
-  /** Takes a model's tensors by their names alone. */
+  /** Steps all tensors by one rule, and takes them by their names alone. */
   public ImportOptions(
       UpdateRule rule,
       Optional<GradientPlane> gradientPlane,
@@ -87,7 +90,7 @@ public record ImportOptions(
       int chunkElements,
       int positionCapacity) {
     this(
-        rule,
+        TensorRules.of(rule),
         gradientPlane,
         rounding,
         seed,
@@ -101,7 +104,7 @@ public record ImportOptions(
   /** The same with another way to take a model's tensors. */
   public ImportOptions withReading(Reading changed) {
     return new ImportOptions(
-        rule,
+        rules,
         gradientPlane,
         rounding,
         seed,
@@ -128,7 +131,7 @@ public record ImportOptions(
   }
 
   boolean dequantizes() {
-    return reading.quantized() == Quantized.DEQUANTIZED;
+    return reading.quantized() != Quantized.REFUSED;
   }
 
   /** Whether a tensor is a parameter; one that is to be frozen is. */
@@ -146,9 +149,27 @@ public record ImportOptions(
   }
 
   /** Refuses patterns of {@link #reading} that match none of a model's names. */
-  void requireMatches(List<String> names) {
+  void requireMatches(List<TensorEntry> tensors) {
+    List<String> names = tensors.stream().map(TensorEntry::name).toList();
     reading.carried().forEach(pattern -> NamePatterns.requireMatch("--carry", pattern, names));
     reading.trained().forEach(pattern -> NamePatterns.requireMatch("--train", pattern, names));
+    reading.trained().forEach(pattern -> requireTrained(pattern, tensors));
+  }
+
+  private static void requireTrained(Pattern pattern, List<TensorEntry> tensors) {
+    List<TensorEntry> meant =
+        tensors.stream().filter(each -> pattern.matcher(each.name()).matches()).toList();
+    if (meant.stream().noneMatch(each -> CarriedContent.isTrained(each.type()))) {
+      TensorEntry first = meant.getFirst();
+      throw new IllegalArgumentException(
+          "--train "
+              + pattern
+              + " matches "
+              + Text.quoted(first.name())
+              + " of type "
+              + first.type()
+              + ", expected F32, F16 or BF16; save it as F32 to train it");
+    }
   }
 
   /** Whether every tensor that is stepped is BF16: then bf16 holds its gradients, too. */
@@ -188,13 +209,14 @@ public record ImportOptions(
    * @param unlessAsked the gradient plane if the options leave it open
    */
   StoreLayout layout(List<DeclaredTensor> tensors, GradientPlane unlessAsked) {
-    return new StoreLayout(
-        rule,
-        rounding,
-        seed,
-        gradientPlane.orElse(unlessAsked),
-        allGroups(),
-        tensors.stream().map(this::spec).toList());
+    return rules.in(
+        new StoreLayout(
+            rules.rule(),
+            rounding,
+            seed,
+            gradientPlane.orElse(unlessAsked),
+            allGroups(),
+            tensors.stream().map(this::spec).toList()));
   }
 
   /** The groups, the default one last unless a rule defines it. */

@@ -1,6 +1,6 @@
 package dev.lionstore.checkpoint;
 
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.StoreLayout;
 import java.util.List;
 
 /**
@@ -30,6 +30,7 @@ public record ImportResult(
    * @param leftOut tensors that the store lacks: scales that went into weights, and what other
    *     safetensors files in the folder hold
    * @param buffers carried floats that are known by their names, in name order
+   * @param wide carried floats of types that no store trains, F64 and C64, in name order
    * @param otherWeights safetensors files in the folder that were not read
    * @param notCarried other paths in the folder that were not taken along
    */
@@ -38,14 +39,17 @@ public record ImportResult(
       int carried,
       int leftOut,
       List<String> buffers,
+      List<String> wide,
       List<String> otherWeights,
       List<String> notCarried) {
     /** No folder. */
-    static final Source NONE = new Source(0, 0, 0, List.of(), List.of(), List.of());
+    public static final Source NONE =
+        new Source(0, 0, 0, List.of(), List.of(), List.of(), List.of());
 
     /** Copies the lists. */
     public Source {
       buffers = List.copyOf(buffers);
+      wide = List.copyOf(wide);
       otherWeights = List.copyOf(otherWeights);
       notCarried = List.copyOf(notCarried);
     }

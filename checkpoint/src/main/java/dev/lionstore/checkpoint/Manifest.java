@@ -8,10 +8,11 @@ import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
-import dev.lionstore.store.StateView;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -33,7 +34,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param format {@value #FORMAT}
  * @param version {@value #VERSION}
- * @param rule the update rule's name
+ * @param rule the name of the update rule of groups that have none of their own
+ * @param formula its text, unless the name alone has always said what it is
  * @param step completed steps
  * @param rounding {@code nearest} or {@code stochastic}
  * @param seed of stochastic rounding
@@ -47,6 +49,7 @@ record Manifest(
     String format,
     int version,
     String rule,
+    @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable String formula,
     long step,
     String rounding,
     long seed,
@@ -59,6 +62,9 @@ record Manifest(
   static final String FORMAT = "lionstore-snapshot";
   static final int VERSION = 1;
 
+  /** The name of the member with a rule's text; manifests whose rules are 0.1's lack it. */
+  static final String FORMULA = "formula";
+
   private static final int MOST_CHUNK_BYTES = 64 << 20;
 
   /**
@@ -67,10 +73,25 @@ record Manifest(
    * @param name its name
    * @param learningRateScale what the learning rate is multiplied with
    * @param weightDecay its own weight decay, if it has one
+   * @param rule the name of its own update rule, if it has one
+   * @param formula the text of that
    */
-  record Group(String name, double learningRateScale, @Nullable Double weightDecay) {
+  record Group(
+      String name,
+      double learningRateScale,
+      @Nullable Double weightDecay,
+      @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable String rule,
+      @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable String formula) {
+    /** The name of the member that only groups with a rule of their own have. */
+    static final String RULE = "rule";
+
     Group {
       requireText("name", name);
+      require(
+          "formula of group " + name,
+          (rule == null) == (formula == null),
+          formula,
+          rule == null ? "none, as it has no rule" : "the text of rule " + rule);
     }
   }
 
@@ -81,7 +102,7 @@ record Manifest(
    * @param shape its dimensions
    * @param group its group's name
    * @param frozen whether steps leave it
-   * @param stepCount how many steps it has taken, if the rule counts them
+   * @param stepCount how many steps it has taken, if a rule counts them
    */
   record Tensor(
       String name,
@@ -153,11 +174,12 @@ record Manifest(
         FORMAT,
         VERSION,
         layout.rule().name(),
+        UpdateRules.isKnownByName(layout.rule()) ? null : layout.rule().text(),
         view.step(),
         word(layout.rounding()),
         layout.seed(),
         layout.gradientPlane().word(),
-        layout.groups().stream().map(Manifest::group).toList(),
+        layout.groups().stream().map(group -> group(layout, group)).toList(),
         IntStream.range(0, layout.tensors().size()).mapToObj(t -> tensor(view, t)).toList(),
         chunkBytes,
         files);
@@ -165,40 +187,46 @@ record Manifest(
 
   private static Tensor tensor(StateView view, int tensor) {
     TensorSpec spec = view.layout().tensors().get(tensor);
-    Long stepCount = view.layout().rule().countsSteps() ? view.stepCount(tensor) : null;
+    Long stepCount = view.layout().countsSteps() ? view.stepCount(tensor) : null;
     return new Tensor(spec.name(), spec.shape(), spec.group(), !spec.trainable(), stepCount);
   }
 
-  private static Group group(ParameterGroup group) {
+  private static Group group(StoreLayout layout, ParameterGroup group) {
+    UpdateRule own = layout.groupRules().get(group.name());
     return new Group(
         group.name(),
         group.learningRateScale(),
-        group.weightDecay().isPresent() ? group.weightDecay().getAsDouble() : null);
+        group.weightDecay().isPresent() ? group.weightDecay().getAsDouble() : null,
+        own == null ? null : own.name(),
+        own == null ? null : own.text());
   }
 
   /** The layout of a store with this content. */
   StoreLayout layout(Path snapshot) throws FormatException {
     try {
+      StoreLayout layout =
+          new StoreLayout(
+              updateRule(),
+              word("rounding", rounding, Rounding.values(), Manifest::word),
+              seed,
+              word("gradient_plane", gradientPlane, GradientPlane.values(), GradientPlane::word),
+              groups.stream().map(Manifest::group).toList(),
+              tensors.stream().map(Manifest::spec).toList(),
+              groupRules());
       for (Tensor tensor : tensors) {
-        requireCounted(tensor);
+        requireCounted(tensor, layout);
       }
-      return new StoreLayout(
-          rule(rule),
-          word("rounding", rounding, Rounding.values(), Manifest::word),
-          seed,
-          word("gradient_plane", gradientPlane, GradientPlane.values(), GradientPlane::word),
-          groups.stream().map(Manifest::group).toList(),
-          tensors.stream().map(Manifest::spec).toList());
+      return layout;
     } catch (IllegalArgumentException e) {
       throw ManifestFile.malformed(snapshot.resolve(NAME), e);
     }
   }
 
-  private void requireCounted(Tensor tensor) {
+  private void requireCounted(Tensor tensor, StoreLayout layout) {
+    boolean countsSteps = layout.countsSteps();
     Long count = tensor.stepCount();
-    boolean holds =
-        rule(rule).countsSteps() ? count != null && count >= 0 && count <= step : count == null;
-    String wanted = rule(rule).countsSteps() ? "0 to " + step : "nothing, as rule " + rule;
+    boolean holds = countsSteps ? count != null && count >= 0 && count <= step : count == null;
+    String wanted = countsSteps ? "0 to " + step : "nothing, as rule " + layout.rules();
     require(Tensor.STEP_COUNT + " of " + tensor.name(), holds, count, wanted);
   }
 
@@ -211,7 +239,10 @@ record Manifest(
 
   /** Whether the states are of one model, perhaps at different steps. */
   boolean isOfModelOf(Manifest other) {
-    return rule.equals(other.rule) && specs().equals(other.specs());
+    return rule.equals(other.rule)
+        && Objects.equals(formula, other.formula)
+        && groupRules().equals(other.groupRules())
+        && specs().equals(other.specs());
   }
 
   private List<TensorSpec> specs() {
@@ -224,6 +255,7 @@ record Manifest(
         format,
         version,
         rule,
+        formula,
         step,
         rounding,
         seed,
@@ -256,9 +288,18 @@ record Manifest(
             () -> new IllegalArgumentException(field + " is " + found + ", which is unknown"));
   }
 
-  private static UpdateRule rule(String name) {
-    return UpdateRules.named(name)
-        .orElseThrow(() -> new IllegalArgumentException("unknown rule " + name));
+  private UpdateRule updateRule() {
+    return formula == null ? UpdateRules.required(rule) : UpdateRules.recorded(rule, formula);
+  }
+
+  private Map<String, UpdateRule> groupRules() {
+    Map<String, UpdateRule> rules = new HashMap<>();
+    for (Group group : groups) {
+      if (group.rule() != null && group.formula() != null) {
+        rules.put(group.name(), UpdateRules.recorded(group.rule(), group.formula()));
+      }
+    }
+    return rules;
   }
 
   private static ParameterGroup group(Group group) {

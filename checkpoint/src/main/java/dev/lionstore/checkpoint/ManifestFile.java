@@ -178,16 +178,29 @@ final class ManifestFile {
       boolean newer = version.isIntegralNumber() && version.asLong() > Manifest.VERSION;
       Manifest.require("version", !newer, version, Manifest.VERSION + "; use a newer Lionstore");
       object.remove(CHECKSUM);
-      // Only a rule that counts steps has it, and the mapper wants every member.
-      for (JsonNode tensor : object.path("tensors")) {
-        if (tensor instanceof ObjectNode node && !node.has(Manifest.Tensor.STEP_COUNT)) {
-          node.putNull(Manifest.Tensor.STEP_COUNT);
-        }
-      }
+      addLeftOut(object);
       return JSON.treeToValue(object, Manifest.class);
     } catch (IOException | IllegalArgumentException e) {
       // The bytes are in memory: an IOException is about what they say.
       throw malformed(file, e);
+    }
+  }
+
+  /** The mapper wants every member; those that few rules have are left out of the others' files. */
+  private static void addLeftOut(ObjectNode manifest) {
+    addLeftOut(manifest, Manifest.FORMULA);
+    for (JsonNode group : manifest.path("groups")) {
+      addLeftOut(group, Manifest.Group.RULE);
+      addLeftOut(group, Manifest.FORMULA);
+    }
+    for (JsonNode tensor : manifest.path("tensors")) {
+      addLeftOut(tensor, Manifest.Tensor.STEP_COUNT);
+    }
+  }
+
+  private static void addLeftOut(JsonNode node, String member) {
+    if (node instanceof ObjectNode object && !object.has(member)) {
+      object.putNull(member);
     }
   }
 

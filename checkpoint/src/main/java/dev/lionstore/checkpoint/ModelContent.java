@@ -29,6 +29,7 @@ import java.util.function.Predicate;
  * @param tied names of parameters that have another name here
  * @param carried names of what is no parameter
  * @param buffers those of them that are floats and known by their names
+ * @param wide those of them that are floats of a type that no store trains
  * @param dequantized parameters that are read through their scales, by name
  */
 record ModelContent(
@@ -36,7 +37,9 @@ record ModelContent(
     SortedMap<String, String> tied,
     Set<String> carried,
     List<String> buffers,
+    List<String> wide,
     Map<String, Fp8Blocks> dequantized) {
+  private static final Set<SafetensorsType> WIDE = Set.of(SafetensorsType.F64, SafetensorsType.C64);
 
   /**
    * Finds out.
@@ -52,18 +55,23 @@ record ModelContent(
             ? ConfigFile.tree(model.folder().get().resolve(ConfigFile.NAME))
             : MissingNode.getInstance();
     Map<String, Fp8Blocks> dequantized = dequantized(path, model, options, config);
-    List<TensorEntry> floats =
-        model.tensors().stream().filter(entry -> Carried.isTrained(entry.type())).toList();
     requireSense(model, options);
     Predicate<TensorEntry> isBuffer = Buffers.of(model.tensors(), config);
     List<TensorEntry> parameters = new ArrayList<>();
     List<String> buffers = new ArrayList<>();
-    for (TensorEntry tensor : floats) {
+    List<String> wide = new ArrayList<>();
+    for (TensorEntry tensor : model.tensors()) {
+      boolean isTrained = CarriedContent.isTrained(tensor.type());
       ImportOptions.Said said = options.saidOf(tensor.name());
+      if (said == ImportOptions.Said.CARRIED || !(isTrained || WIDE.contains(tensor.type()))) {
+        continue;
+      }
       boolean isKnown = said == ImportOptions.Said.NOTHING && isBuffer.test(tensor);
-      if (isKnown) {
+      if (isKnown && isTrained) {
         buffers.add(tensor.name());
-      } else if (said != ImportOptions.Said.CARRIED && !isScale(tensor, dequantized)) {
+      } else if (!isKnown && !isTrained) {
+        wide.add(tensor.name());
+      } else if (!isKnown && !isScale(tensor, dequantized)) {
         parameters.add(tensor);
       }
     }
@@ -85,7 +93,12 @@ record ModelContent(
       }
     }
     return new ModelContent(
-        List.copyOf(declared.values()), tied, carried, List.copyOf(buffers), dequantized);
+        List.copyOf(declared.values()),
+        tied,
+        carried,
+        List.copyOf(buffers),
+        List.copyOf(wide),
+        dequantized);
   }
 
   private static boolean isScale(TensorEntry tensor, Map<String, Fp8Blocks> dequantized) {
@@ -101,7 +114,7 @@ record ModelContent(
     Optional<Quantization> found = Quantization.of(model, config);
     Map<String, Fp8Blocks> dequantized = new LinkedHashMap<>();
     if (found.isEmpty()) {
-      if (options.dequantizes()) {
+      if (options.reading().quantized() == ImportOptions.Quantized.DEQUANTIZED) {
         throw new FormatException(path, "is not quantized; leave --dequantize out");
       }
       return dequantized;
@@ -121,9 +134,8 @@ record ModelContent(
   }
 
   private static void requireSense(SafetensorsModel model, ImportOptions options) {
-    List<String> names = model.tensors().stream().map(TensorEntry::name).toList();
-    if (!names.isEmpty()) {
-      options.requireMatches(names);
+    if (!model.tensors().isEmpty()) {
+      options.requireMatches(model.tensors());
     }
   }
 

@@ -3,13 +3,13 @@ package dev.lionstore.checkpoint;
 import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.Utf8Order;
-import dev.lionstore.mapping.NewFolder;
-import dev.lionstore.mapping.Posix;
+import dev.lionstore.os.NewFolder;
+import dev.lionstore.os.Posix;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.ShardedWriter;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -23,7 +23,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.LongConsumer;
+import java.util.stream.Collectors;
 
 /** Writes a store's or snapshot's model as a Hugging Face folder. */
 public final class ModelExport {
@@ -40,7 +42,7 @@ public final class ModelExport {
 
   /** What is written of each parameter. What is carried leaves as it came, whatever the form. */
   public enum Form {
-    /** The type in which it came; bf16 if it came from no file. */
+    /** The type in which it came; bf16 if nothing tells it. */
     KEPT,
     /** The weights that the model computes with, 2 bytes. */
     WEIGHTS,
@@ -60,19 +62,19 @@ public final class ModelExport {
    */
   public static void run(
       StateView view,
-      Carried carried,
+      CarriedContent carried,
       Path target,
       Form form,
       long maxShardBytes,
       LongConsumer progress)
       throws IOException {
-    Places.requireOutside(target);
+    NestedFolders.requireOutside(target);
     try (NewFolder folder = NewFolder.create(target)) {
       FreeSpace.require("an export", target, folder.path(), modelBytes(view, carried, form));
       Path weights = Files.createDirectories(folder.path().resolve(carried.origin().folder()));
       writeModel(view, carried, weights, form, maxShardBytes, progress);
       Posix.sync(weights);
-      carried.copyFilesInto(folder.path(), configuration(carried, form));
+      carried.copyFilesInto(folder.path(), configuration(view, carried, form));
       view.requireUnchanged();
       folder.publish();
     }
@@ -89,20 +91,24 @@ public final class ModelExport {
   }
 
   /** The configuration, where it tells another type than the files will hold. */
-  private static Map<String, byte[]> configuration(Carried carried, Form form) throws IOException {
-    boolean asItCame = form == Form.KEPT && carried.origin().isKnown();
-    String name = carried.origin().beside(ConfigFile.NAME);
+  private static Map<String, byte[]> configuration(
+      StateView view, CarriedContent carried, Form form) throws IOException {
+    Origin origin = carried.origin();
+    boolean asItCame = form == Form.KEPT && origin.isOfFiles();
+    String name = origin.beside(ConfigFile.NAME);
     Optional<Path> config = carried.file(name);
-    if (config.isEmpty() || asItCame) {
+    Set<SafetensorsType> types =
+        declared(view, origin, form).stream().map(DeclaredTensor::type).collect(Collectors.toSet());
+    if (config.isEmpty() || asItCame || types.size() != 1) {
       return Map.of();
     }
-    SafetensorsType written = type(Origin.NONE, "", form);
     byte[] json = Files.readAllBytes(config.get());
-    return Map.of(name, ConfigFile.withType(json, written));
+    return Map.of(name, ConfigFile.withType(json, types.iterator().next()));
   }
 
   /** What the model's tensors and the files beside them take, headers and index aside. */
-  public static long modelBytes(StateView view, Carried carried, Form form) throws IOException {
+  public static long modelBytes(StateView view, CarriedContent carried, Form form)
+      throws IOException {
     long bytes = carried.bytes();
     for (DeclaredTensor tensor : declared(view, carried.origin(), form)) {
       bytes = Math.addExact(bytes, tensor.bytes());
@@ -133,7 +139,7 @@ public final class ModelExport {
   /** Writes the model's shards into a folder, synced. */
   static void writeModel(
       StateView view,
-      Carried carried,
+      CarriedContent carried,
       Path folder,
       Form form,
       long maxShardBytes,
@@ -166,7 +172,7 @@ public final class ModelExport {
   private static void writeBytes(
       MemorySegment data, DeclaredTensor tensor, ShardedWriter writer, LongConsumer progress)
       throws IOException {
-    Pieces.forEach(data, progress, (_, piece) -> writer.write(tensor.name(), piece));
+    SegmentEquality.forEach(data, progress, (_, piece) -> writer.write(tensor.name(), piece));
   }
 
   private static void writeMaster(

@@ -95,8 +95,11 @@ public final class ModelFolder {
    * @throws FormatException if a file breaks a rule
    */
   public static SafetensorsModel open(Path path) throws IOException {
-    if (!Files.isDirectory(path) || Snapshot.isSnapshot(path)) {
-      return SafetensorsModel.open(path); // a snapshot's files are those of its manifest
+    if (!Files.isDirectory(path)) {
+      return SafetensorsModel.open(path);
+    }
+    if (Snapshot.isSnapshot(path)) {
+      return SafetensorsModel.open(path, SnapshotFiles.weightsName(ManifestFile.read(path)));
     }
     ModelFolder folder = new ModelFolder(path);
     if (SafetensorsModel.isIn(path, SafetensorsModel.MODEL)) {

@@ -4,14 +4,14 @@ import dev.lionstore.ElementType;
 import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -77,12 +77,11 @@ public final class ModelImport {
       ImportOptions options,
       LongConsumer progress)
       throws IOException {
-    Places.requireOutside(store);
+    NestedFolders.requireOutside(store);
     String component = options.reading().component();
     ModelContent content = ModelContent.of(model, source, options);
     FolderFiles beside = beside(source, model, component);
-    Map<String, Integer> strays = ModelFolder.strays(source, component);
-    Carried carried =
+    CarriedContent carried =
         checked(
             source,
             model,
@@ -106,24 +105,31 @@ public final class ModelImport {
       Optional<Path> config = carried.file(name);
       if (!content.dequantized().isEmpty() && config.isPresent()) {
         byte[] json = Files.readAllBytes(config.get());
-        Carried.rewrite(builder.directory(), name, ConfigFile.withoutQuantization(json));
+        CarriedContent.rewrite(builder.directory(), name, ConfigFile.withoutQuantization(json));
       }
       builder.finish(0, new byte[0]);
     }
-    Set<String> own = own(source, component);
-    int leftOut = content.scales() + strays.values().stream().mapToInt(n -> Math.max(0, n)).sum();
-    ImportResult.Source became =
-        new ImportResult.Source(
-            content.tied().size(),
-            content.carried().size(),
-            leftOut,
-            content.buffers(),
-            List.copyOf(strays.keySet()),
-            beside.leftOut().stream()
-                .filter(file -> !own.contains(file) && !strays.containsKey(file))
-                .toList());
+    ImportResult.Source became = became(source, component, content, beside);
     return new ImportResult(
         layout, became, plan.sources().size(), plan.absent(), plan.frozen(), rounded);
+  }
+
+  private static ImportResult.Source became(
+      SafetensorsModel source, String component, ModelContent content, FolderFiles beside)
+      throws IOException {
+    Map<String, Integer> strays = ModelFolder.strays(source, component);
+    Set<String> own = own(source, component);
+    int leftOut = content.scales() + strays.values().stream().mapToInt(n -> Math.max(0, n)).sum();
+    return new ImportResult.Source(
+        content.tied().size(),
+        content.carried().size(),
+        leftOut,
+        content.buffers(),
+        content.wide(),
+        List.copyOf(strays.keySet()),
+        beside.leftOut().stream()
+            .filter(file -> !own.contains(file) && !strays.containsKey(file))
+            .toList());
   }
 
   private static Set<String> own(SafetensorsModel source, String component) {
@@ -131,6 +137,25 @@ public final class ModelImport {
     return source.paths().stream()
         .map(path -> prefix + path.getFileName())
         .collect(Collectors.toSet());
+  }
+
+  /**
+   * What {@link #run} makes of a model. Headers are read, and the values of tensors whose names may
+   * be of one parameter.
+   *
+   * @param source of {@link #weights}
+   * @throws FormatException as {@link #run}, but for values
+   */
+  public static ImportPlan plan(SafetensorsModel source, Path model, ImportOptions options)
+      throws IOException {
+    String component = options.reading().component();
+    ModelContent content = ModelContent.of(model, source, options);
+    requireSense(model, content.parameters(), options);
+    return new ImportPlan(
+        content.parameters(),
+        options.gradientsOf(content.parameters()),
+        content.scales(),
+        became(source, component, content, beside(source, model, component)));
   }
 
   /**
@@ -166,7 +191,7 @@ public final class ModelImport {
   }
 
   /** What a model carries; all of it, and the model itself, is checked if it is a snapshot's. */
-  private static Carried checked(
+  private static CarriedContent checked(
       SafetensorsModel source,
       Path model,
       Origin origin,
@@ -176,13 +201,13 @@ public final class ModelImport {
       throws IOException {
     Optional<SnapshotSums> sums = SnapshotSums.of(model);
     if (sums.isEmpty()) {
-      return Carried.of(source, files, content.carried()::contains, origin);
+      return CarriedContent.of(source, files, content.carried()::contains, origin);
     }
     List<FolderFiles.Named> listed =
         files.stream().filter(file -> sums.get().lists(file.name())).toList();
     Origin names = sums.get().origin();
-    Carried carried =
-        Carried.of(source, listed, content.carried()::contains, origin.withNamesOf(names));
+    CarriedContent carried =
+        CarriedContent.of(source, listed, content.carried()::contains, origin.withNamesOf(names));
     sums.get().check(source, carried.fileNames(), progress);
     return carried;
   }
@@ -205,7 +230,7 @@ public final class ModelImport {
         blocks.fill(source, master, progress);
       } else {
         ElementType type = elementType(source.tensor(name).orElseThrow().type());
-        Pieces.forEach(
+        SegmentEquality.forEach(
             source.data(name),
             progress,
             (offset, piece) -> master.set(offset / type.bytes(), new GradientValues(type, piece)));
@@ -222,7 +247,9 @@ public final class ModelImport {
     for (int t = 0; t < tensors.size(); t++) {
       TensorEntry entry = plan.sources().get(tensors.get(t).name());
       if (entry != null) {
-        rounded += momentum.copy(entry, builder.values(Lion.MOMENTUM, t), progress);
+        rounded +=
+            momentum.copy(
+                entry, builder.values(UpdateRules.LION.statePlanes().getFirst(), t), progress);
       }
     }
     return rounded;
@@ -253,7 +280,7 @@ public final class ModelImport {
     }
   }
 
-  /** The type as core calls it; only for {@link Carried#TRAINED_TYPES}. */
+  /** The type as core calls it; only for {@link CarriedContent#TRAINED_TYPES}. */
   public static ElementType elementType(SafetensorsType type) {
     return switch (type) {
       case F32 -> ElementType.F32;

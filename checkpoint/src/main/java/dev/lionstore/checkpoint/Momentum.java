@@ -3,10 +3,11 @@ package dev.lionstore.checkpoint;
 import dev.lionstore.ElementType;
 import dev.lionstore.FormatException;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -90,10 +91,12 @@ public final class Momentum implements AutoCloseable {
 
   /** Which tensors get which part of it. */
   MomentumPlan plan(StoreLayout layout) throws FormatException {
-    if (source.isPresent() && !layout.rule().equals(Lion.RULE)) {
+    Optional<UpdateRule> other =
+        layout.rules().stream().filter(rule -> !rule.equals(UpdateRules.LION)).findFirst();
+    if (source.isPresent() && other.isPresent()) {
       throw new IllegalArgumentException(
           "--momentum is for rule lion; a store of rule "
-              + layout.rule().name()
+              + other.get().name()
               + " starts with moments of zero: leave it out");
     }
     return source.isPresent()
@@ -113,7 +116,7 @@ public final class Momentum implements AutoCloseable {
     MomentumPlane plane = new MomentumPlane(path, entry.name(), values);
     ElementType type = ModelImport.elementType(entry.type());
     long[] rounded = new long[1];
-    Pieces.forEach(
+    SegmentEquality.forEach(
         source.orElseThrow().data(entry.name()),
         progress,
         (offset, piece) ->

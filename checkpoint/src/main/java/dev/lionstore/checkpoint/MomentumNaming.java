@@ -1,6 +1,6 @@
 package dev.lionstore.checkpoint;
 
-import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRules;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
@@ -14,7 +14,7 @@ enum MomentumNaming {
   /** {@code state.w.exp_avg}: PyTorch's, with {@code flatten_optimizer_state_dict}. */
   FLATTENED("state.");
 
-  private static final String SUFFIX = "." + Lion.MOMENTUM.suffix();
+  private static final String SUFFIX = "." + UpdateRules.LION.statePlanes().getFirst().suffix();
 
   private final String prefix;
 

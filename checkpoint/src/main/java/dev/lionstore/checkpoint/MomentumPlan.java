@@ -6,7 +6,7 @@ import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.StoreLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -138,7 +138,7 @@ record MomentumPlan(Map<String, TensorEntry> sources, List<String> absent, List<
       throw new FormatException(
           path, name + ", shape", entry.shape(), tensor.shape() + ", the model's own");
     }
-    if (!Carried.isTrained(entry.type())) {
+    if (!CarriedContent.isTrained(entry.type())) {
       throw new FormatException(
           path, name + ", type", entry.type(), "F32, F16 or BF16; convert it");
     }

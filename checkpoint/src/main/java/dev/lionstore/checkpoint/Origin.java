@@ -18,19 +18,22 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
  * How a model came, so that it can leave as it came: {@value #NAME} in a store or snapshot, beside
- * what is carried. A core store knows nothing of it. A store that has none was not imported from
- * files: its parameters leave as bf16.
+ * what is carried. A core store knows nothing of it. The parameters of a store that has none leave
+ * as bf16.
  *
  * <pre>{@code
  * {"format":"lionstore-origin","version":1,"folder":"","base_name":"model",
  *  "types":{"norm.weight":"F32"},"tied":{"lm_head.weight":"model.embed_tokens.weight"}}
  * }</pre>
  *
- * @param isKnown whether the model came from files
+ * <p>That of a model that came from memory has {@code "from_files":false}, too.
+ *
+ * @param isOfFiles whether the model came from files; else its configuration may tell other types
  * @param folder where its files lie in the folder that was imported: a component of a pipeline, or
  *     empty
  * @param baseName what its files are called, without shard and suffix
@@ -38,7 +41,7 @@ import java.util.regex.Pattern;
  * @param tied names that stand for another parameter, and its name
  */
 public record Origin(
-    boolean isKnown,
+    boolean isOfFiles,
     String folder,
     String baseName,
     SortedMap<String, SafetensorsType> types,
@@ -46,14 +49,25 @@ public record Origin(
   /** The file's name, in a store as in a snapshot. */
   static final String NAME = "lionstore-origin.json";
 
+  private static final String ADAPTER = "adapter_model";
   private static final String FORMAT = "lionstore-origin";
   private static final int VERSION = 1;
   private static final Pattern NEWER = Pattern.compile("[2-9]|[1-9][0-9]{1,9}");
+
+  /**
+   * Weights that programs load by this name, with or without a variant: diffusers, PEFT, LoRA of
+   * diffusers and of MLX, OpenCLIP.
+   */
+  private static final Pattern LOADED_BY_NAME =
+      Pattern.compile(
+          "(diffusion_pytorch_model|adapter_model|pytorch_lora_weights|adapters|open_clip_model"
+              + "|open_clip_pytorch_model)(\\..+)?");
+
   private static final Pattern BASE_NAME = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,199}");
   private static final JsonFactory FACTORY =
       JsonFactory.builder().enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8).build();
 
-  /** Of a model that came from no file. */
+  /** Of a bf16 model that came from no file. */
   public static final Origin NONE =
       new Origin(false, "", SafetensorsModel.MODEL, new TreeMap<>(), new TreeMap<>());
 
@@ -82,6 +96,20 @@ public record Origin(
     return folder.isEmpty() ? fileName : folder + "/" + fileName;
   }
 
+  /** What the files of weights in a snapshot are called; a variant tells of other types. */
+  String snapshotName() {
+    Matcher name = LOADED_BY_NAME.matcher(baseName);
+    return folder.isEmpty() && name.matches() ? name.group(1) : SafetensorsModel.MODEL;
+  }
+
+  /**
+   * The tied names that a snapshot has, too: transformers ties a model again when it loads it, but
+   * PEFT asks for every name of an adapter.
+   */
+  SortedMap<String, String> tiedInSnapshot() {
+    return baseName.equals(ADAPTER) ? tied : Collections.emptySortedMap();
+  }
+
   /** The type in which a parameter came. */
   SafetensorsType type(String tensor) {
     return types.getOrDefault(tensor, SafetensorsType.BF16);
@@ -93,14 +121,45 @@ public record Origin(
     someTypes.keySet().removeIf(names.negate());
     SortedMap<String, String> someTied = new TreeMap<>(tied);
     someTied.entrySet().removeIf(e -> !names.test(e.getKey()) || !names.test(e.getValue()));
-    return new Origin(isKnown, folder, baseName, someTypes, someTied);
+    return new Origin(isOfFiles, folder, baseName, someTypes, someTied);
   }
 
   /** The same types under the file and parameter names of another. */
   Origin withNamesOf(Origin other) {
     SortedMap<String, String> names = new TreeMap<>(other.tied());
     names.putAll(tied);
-    return new Origin(isKnown, other.folder(), other.baseName(), types, names);
+    return new Origin(isOfFiles, other.folder(), other.baseName(), types, names);
+  }
+
+  /** The same with types of more parameters. */
+  public Origin withTypes(Map<String, SafetensorsType> more) {
+    SortedMap<String, SafetensorsType> all = new TreeMap<>(types);
+    all.putAll(more);
+    all.values().removeIf(type -> type == SafetensorsType.BF16);
+    return new Origin(isOfFiles, folder, baseName, all, tied);
+  }
+
+  /** The same with a second name of a parameter. */
+  public Origin withTied(String name, String parameter) {
+    SortedMap<String, String> all = new TreeMap<>(tied);
+    all.put(name, parameter);
+    return new Origin(isOfFiles, folder, baseName, types, all);
+  }
+
+  /** The same with files of another name. */
+  public Origin withBaseName(String name) {
+    return new Origin(isOfFiles, folder, name, types, tied);
+  }
+
+  /**
+   * Writes it into a store that is being made, or a snapshot, synced.
+   *
+   * @throws java.nio.file.FileAlreadyExistsException if there is one
+   */
+  public void writeInto(Path place) throws IOException {
+    if (!equals(NONE)) {
+      CarriedContent.write(place.resolve(NAME), encode());
+    }
   }
 
   /** The file's content. */
@@ -110,6 +169,9 @@ public record Origin(
       json.writeStartObject();
       json.writeStringField("format", FORMAT);
       json.writeNumberField("version", VERSION);
+      if (!isOfFiles) {
+        json.writeBooleanField("from_files", false);
+      }
       json.writeStringField("folder", folder);
       json.writeStringField("base_name", baseName);
       json.writeObjectFieldStart("types");
@@ -145,7 +207,7 @@ public record Origin(
               case "types" ->
                   json.object(key, name -> types.put(name, type(file, name, json.string(name))));
               case "tied" -> json.object(key, name -> tied.put(name, json.string(name)));
-              case "version" -> words.put(key, json.written());
+              case "version", "from_files" -> words.put(key, json.written());
               case "format", "folder", "base_name" -> words.put(key, json.string(key));
               default -> json.skip(Text.quoted(key)); // a newer version's, which is refused below
             }
@@ -155,7 +217,11 @@ public record Origin(
     require(file, "version", Integer.toString(VERSION), words);
     try {
       return new Origin(
-          true, words.getOrDefault("folder", ""), words.getOrDefault("base_name", ""), types, tied);
+          !words.getOrDefault("from_files", "").equals("false"),
+          words.getOrDefault("folder", ""),
+          words.getOrDefault("base_name", ""),
+          types,
+          tied);
     } catch (IllegalArgumentException e) {
       throw new FormatException(file, String.valueOf(e.getMessage()));
     }
@@ -173,7 +239,7 @@ public record Origin(
 
   private static SafetensorsType type(Path file, String tensor, String word)
       throws FormatException {
-    Optional<SafetensorsType> type = SafetensorsType.of(word).filter(Carried::isTrained);
+    Optional<SafetensorsType> type = SafetensorsType.of(word).filter(CarriedContent::isTrained);
     if (type.isEmpty()) {
       throw new FormatException(
           file, "type of " + Text.quoted(tensor), Text.quoted(word), "F32, F16 or BF16");

@@ -5,7 +5,7 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsBytes;
 import dev.lionstore.safetensors.TensorEntry;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
 import dev.lionstore.store.StoreBuilder;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -107,6 +107,15 @@ public final class PublishedBuffers {
   private static boolean startsWithMagic(byte[] position) {
     return position.length >= MAGIC.length
         && Arrays.equals(position, 0, MAGIC.length, MAGIC, 0, MAGIC.length);
+  }
+
+  /**
+   * Whether a snapshot with one position will do where one with the other is wanted: they are
+   * equal, or a trainer that publishes buffers has published another place after the same step, as
+   * it does when it closes. The buffers are compared with the values.
+   */
+  static boolean areOfOneStep(byte[] position, byte[] other) {
+    return Arrays.equals(position, other) || (startsWithMagic(position) && startsWithMagic(other));
   }
 
   private List<TensorEntry> entries() {

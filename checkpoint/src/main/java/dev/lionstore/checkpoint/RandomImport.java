@@ -2,8 +2,8 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.safetensors.DeclaredTensor;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -23,7 +23,7 @@ public final class RandomImport {
    * @param options as for {@link ModelImport}; the seed is also that of the weights
    * @param progress told the bytes of masters written since the last call, one call at a time
    * @return what the store holds
-   * @throws dev.lionstore.store.NoSpaceException if the disk is too small; nothing is left there
+   * @throws dev.lionstore.state.NoSpaceException if the disk is too small; nothing is left there
    * @throws IllegalArgumentException if a pattern matches nothing, or everything is frozen
    */
   public static ImportResult run(
@@ -35,7 +35,7 @@ public final class RandomImport {
   static ImportResult run(
       RandomModel model, Path store, ImportOptions options, int workers, LongConsumer progress)
       throws IOException {
-    Places.requireOutside(store);
+    NestedFolders.requireOutside(store);
     List<DeclaredTensor> declared = model.tensors().stream().map(InitialTensor::declared).toList();
     options.requireSense(declared);
     // Nothing says that gradients will need more, whatever type the model is published in.
@@ -53,10 +53,10 @@ public final class RandomImport {
 
   private static void carry(RandomModel model, Path store) throws IOException {
     if (model.folder().isEmpty()) {
-      Carried.writeFile(store, CONFIG, model.config());
+      CarriedContent.writeFile(store, CONFIG, model.config());
       return;
     }
-    try (Carried files = Carried.filesOf(model.folder().get())) {
+    try (CarriedContent files = CarriedContent.filesOf(model.folder().get())) {
       files.writeInto(store);
     }
   }

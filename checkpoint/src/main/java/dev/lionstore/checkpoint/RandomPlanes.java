@@ -2,9 +2,8 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.Plane;
-import dev.lionstore.store.PlaneSink;
-import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.PlaneSink;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.lang.foreign.Arena;
@@ -23,7 +22,7 @@ import java.util.concurrent.Future;
 import java.util.function.LongConsumer;
 
 /** Fills a new store's masters with random values, block by block, by several threads. */
-final class RandomPlanes implements StoreBuilder.Filler {
+final class RandomPlanes implements PlaneSink.Filler {
   /** A block of a plane is 2 MiB: large for a disk, small beside a second-level cache. */
   private static final int BLOCK_ELEMENTS = 1 << 20;
 

@@ -1,7 +1,7 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.mapping.OldFolder;
+import dev.lionstore.os.OldFolder;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;

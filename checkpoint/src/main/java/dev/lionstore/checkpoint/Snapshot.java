@@ -3,12 +3,15 @@ package dev.lionstore.checkpoint;
 import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsFile;
 import dev.lionstore.safetensors.SafetensorsModel;
+import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.PlaneSink;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -16,6 +19,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -27,9 +31,10 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * An immutable copy of a state on disk: at once a Hugging Face folder ({@code model*.safetensors})
- * and everything that a store needs to go on ({@code optimizer*.safetensors}, {@code position.bin},
- * {@code manifest.json}). Read-only; safe for several threads.
+ * An immutable copy of a state on disk: at once a Hugging Face folder ({@code model*.safetensors},
+ * or {@link Origin#snapshotName} instead of {@code model}) and everything that a store needs to go
+ * on ({@code optimizer*.safetensors}, {@code position.bin}, {@code manifest.json}). Read-only; safe
+ * for several threads.
  */
 public final class Snapshot implements StateView, AutoCloseable {
   private final Path folder;
@@ -68,7 +73,7 @@ public final class Snapshot implements StateView, AutoCloseable {
   public static Snapshot open(Path folder) throws IOException {
     Manifest manifest = ManifestFile.read(folder);
     SnapshotFiles.requireThere(folder, manifest);
-    SafetensorsModel model = SafetensorsModel.open(folder);
+    SafetensorsModel model = SafetensorsModel.open(folder, SnapshotFiles.weightsName(manifest));
     try {
       SafetensorsModel optimizer = SafetensorsModel.open(folder, SnapshotFiles.OPTIMIZER);
       try {
@@ -128,15 +133,14 @@ public final class Snapshot implements StateView, AutoCloseable {
 
   private void requireEntry(TensorSpec tensor, Plane plane) throws FormatException {
     SafetensorsModel part = plane.equals(Plane.WEIGHTS) ? model : optimizer;
-    String name = nameIn(tensor, plane);
+    DeclaredTensor declared = declared(tensor, plane);
+    String name = declared.name();
     Optional<TensorEntry> entry = part.tensor(name);
-    Path file = fileOf(name, part);
     if (entry.isEmpty()) {
-      throw new FormatException(file, "tensor " + Text.quoted(name) + " is missing");
+      throw new FormatException(fileOf(name, part), "tensor " + Text.quoted(name) + " is missing");
     }
-    String field = "tensor " + Text.quoted(name);
-    require(file, field + ", type", entry.get().type().name(), plane.type().name());
-    require(file, field + ", shape", entry.get().shape(), tensor.shape());
+    require(name, part, "type", entry.get().type().name(), declared.type().name());
+    require(name, part, "shape", entry.get().shape(), declared.shape());
   }
 
   /** The file that holds a tensor or should. */
@@ -148,11 +152,23 @@ public final class Snapshot implements StateView, AutoCloseable {
         .orElse(folder);
   }
 
-  private static void require(Path file, String field, Object found, Object expected)
+  private void require(
+      String tensor, SafetensorsModel part, String field, Object found, Object expected)
       throws FormatException {
     if (!found.equals(expected)) {
-      throw new FormatException(file, field, found, expected);
+      String what = "tensor " + Text.quoted(tensor) + ", " + field;
+      throw new FormatException(fileOf(tensor, part), what, found, expected);
     }
+  }
+
+  /** A tensor's values in a plane as a snapshot has them; blocks are bytes. */
+  static DeclaredTensor declared(TensorSpec tensor, Plane plane) {
+    Plane.Type type = plane.type();
+    return type.isBlocks()
+        ? new DeclaredTensor(
+            nameIn(tensor, plane), SafetensorsType.U8, List.of(type.bytes(tensor.count())))
+        : new DeclaredTensor(
+            nameIn(tensor, plane), SafetensorsType.valueOf(type.name()), tensor.shape());
   }
 
   /** What a tensor's values in a plane are called in a snapshot. */
@@ -228,11 +244,21 @@ public final class Snapshot implements StateView, AutoCloseable {
    *
    * @param progress told the bytes compared since the last call
    */
-  public boolean holds(StateView view, Carried carriedThere, LongConsumer progress)
+  public boolean holds(StateView view, CarriedContent carriedThere, LongConsumer progress)
       throws IOException {
-    if (step() != view.step()
-        || !layout.equals(view.layout())
-        || !Arrays.equals(position, view.position())) {
+    return Arrays.equals(position, view.position()) && holdsState(view, carriedThere, progress);
+  }
+
+  /** The same wherever after the step the trainer was. */
+  boolean holdsAfterStep(StateView view, CarriedContent carriedThere, LongConsumer progress)
+      throws IOException {
+    return PublishedBuffers.areOfOneStep(position, view.position())
+        && holdsState(view, carriedThere, progress);
+  }
+
+  private boolean holdsState(StateView view, CarriedContent carriedThere, LongConsumer progress)
+      throws IOException {
+    if (step() != view.step() || !layout.equals(view.layout())) {
       return false;
     }
     for (int t = 0; t < layout.tensors().size(); t++) {
@@ -240,12 +266,12 @@ public final class Snapshot implements StateView, AutoCloseable {
         return false;
       }
       for (Plane plane : layout.planesOf(layout.tensors().get(t))) {
-        if (!Pieces.areEqual(values(plane, t), view.values(plane, t), progress)) {
+        if (!SegmentEquality.areEqual(values(plane, t), view.values(plane, t), progress)) {
           return false;
         }
       }
     }
-    try (Carried mine = inFiles()) {
+    try (CarriedContent mine = inFiles()) {
       return mine.equalTo(carriedThere);
     }
   }
@@ -260,14 +286,16 @@ public final class Snapshot implements StateView, AutoCloseable {
    *
    * @throws FormatException if a buffer in the position breaks a rule
    */
-  public Carried carried() throws IOException {
+  public CarriedContent carried() throws IOException {
     return inFiles().with(PublishedBuffers.of(this));
   }
 
   /** Without the position: the snapshot of an older version lacks the buffers in its files. */
-  private Carried inFiles() throws IOException {
+  private CarriedContent inFiles() throws IOException {
     Set<String> trained =
-        layout.tensors().stream().map(TensorSpec::name).collect(Collectors.toSet());
+        layout.tensors().stream()
+            .map(TensorSpec::name)
+            .collect(Collectors.toCollection(HashSet::new));
     List<FolderFiles.Named> files =
         manifest.files().stream()
             .map(Manifest.FileSums::name)
@@ -275,7 +303,8 @@ public final class Snapshot implements StateView, AutoCloseable {
             .map(name -> new FolderFiles.Named(name, folder.resolve(name)))
             .toList();
     Origin origin = SnapshotFiles.origin(folder, manifest);
-    return Carried.of(model, files, name -> !trained.contains(name), origin);
+    trained.addAll(origin.tiedInSnapshot().keySet());
+    return CarriedContent.of(model, files, name -> !trained.contains(name), origin);
   }
 
   /** Makes a store of all tensors; see {@link #restore(Path, int, Predicate, LongConsumer)}. */
@@ -295,16 +324,16 @@ public final class Snapshot implements StateView, AutoCloseable {
    */
   public void restore(Path store, int chunkElements, Predicate<String> names, LongConsumer progress)
       throws IOException {
-    Places.requireOutside(store);
+    NestedFolders.requireOutside(store);
     StoreLayout wanted = layout.matching(names);
     RestoredPlanes planes = new RestoredPlanes(model.files(), optimizer.files(), wanted);
     PublishedBuffers buffers = PublishedBuffers.of(this);
     byte[] kept = buffers.positionOf(names);
-    StoreBuilder.Filler filler = sink -> reader(progress).read(planes.into(sink));
+    PlaneSink.Filler filler = sink -> reader(progress).read(planes.into(sink));
     try (StoreBuilder builder =
             StoreBuilder.createFilled(
                 store, wanted, chunkElements, buffers.positionCapacity(), filler);
-        Carried all = carried()) {
+        CarriedContent all = carried()) {
       all.matching(names).writeInto(builder.directory());
       builder.finish(
           step(), t -> stepCounts.getOrDefault(wanted.tensors().get(t).name(), step()), kept);
@@ -339,11 +368,12 @@ public final class Snapshot implements StateView, AutoCloseable {
   @Override
   public MemorySegment values(Plane plane, int tensor) {
     TensorSpec spec = layout.tensors().get(tensor);
-    if (!layout.planesOf(spec).contains(plane)) {
+    Optional<Plane> own = layout.planesOf(spec).stream().filter(plane::isStoredAs).findFirst();
+    if (own.isEmpty()) {
       return MemorySegment.NULL;
     }
     SafetensorsModel part = plane.equals(Plane.WEIGHTS) ? model : optimizer;
-    return part.data(nameIn(spec, plane));
+    return part.data(nameIn(spec, own.get()));
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.DamagedSnapshotException.Damage;
+import dev.lionstore.safetensors.SafetensorsModel;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -42,6 +43,20 @@ final class SnapshotFiles {
 
   /** How many bytes each checksum covers. */
   static final int CHUNK_BYTES = 4 << 20;
+
+  /**
+   * What a snapshot's files of weights are called. Older versions called them {@code model},
+   * whatever the origin says.
+   */
+  static String weightsName(Manifest manifest) {
+    return manifest.files().stream()
+        .map(Manifest.FileSums::name)
+        .filter(name -> name.indexOf('/') < 0 && SafetensorsModel.isTensorFile(name))
+        .map(ModelFolder::base)
+        .filter(name -> !name.equals(OPTIMIZER))
+        .findFirst()
+        .orElse(SafetensorsModel.MODEL);
+  }
 
   private static final String EXTRA_PREFIX = "extra-";
   private static final String EXTRA_SUFFIX = ".bin";

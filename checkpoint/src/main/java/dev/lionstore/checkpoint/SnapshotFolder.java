@@ -1,7 +1,7 @@
 package dev.lionstore.checkpoint;
 
-import dev.lionstore.mapping.UnfinishedFolder;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.os.UnfinishedFolder;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;

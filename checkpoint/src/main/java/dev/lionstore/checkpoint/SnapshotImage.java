@@ -4,10 +4,8 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.Utf8Order;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.DeclaredTensor;
-import dev.lionstore.safetensors.SafetensorsModel;
-import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.ShardPlan;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -30,7 +28,7 @@ final class SnapshotImage {
   private final List<List<Place>> places = new ArrayList<>();
 
   /** Where a tensor's values in a plane lie. */
-  private record Place(int firstBlock, long offset, int elementBytes) {}
+  private record Place(int firstBlock, long offset, Plane.Type type) {}
 
   /** When a step comes to a block: by what it holds at its beginning. */
   private record Key(Order order, int tensor, long element, int block) {}
@@ -45,20 +43,26 @@ final class SnapshotImage {
    *
    * @param tensor whose values it is, an index in the layout; -1 if it is carried
    * @param order whether a step changes it
+   * @param type of the plane; any if it is carried
    */
   private record Content(
-      DeclaredTensor declared, int tensor, Order order, int elementBytes, MemorySegment values) {}
+      DeclaredTensor declared, int tensor, Order order, Plane.Type type, MemorySegment values) {
+    Content called(String name) {
+      DeclaredTensor same = new DeclaredTensor(name, declared.type(), declared.shape());
+      return new Content(same, tensor, order, type, values);
+    }
+  }
 
   /**
    * The image of a state.
    *
    * @param maxShardBytes the largest shard's data, in bytes
    */
-  SnapshotImage(StateView view, Carried carried, long maxShardBytes) throws IOException {
+  SnapshotImage(StateView view, CarriedContent carried, long maxShardBytes) throws IOException {
     List<Content> model = new ArrayList<>();
     for (DeclaredTensor tensor : carried.tensors()) {
       MemorySegment data = carried.data(tensor.name());
-      model.add(new Content(tensor, -1, Order.NEVER_CHANGED, 1, data));
+      model.add(new Content(tensor, -1, Order.NEVER_CHANGED, Plane.Type.BF16, data));
     }
     List<Content> optimizer = new ArrayList<>();
     List<TensorSpec> tensors = view.layout().tensors();
@@ -68,19 +72,25 @@ final class SnapshotImage {
         (plane.equals(Plane.WEIGHTS) ? model : optimizer).add(content(view, plane, t));
       }
     }
+    Origin origin = carried.origin();
+    for (Map.Entry<String, String> tied : origin.tiedInSnapshot().entrySet()) {
+      model.stream()
+          .filter(content -> content.declared().name().equals(tied.getValue()))
+          .findFirst()
+          .ifPresent(content -> model.add(content.called(tied.getKey())));
+    }
     model.sort(Comparator.comparing(content -> content.declared().name(), Utf8Order.COMPARATOR));
-    add(SafetensorsModel.MODEL, model, maxShardBytes, Map.of("format", "pt"));
+    add(origin.snapshotName(), model, maxShardBytes, Map.of("format", "pt"));
     add(SnapshotFiles.OPTIMIZER, optimizer, maxShardBytes, Map.of());
   }
 
   private static Content content(StateView view, Plane plane, int tensor) {
     TensorSpec spec = view.layout().tensors().get(tensor);
-    SafetensorsType type = SafetensorsType.valueOf(plane.type().name());
     return new Content(
-        new DeclaredTensor(Snapshot.nameIn(spec, plane), type, spec.shape()),
+        Snapshot.declared(spec, plane),
         tensor,
         spec.trainable() ? Order.STEPPED : Order.NEVER_CHANGED,
-        plane.type().bytes(),
+        plane.type(),
         view.values(plane, tensor));
   }
 
@@ -110,7 +120,7 @@ final class SnapshotImage {
       Content content = contents.get(c);
       if (content.tensor() >= 0) {
         long offset = file.offsetOfPart(c + 1);
-        places.get(content.tensor()).add(new Place(first, offset, content.elementBytes()));
+        places.get(content.tensor()).add(new Place(first, offset, content.type()));
       }
     }
     for (int b = 0; b < file.blocks(); b++) {
@@ -120,7 +130,7 @@ final class SnapshotImage {
       } else {
         Content content = contents.get(part - 1);
         long offset = Math.max(0, BlockFile.offset(b) - file.offsetOfPart(part));
-        long element = offset / content.elementBytes();
+        long element = offset / content.type().blockBytes() * content.type().blockValues();
         keys.add(new Key(content.order(), content.tensor(), element, first + b));
       }
     }
@@ -193,8 +203,8 @@ final class SnapshotImage {
   /** Names every block that holds some of these elements, in whatever plane. */
   void forEachBlock(int tensor, long from, long to, IntConsumer use) {
     for (Place place : places.get(tensor)) {
-      long begin = place.offset() + from * place.elementBytes();
-      long end = place.offset() + to * place.elementBytes();
+      long begin = place.offset() + place.type().bytes(from);
+      long end = place.offset() + place.type().bytes(to);
       int first = place.firstBlock() + (int) (begin / BlockFile.BLOCK_BYTES);
       int last = place.firstBlock() + (int) ((end - 1) / BlockFile.BLOCK_BYTES);
       IntStream.rangeClosed(first, last).forEach(use);

@@ -19,7 +19,7 @@ public final class SnapshotJob implements AutoCloseable {
   private final SnapshotTask task;
   private final FutureTask<Path> result;
 
-  SnapshotJob(StateStore store, SnapshotTask task, Carried carried) {
+  SnapshotJob(StateStore store, SnapshotTask task, CarriedContent carried) {
     this.task = task;
     this.result =
         new FutureTask<>(() -> {

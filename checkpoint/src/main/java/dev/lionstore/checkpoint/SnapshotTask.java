@@ -1,9 +1,9 @@
 package dev.lionstore.checkpoint;
 
-import dev.lionstore.mapping.LargePages;
-import dev.lionstore.mapping.NewFolder;
+import dev.lionstore.os.LargePages;
+import dev.lionstore.os.NewFolder;
 import dev.lionstore.safetensors.NewFile;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -31,7 +31,7 @@ final class SnapshotTask implements AutoCloseable {
   static final int MOST_WRITERS = 12;
 
   private final StateView state;
-  private final Carried carried;
+  private final CarriedContent carried;
   private final Path target;
   private final SnapshotOptions options;
   private final LongConsumer progress;
@@ -50,7 +50,7 @@ final class SnapshotTask implements AutoCloseable {
    */
   SnapshotTask(
       StateView view,
-      Carried carried,
+      CarriedContent carried,
       Path directory,
       SnapshotOptions options,
       LongConsumer progress)
@@ -184,7 +184,7 @@ final class SnapshotTask implements AutoCloseable {
       writeFile(index.getKey(), index.getValue());
     }
     carried.copyFilesInto(folder.path());
-    carried.writeOriginInto(folder.path());
+    carried.origin().writeInto(folder.path());
     if (state.position().length > 0) {
       writeFile(SnapshotFiles.POSITION, state.position());
     }

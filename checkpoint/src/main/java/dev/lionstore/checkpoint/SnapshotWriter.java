@@ -1,10 +1,10 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.TensorSpec;
-import dev.lionstore.mapping.NewFolder;
+import dev.lionstore.os.NewFolder;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.state.StateView;
 import dev.lionstore.store.StateStore;
-import dev.lionstore.store.StateView;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,7 +27,7 @@ public final class SnapshotWriter {
    */
   public static Path write(
       StateView view,
-      Carried carried,
+      CarriedContent carried,
       Path directory,
       SnapshotOptions options,
       LongConsumer progress)
@@ -40,7 +40,11 @@ public final class SnapshotWriter {
 
   /** Writes a snapshot with {@link SnapshotOptions#defaults()} but for the shards' limit. */
   public static Path write(
-      StateView view, Carried carried, Path directory, long maxShardBytes, LongConsumer progress)
+      StateView view,
+      CarriedContent carried,
+      Path directory,
+      long maxShardBytes,
+      LongConsumer progress)
       throws IOException {
     SnapshotOptions options = SnapshotOptions.defaults().withMaxShardBytes(maxShardBytes);
     return write(view, carried, directory, options, progress);
@@ -62,7 +66,7 @@ public final class SnapshotWriter {
       throws IOException {
     prepare(store, directory);
     store.refresh(); // a device may keep the state
-    Carried carried = Carried.ofStore(store);
+    CarriedContent carried = CarriedContent.ofStore(store);
     SnapshotTask task = null;
     try {
       task = new SnapshotTask(store, carried, directory, options, progress);
@@ -77,7 +81,7 @@ public final class SnapshotWriter {
   }
 
   private static void prepare(StateView view, Path directory) throws IOException {
-    Places.requireFolderOutside(directory);
+    NestedFolders.requireFolderOutside(directory);
     SnapshotFolder.requireTensors(directory, view.layout());
     removeLeftovers(directory);
   }
@@ -99,7 +103,7 @@ public final class SnapshotWriter {
     long bytes = 0;
     for (TensorSpec tensor : view.layout().tensors()) {
       for (Plane plane : view.layout().planesOf(tensor)) {
-        bytes += tensor.count() * plane.type().bytes();
+        bytes += plane.type().bytes(tensor.count());
       }
     }
     return bytes;

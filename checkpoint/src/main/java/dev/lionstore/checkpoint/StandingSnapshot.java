@@ -1,7 +1,7 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
@@ -34,15 +34,20 @@ public final class StandingSnapshot {
   private StandingSnapshot() {}
 
   /**
-   * Checks that a snapshot is whole, and holds exactly a state and all that is kept with it.
+   * Checks that a snapshot is whole, and holds exactly a state and all that is kept with it. Where
+   * after the step a trainer was that publishes buffers may differ: the standing one resumes there.
    *
    * @param place the snapshot
    * @param extras what the trainer keeps with it; the snapshot may have others besides
    * @throws FileAlreadyExistsException if it does not
-   * @throws dev.lionstore.store.StoreBusyException if the state has changed meanwhile
+   * @throws dev.lionstore.state.StoreBusyException if the state has changed meanwhile
    */
   public static void requireEqual(
-      Path place, StateView view, Carried carried, Map<String, byte[]> extras, Display display)
+      Path place,
+      StateView view,
+      CarriedContent carried,
+      Map<String, byte[]> extras,
+      Display display)
       throws IOException {
     boolean same;
     try (Snapshot there = Snapshot.open(place)) {
@@ -51,7 +56,8 @@ public final class StandingSnapshot {
               there.fileBytes() + SnapshotWriter.progressBytes(view),
               progress -> {
                 there.verify(progress);
-                return holds(there.extras(), extras) && there.holds(view, carried, progress);
+                return holds(there.extras(), extras)
+                    && there.holdsAfterStep(view, carried, progress);
               });
     } catch (FormatException e) {
       throw exists(place, "is damaged (" + e.getMessage() + "); remove it or choose another place");

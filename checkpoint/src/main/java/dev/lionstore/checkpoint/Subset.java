@@ -2,8 +2,8 @@ package dev.lionstore.checkpoint;
 
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.Plane;
-import dev.lionstore.store.StateView;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;

@@ -1,7 +1,7 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.TensorSpec;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.StoreLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -6,7 +6,11 @@ import dev.lionstore.Utf8Order;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -23,7 +27,10 @@ final class TiedNames {
   private static final List<Pattern> EMBEDDINGS =
       List.of(
           module("shared"),
-          module("embed_tokens|wte|word_embeddings|tok_embeddings|embed_in|word_embedding|tokens"));
+          module(
+              "embed_tokens|wte|word_embeddings|tok_embeddings|embed_in|word_embedding|tokens"
+                  + "|embeddings|input_embedding|tokens_embed|w|entity_embeddings|codec_embedding"
+                  + "|additional_embedding"));
 
   /** Where it writes them. */
   private static final Pattern OUTPUT =
@@ -31,8 +38,26 @@ final class TiedNames {
           "lm_head|embed_out|output|proj_out|vocab_projector|generator_lm_head|lm_head\\.decoder"
               + "|cls\\.predictions\\.decoder|predictions\\.decoder");
 
+  /** Where families write them by names that are elsewhere another layer's: only equal ones are. */
+  private static final Pattern PERHAPS_OUTPUT =
+      module(
+          "output_projection|pred_layer\\.proj|lm_loss|head|codec_head|mlm_score\\.decoder|decoder"
+              + "|entity_predictions\\.decoder|lm_head\\.out_proj|lm_head\\.additional_fc");
+
   /** Always one with {@code shared}, whatever becomes of the output: T5, BART, Marian. */
-  private static final Pattern SHARED = module("(?:encoder|decoder)\\.embed_tokens");
+  private static final Pattern SHARED = module("(?:text_)?(?:encoder|decoder)\\.embed_tokens");
+
+  /** One with what has the name without {@code decoder}: ProphetNet; heads of DETRs. */
+  private static final Pattern OF_DECODER =
+      Pattern.compile(
+          "(.*\\.)?(?:encoder|decoder)\\.(word_embeddings\\.weight|(?:bbox|class)_embed\\..*)");
+
+  /** SAM's random frequencies, which its images and its prompts share. */
+  private static final Pattern OF_PROMPTS =
+      Pattern.compile("(?:.*\\.)?prompt_encoder\\.shared_embedding\\.positional_embedding");
+
+  private static final Pattern OF_IMAGES =
+      Pattern.compile("(?:.*\\.)?shared_image_embedding\\.positional_embedding");
 
   /** The bias of BERT's and RoBERTa's output, which has a second name. */
   private static final Pattern OUTPUT_BIAS = Pattern.compile("(.*)\\.decoder\\.bias");
@@ -47,7 +72,16 @@ final class TiedNames {
           "vocab_projector",
           "generator_lm_head",
           "decoder",
-          "embed_tokens");
+          "embed_tokens",
+          "output_projection",
+          "proj",
+          "lm_loss",
+          "head",
+          "codec_head",
+          "out_proj",
+          "additional_fc",
+          "word_embeddings",
+          "shared_embedding");
 
   private final Path path;
   private final SafetensorsModel model;
@@ -89,18 +123,38 @@ final class TiedNames {
   private void find(JsonNode config) throws FormatException {
     JsonNode own = config.path("tie_word_embeddings");
     JsonNode said = own.isBoolean() ? own : config.at("/text_config/tie_word_embeddings");
-    for (TensorEntry tensor : parameters) {
-      if (!LAST.contains(lastModule(tensor.name()))) {
-        continue;
-      }
-      Matcher bias = OUTPUT_BIAS.matcher(tensor.name());
-      if (SHARED.matcher(tensor.name()).matches()) {
-        tieToEqual(tensor, EMBEDDINGS.getFirst());
-      } else if (bias.matches()) {
-        tieToEqual(tensor, Pattern.compile(Pattern.quote(bias.group(1) + ".bias")));
-      } else if (OUTPUT.matcher(tensor.name()).matches() && isTied(said)) {
+    List<TensorEntry> seconds = parameters.stream().filter(TiedNames::mayBeSecond).toList();
+    seconds.forEach(this::tieWhatIsAlwaysTied);
+    // Afterwards: an output's embedding is none that has become a second name.
+    for (TensorEntry tensor : isTied(said) ? seconds : List.<TensorEntry>of()) {
+      if (OUTPUT.matcher(tensor.name()).matches()) {
         tieOutput(tensor, said.asBoolean());
+      } else if (PERHAPS_OUTPUT.matcher(tensor.name()).matches()) {
+        tieOutput(tensor, false);
       }
+    }
+  }
+
+  private static boolean mayBeSecond(TensorEntry tensor) {
+    return LAST.contains(lastModule(tensor.name())) || tensor.name().contains("_embed.");
+  }
+
+  private void tieWhatIsAlwaysTied(TensorEntry tensor) {
+    String name = tensor.name();
+    Matcher bias = OUTPUT_BIAS.matcher(name);
+    Matcher ofDecoder = OF_DECODER.matcher(name);
+    if (SHARED.matcher(name).matches()) {
+      tieToEqual(tensor, EMBEDDINGS.getFirst());
+    } else if (OF_PROMPTS.matcher(name).matches()) {
+      tieToEqual(tensor, OF_IMAGES);
+    } else if (bias.matches()) {
+      tieToEqual(tensor, Pattern.compile(Pattern.quote(bias.group(1) + ".bias")));
+    } else if (ofDecoder.matches()) {
+      String prefix = Objects.requireNonNullElse(ofDecoder.group(1), "");
+      tieToEqual(
+          tensor,
+          Pattern.compile(
+              "(?:" + Pattern.quote(prefix) + ")?" + Pattern.quote(ofDecoder.group(2))));
     }
   }
 
@@ -132,18 +186,26 @@ final class TiedNames {
     }
   }
 
+  /**
+   * Of several that are equal, the one nearest in name: an encoder may begin as its decoder does.
+   */
   private boolean tieToEqual(TensorEntry tensor, Pattern names) {
-    for (TensorEntry other : parameters) {
-      if (!other.name().equals(tensor.name())
-          && names.matcher(other.name()).matches()
-          && !tied.containsKey(other.name())
-          && other.type() == tensor.type()
-          && other.shape().equals(tensor.shape())
-          && Pieces.areEqual(model.data(other.name()), model.data(tensor.name()), _ -> {})) {
-        tied.put(tensor.name(), other.name());
-        return true;
-      }
-    }
-    return false;
+    Optional<TensorEntry> equal =
+        parameters.stream()
+            .filter(other ->
+                !other.name().equals(tensor.name())
+                    && names.matcher(other.name()).matches()
+                    && !tied.containsKey(other.name())
+                    && other.type() == tensor.type()
+                    && other.shape().equals(tensor.shape())
+                    && SegmentEquality.areEqual(
+                        model.data(other.name()), model.data(tensor.name()), _ -> {}))
+            .max(Comparator.comparingInt(other -> sharedLength(other.name(), tensor.name())));
+    equal.ifPresent(other -> tied.put(tensor.name(), other.name()));
+    return equal.isPresent();
+  }
+
+  private static int sharedLength(String one, String other) {
+    return Arrays.mismatch(one.toCharArray(), other.toCharArray()); // the names differ
   }
 }

@@ -1,6 +1,6 @@
 package dev.lionstore.checkpoint;
 
-import dev.lionstore.mapping.Posix;
+import dev.lionstore.os.Posix;
 import dev.lionstore.safetensors.NewFile;
 import java.io.IOException;
 import java.io.InputStream;

@@ -36,7 +36,7 @@ final class HeaderReader {
    * @param bytes the JSON with its padding
    * @param dataBytes the size of the data section
    */
-  static Header read(Path file, byte[] bytes, long dataBytes) throws IOException {
+  static FileHeader read(Path file, byte[] bytes, long dataBytes) throws IOException {
     if (bytes[0] != '{') {
       String found = String.format("0x%02x", bytes[0]);
       throw new FormatException(file, "first byte of the header", found, "'{'");
@@ -92,7 +92,7 @@ final class HeaderReader {
     entries.add(entry);
   }
 
-  private Header header() throws FormatException {
+  private FileHeader header() throws FormatException {
     entries.sort(Comparator.comparingLong(TensorEntry::begin).thenComparingLong(TensorEntry::end));
     long expected = 0;
     for (TensorEntry entry : entries) {
@@ -107,6 +107,6 @@ final class HeaderReader {
       throw new FormatException(
           file, "data section", dataBytes + " bytes", expected + " bytes as the tensors need");
     }
-    return new Header(Collections.unmodifiableMap(metadata), List.copyOf(entries));
+    return new FileHeader(Collections.unmodifiableMap(metadata), List.copyOf(entries));
   }
 }

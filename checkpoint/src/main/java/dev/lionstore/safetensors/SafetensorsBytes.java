@@ -17,10 +17,10 @@ public final class SafetensorsBytes {
   private static final ValueLayout.OfLong LENGTH =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  private final Header header;
+  private final FileHeader header;
   private final MemorySegment dataSection;
 
-  private SafetensorsBytes(Header header, MemorySegment dataSection) {
+  private SafetensorsBytes(FileHeader header, MemorySegment dataSection) {
     this.header = header;
     this.dataSection = dataSection;
   }

@@ -24,14 +24,14 @@ import java.util.Optional;
  */
 public final class SafetensorsFile implements AutoCloseable {
   private final Path path;
-  private final Header header;
+  private final FileHeader header;
   private final Map<String, TensorEntry> byName;
   private final Arena arena;
   private final long dataOffset;
   private final MemorySegment dataSection;
 
   private SafetensorsFile(
-      Path path, Header header, Arena arena, long dataOffset, MemorySegment file) {
+      Path path, FileHeader header, Arena arena, long dataOffset, MemorySegment file) {
     this.path = path;
     this.header = header;
     this.arena = arena;
@@ -55,7 +55,7 @@ public final class SafetensorsFile implements AutoCloseable {
       byte[] json = new byte[headerBytes(path, channel, fileBytes)];
       readFully(path, channel, ByteBuffer.wrap(json), SafetensorsFormat.LENGTH_BYTES);
       long dataOffset = (long) SafetensorsFormat.LENGTH_BYTES + json.length;
-      Header header = HeaderReader.read(path, json, fileBytes - dataOffset);
+      FileHeader header = HeaderReader.read(path, json, fileBytes - dataOffset);
       return map(path, header, channel, dataOffset);
     }
   }
@@ -139,8 +139,8 @@ public final class SafetensorsFile implements AutoCloseable {
   }
 
   @SuppressWarnings("MustBeClosedChecker") // The file owns the arena from here on.
-  private static SafetensorsFile map(Path path, Header header, FileChannel channel, long dataOffset)
-      throws IOException {
+  private static SafetensorsFile map(
+      Path path, FileHeader header, FileChannel channel, long dataOffset) throws IOException {
     List<TensorEntry> entries = header.entries();
     long dataBytes = entries.isEmpty() ? 0 : entries.getLast().end();
     Arena arena = Arena.ofShared();

@@ -7,10 +7,12 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
@@ -32,12 +34,13 @@ public final class SafetensorsModel implements AutoCloseable {
 
   private SafetensorsModel(
       List<SafetensorsFile> files,
-      Map<String, Place> places,
+      SortedMap<String, Place> places,
       Optional<Path> index,
       Optional<Path> folder) {
     this.files = List.copyOf(files);
     this.index = index;
-    this.places = places;
+    // In this order, and found by hash: a mixture of experts has tens of thousands.
+    this.places = new LinkedHashMap<>(places);
     this.folder = folder;
   }
 
@@ -146,7 +149,7 @@ public final class SafetensorsModel implements AutoCloseable {
 
   private static SafetensorsModel openSingle(Path path, Optional<Path> folder) throws IOException {
     SafetensorsFile file = SafetensorsFile.open(path);
-    Map<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
+    SortedMap<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
     file.entries().forEach(entry -> places.put(entry.name(), new Place(file, entry)));
     return new SafetensorsModel(List.of(file), places, Optional.empty(), folder);
   }
@@ -158,7 +161,7 @@ public final class SafetensorsModel implements AutoCloseable {
       for (String shard : new TreeSet<>(shards.values())) {
         files.add(openShard(index, shard));
       }
-      Map<String, Place> places = places(index, shards, files);
+      SortedMap<String, Place> places = places(index, shards, files);
       return new SafetensorsModel(
           files, places, Optional.of(index), Optional.of(index.resolveSibling("")));
     } catch (IOException | RuntimeException | Error e) {
@@ -175,9 +178,9 @@ public final class SafetensorsModel implements AutoCloseable {
     return SafetensorsFile.open(path);
   }
 
-  private static Map<String, Place> places(
+  private static SortedMap<String, Place> places(
       Path index, Map<String, String> shards, List<SafetensorsFile> files) throws FormatException {
-    Map<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
+    SortedMap<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
     for (SafetensorsFile file : files) {
       String shard = String.valueOf(file.path().getFileName());
       for (TensorEntry entry : file.entries()) {
@@ -213,7 +216,7 @@ public final class SafetensorsModel implements AutoCloseable {
   public static SafetensorsModel openShards(List<Path> shards) throws IOException {
     List<SafetensorsFile> files = new ArrayList<>();
     try {
-      Map<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
+      SortedMap<String, Place> places = new TreeMap<>(Utf8Order.COMPARATOR);
       for (Path shard : shards) {
         SafetensorsFile file = SafetensorsFile.open(shard);
         files.add(file);

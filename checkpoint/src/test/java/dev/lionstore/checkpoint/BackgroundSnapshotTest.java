@@ -13,13 +13,12 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StreamingStep;
 import java.io.IOException;
@@ -65,14 +64,20 @@ class BackgroundSnapshotTest {
     Path store = folder.resolve("store-" + kept.word());
     StoreLayout layout =
         new StoreLayout(
-            Lion.RULE, Rounding.STOCHASTIC, 7, kept, List.of(ParameterGroup.ofDefaults()), TENSORS);
+            UpdateRules.LION,
+            Rounding.STOCHASTIC,
+            7,
+            kept,
+            List.of(ParameterGroup.ofDefaults()),
+            TENSORS);
     SplittableRandom random = new SplittableRandom(Models.SEED);
     try (StoreBuilder builder = StoreBuilder.create(store, layout)) {
       for (int t = 0; t < TENSORS.size(); t++) {
         fill(builder.values(Plane.WEIGHTS, t), random, 0x3C00, 0x3FF);
         fill(builder.values(Plane.REMAINDER, t), random, 0, 0xFFFF);
         if (TENSORS.get(t).trainable()) {
-          fill(builder.values(Lion.MOMENTUM, t), random, 0x3C00, 0x80FF);
+          fill(
+              builder.values(UpdateRules.LION.statePlanes().getFirst(), t), random, 0x3C00, 0x80FF);
         }
       }
       builder.finish(3, new byte[] {1, 2, 3});
@@ -99,13 +104,13 @@ class BackgroundSnapshotTest {
   private static void put(StateStore store) {
     for (int t = 0; t < TENSORS.size(); t++) {
       if (TENSORS.get(t).trainable()) {
-        store.putGradient(t, gradient(TENSORS.get(t), store.step()));
+        store.gradients().put(t, gradient(TENSORS.get(t), store.step()));
       }
     }
   }
 
   private static StepRequest request(long step) {
-    return StepRequest.of(LionConfig.defaults().withWeightDecay(1.0), 1e-3)
+    return StepRequest.of(UpdateRules.LION.settings().with("weight_decay", 1.0), 1e-3)
         .withPosition(new byte[] {(byte) step});
   }
 

@@ -23,7 +23,7 @@ class CarriedFilesTest {
     }
     Files.createDirectory(folder.resolve("onnx"));
     Path store = Files.createDirectory(folder.resolve("store"));
-    try (Carried carried = Carried.filesOf(folder)) {
+    try (CarriedContent carried = CarriedContent.filesOf(folder)) {
       carried.writeInto(store);
       assertThrows(FileAlreadyExistsException.class, () -> carried.writeInto(store));
     }
@@ -35,6 +35,6 @@ class CarriedFilesTest {
   @Test
   void whatIsNoFolderIsRefused() throws IOException {
     Path file = Files.writeString(folder.resolve("config.json"), "{}");
-    assertThrows(NotDirectoryException.class, () -> Carried.filesOf(file));
+    assertThrows(NotDirectoryException.class, () -> CarriedContent.filesOf(file));
   }
 }

@@ -53,6 +53,17 @@ class FolderBuffersTest {
         "model.decoder.embed_positions.weights", // M2M100, XGLM
         "net.pos_embedder.dim_spatial_range", // Anima (InvokeAI#9201)
         "vae.latents_mean", // LTX-Video
+        "final_logits_bias", // BART, Marian
+        "model.layers.0.mlp.act_fn.beta", // Apertus
+        "model.layers.0.mlp.act_fn.eps",
+        "model.layers.1.self_attn.slope_rate", // MiniMax
+        "model.decoder.layers.0.encoder_attn.n_points_scale", // RT-DETR v2
+        "model.multi_modal_projector.visual_temporal_embed.pos_idx_to_embed", // Florence 2
+        "criterion.empty_weight", // Mask2Former
+        "ibert.encoder.layer.0.attention.self.query.weight_integer", // I-BERT
+        "ibert.embeddings.LayerNorm.shift",
+        "vocoder.mean", // FastSpeech 2
+        "vocoder.scale",
         "prompt_encoder.shared_embedding.positional_encoding_gaussian_matrix" // SAM's old name
       })
   void aBufferIsCarriedBitForBitAndTold(String name) throws IOException {
@@ -87,31 +98,62 @@ class FolderBuffersTest {
         "cls.predictions.bias",
         "wav2vec2.masked_spec_embed",
         "betas",
-        "x.weight_u"
+        "x.weight_u",
+        "mean",
+        "model.layers.0.scale",
+        "layer.beta",
+        "decoder.up",
+        "audio_tower.embed_positions.weight",
+        "shared_image_embedding.positional_embedding" // SAM's; a buffer in SAM 2
       })
   void aParameterIsTrainedThoughItsNameIsLikeABuffers(String name) throws IOException {
     folder.with(f32(name, ONE, 1), bf16("w", 4L)).run();
     assertTrue(folder.parameters().contains(name));
   }
 
-  @Test
-  void whisperFixesTheSinusoidsOfItsEncoder() throws IOException {
+  @ParameterizedTest
+  @CsvSource({
+    "whisper, model.encoder.embed_positions.weight",
+    "roformer, roformer.encoder.embed_positions.weight",
+    "marian, model.decoder.embed_positions.weight",
+    "informer, decoder.embed_positions.weight",
+    "qwen2_audio, audio_tower.embed_positions.weight",
+    "voxtral_encoder, embed_positions.weight",
+    "vit_mae, decoder.decoder_pos_embed",
+    "patchtst, model.encoder.positional_encoder.position_enc",
+    "d_fine, model.decoder.reg_scale",
+    "sam2, prompt_encoder.shared_embedding.positional_embedding",
+    "speecht5_hifigan, mean"
+  })
+  void whatAFamilyFixesIsCarriedAlsoInAModelThatHasItAsAPart(String family, String name)
+      throws IOException {
     folder
-        .with(
-            bf16("model.encoder.embed_positions.weight", 2L, 2L),
-            bf16("model.decoder.embed_positions.weight", 2L, 2L))
+        .with(bf16(name, 2L, 2L), bf16("model.decoder.x.weight", 2L, 2L))
+        .config("{\"model_type\":\"a\",\"x_config\":{\"model_type\":\"" + family + "\"}}")
+        .run();
+    assertEquals(List.of("model.decoder.x.weight"), folder.parameters());
+  }
+
+  @Test
+  void whispersDecoderLearnsItsPositions() throws IOException {
+    folder
+        .with(bf16("model.decoder.embed_positions.weight", 2L, 2L))
         .config("{\"model_type\":\"whisper\"}")
         .run();
     assertEquals(List.of("model.decoder.embed_positions.weight"), folder.parameters());
   }
 
-  @Test
-  void allFourTensorsOfDetrsFrozenNormalizationAreBuffers() throws IOException {
+  @ParameterizedTest
+  @ValueSource(strings = {"detr", "rt_detr_v2", "table-transformer", "mm-grounding-dino", "d_fine"})
+  void allFourTensorsOfDetrsFrozenNormalizationAreBuffers(String family) throws IOException {
     List<RawTensor> tensors = new ArrayList<>(List.of(bf16("model.fc1.weight", 4L)));
     for (String part : List.of("weight", "bias", "running_mean", "running_var")) {
       tensors.add(f32("backbone.bn1." + part, ONE, 1));
     }
-    folder.with(tensors.toArray(RawTensor[]::new)).config("{\"model_type\":\"detr\"}").run();
+    folder
+        .with(tensors.toArray(RawTensor[]::new))
+        .config("{\"model_type\":\"" + family + "\"}")
+        .run();
     assertEquals(List.of("model.fc1.weight"), folder.parameters());
   }
 

@@ -1,7 +1,7 @@
 package dev.lionstore.checkpoint;
 
 import dev.lionstore.TensorSpec;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
@@ -138,7 +138,7 @@ final class FolderFixture {
   ImportOptions options() {
     ImportOptions plain = Models.options();
     return new ImportOptions(
-        Lion.RULE,
+        TensorRules.of(UpdateRules.LION),
         Optional.empty(),
         plain.rounding(),
         plain.seed(),

@@ -273,7 +273,7 @@ class FolderLayoutTest {
     assertEquals(
         Set.of("1_Pooling/config.json", "model.safetensors"), folder.exported(Form.KEPT).keySet());
     try (StoreReader reader = StoreReader.open(folder.store());
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       assertTrue(carried.files().stream().noneMatch(Files::isSymbolicLink));
     }
   }

@@ -62,11 +62,64 @@ class FolderTiesTest {
     "roberta.embeddings.word_embeddings.weight,lm_head.decoder.weight",
     "shared.weight,decoder.embed_tokens.weight", // T5 (safetensors keeps one; others do not)
     "model.decoder.embed_tokens.weight,proj_out.weight", // Whisper
-    "cls.predictions.bias,cls.predictions.decoder.bias"
+    "cls.predictions.bias,cls.predictions.decoder.bias",
+    "backbone.embeddings.weight,lm_head.weight", // Mamba
+    "rwkv.embeddings.weight,head.weight",
+    "transformer.embeddings.weight,pred_layer.proj.weight", // XLM
+    "transformer.word_embedding.weight,lm_loss.weight", // XLNet
+    "transformer.tokens_embed.weight,lm_head.weight", // GPT
+    "transformer.w.weight,lm_head.weight", // CTRL
+    "biogpt.embed_tokens.weight,output_projection.weight",
+    "model.embeddings.tok_embeddings.weight,decoder.weight", // ModernBERT
+    "model.decoder.embed_tokens.weight,lm_head.out_proj.weight", // T5Gemma
+    "shared.weight,text_decoder.embed_tokens.weight", // SeamlessM4T
+    "prophetnet.word_embeddings.weight,prophetnet.encoder.word_embeddings.weight",
+    "shared_image_embedding.positional_embedding,"
+        + "prompt_encoder.shared_embedding.positional_embedding", // SAM
+    "class_embed.0.weight,model.decoder.class_embed.0.weight", // RT-DETR
+    "bbox_embed.0.layers.1.bias,decoder.bbox_embed.0.layers.1.bias" // Grounding DINO
   })
   void everyFamilyHasItsOwnNames(String kept, String twin) throws IOException {
     folder.with(bf16(kept, 2L, 2L), bf16(twin, 2L, 2L)).config("{}").run();
     assertEquals(List.of(kept), folder.parameters());
+  }
+
+  /** An encoder-decoder of two BERTs; the encoder is trained apart. */
+  @Test
+  void ofEqualEmbeddingsTheOneNearestInNameIsTied() throws IOException {
+    String encoder = "a.bert.embeddings.word_embeddings.weight";
+    String decoder = "b.bert.embeddings.word_embeddings.weight";
+    folder
+        .with(bf16(encoder, 2L, 2L), bf16(decoder, 2L, 2L))
+        .with(bf16("b.cls.predictions.decoder.weight", 2L, 2L))
+        .config("{}")
+        .run();
+    assertEquals(List.of(encoder, decoder), folder.parameters());
+    try (StoreReader reader = StoreReader.open(folder.store());
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
+      assertEquals(Map.of("b.cls.predictions.decoder.weight", decoder), carried.origin().tied());
+    }
+  }
+
+  /** ProphetNet: the output's name comes first, and the nearest in name is itself a second. */
+  @Test
+  void allNamesAreTiedToTheOneThatIsKept() throws IOException {
+    String kept = "prophetnet.word_embeddings.weight";
+    String second = "prophetnet.decoder.word_embeddings.weight";
+    folder.with(bf16(kept, 2L, 2L), bf16(second, 2L, 2L), bf16(OUTPUT, 2L, 2L)).config("{}").run();
+    assertEquals(List.of(kept), folder.parameters());
+    try (StoreReader reader = StoreReader.open(folder.store());
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
+      assertEquals(Map.of(OUTPUT, kept, second, kept), carried.origin().tied());
+    }
+  }
+
+  /** A head that is called so is a classifier's elsewhere. */
+  @Test
+  void aNameThatIsAnOutputsInSomeFamiliesAloneMayDiffer() throws IOException {
+    folder.with(bf16("rwkv.embeddings.weight", 2L, 2L));
+    folder.with(filled("head.weight", "BF16", (short) 0x3F81, 2L, 2L)).config(TIED).run();
+    assertEquals(List.of("head.weight", "rwkv.embeddings.weight"), folder.parameters());
   }
 
   /** Falcon, Llama: they began alike and are trained apart. */
@@ -109,7 +162,7 @@ class FolderTiesTest {
   void aPartHasBothNamesOrNeither() throws IOException {
     folder.with(bf16(EMBEDDING, 2L, 2L), bf16(OUTPUT, 2L, 2L), bf16("w", 2L)).config(TIED).run();
     try (StoreReader reader = StoreReader.open(folder.store());
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       assertEquals(Map.of(), carried.matching("w"::equals).origin().tied());
       assertEquals(
           Map.of(OUTPUT, EMBEDDING), carried.matching(n -> !n.equals("w")).origin().tied());

@@ -92,7 +92,7 @@ class ImportExportTest {
     Path restored = folder.resolve("restored");
     try (Snapshot open = Snapshot.open(snapshot)) {
       Models.names(snapshot);
-      try (Carried carried = open.carried()) {
+      try (CarriedContent carried = open.carried()) {
         Path direct = folder.resolve("direct");
         ModelExport.run(open, carried, direct, Form.MASTER, ONE_SHARD, bytes -> {});
         assertRest(direct);

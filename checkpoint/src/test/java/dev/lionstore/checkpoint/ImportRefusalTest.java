@@ -10,8 +10,8 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -221,6 +221,6 @@ class ImportRefusalTest {
 
   private static ImportOptions options(List<ImportOptions.GroupRule> groups, List<Pattern> frozen) {
     return new ImportOptions(
-        Lion.RULE, Optional.empty(), Rounding.NEAREST, 0, groups, frozen, 256, 1 << 16);
+        UpdateRules.LION, Optional.empty(), Rounding.NEAREST, 0, groups, frozen, 256, 1 << 16);
   }
 }

@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.fuzz.Property;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -70,11 +70,14 @@ public final class ManifestTarget {
         Manifest.FORMAT,
         Manifest.VERSION,
         "lion",
+        null,
         1,
         "stochastic",
         -7,
         "bf16",
-        List.of(new Manifest.Group("a", 1, null), new Manifest.Group("b", 0.5, 0.25)),
+        List.of(
+            new Manifest.Group("a", 1, null, null, null),
+            new Manifest.Group("b", 0.5, 0.25, null, null)),
         tensors,
         4096,
         files);

@@ -110,6 +110,10 @@ class ManifestTest {
     edits.put("group twice", m -> array(m, "groups").add(at(m, "groups").deepCopy()));
     edits.put("scale", m -> at(m, "groups").put("learning_rate_scale", -1.0));
     edits.put("scale text", m -> at(m, "groups").put("learning_rate_scale", "NaN"));
+    edits.put("group rule without a text", m -> at(m, "groups").put("rule", "adamw"));
+    edits.put("group text without a rule", m -> at(m, "groups").put("formula", "rule x"));
+    edits.put(
+        "group text of nothing", m -> at(m, "groups").put("rule", "x").put("formula", "rule x"));
     edits.put("decay", m -> at(m, "groups").put("weight_decay", -0.5));
     for (String name : new String[] {"", ".", "..", "a/b", "/a", "a\0b", "gone", "manifest.json"}) {
       edits.put("file '" + name + "'", m -> at(m, "files").put("name", name));

@@ -5,8 +5,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StoreReader;
@@ -136,7 +135,7 @@ final class Models {
 
   static ImportOptions options(int positionCapacity) {
     return new ImportOptions(
-        Lion.RULE,
+        UpdateRules.LION,
         Optional.empty(),
         Rounding.NEAREST,
         11,
@@ -149,7 +148,7 @@ final class Models {
   /** Two groups and a frozen tensor. */
   static ImportOptions grouped() {
     return new ImportOptions(
-        Lion.RULE,
+        UpdateRules.LION,
         Optional.empty(),
         Rounding.STOCHASTIC,
         -7,
@@ -184,12 +183,12 @@ final class Models {
       for (int step = from; step < to; step++) {
         for (int t = 0; t < tensors.size(); t++) {
           if (tensors.get(t).trainable()) {
-            store.putGradient(t, gradient(tensors.get(t), step));
+            store.gradients().put(t, gradient(tensors.get(t), step));
           }
         }
         byte[] position = ("after step " + step).getBytes(StandardCharsets.UTF_8);
         store.step(
-            StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 0.01)
+            StepRequest.of(UpdateRules.LION.settings().with("weight_decay", 0.1), 0.01)
                 .withPosition(position));
       }
     }
@@ -212,7 +211,7 @@ final class Models {
 
   static Path snapshot(Path store, Path directory, long maxShardBytes) throws IOException {
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       return SnapshotWriter.write(reader, carried, directory, maxShardBytes, bytes -> {});
     }
   }
@@ -220,7 +219,7 @@ final class Models {
   static void export(Path store, Path target, ModelExport.Form form, long maxShardBytes)
       throws IOException {
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       ModelExport.run(reader, carried, target, form, maxShardBytes, bytes -> {});
     }
   }

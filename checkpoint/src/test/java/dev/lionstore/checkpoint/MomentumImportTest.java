@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.TensorSpec;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.SafetensorsWriter;
@@ -273,7 +273,9 @@ class MomentumImportTest {
   }
 
   private static short[] bits(StoreReader reader, int tensor) {
-    return reader.values(Lion.MOMENTUM, tensor).toArray(ValueLayout.JAVA_SHORT_UNALIGNED);
+    return reader
+        .values(UpdateRules.LION.statePlanes().getFirst(), tensor)
+        .toArray(ValueLayout.JAVA_SHORT_UNALIGNED);
   }
 
   private void deleteStore() throws IOException {

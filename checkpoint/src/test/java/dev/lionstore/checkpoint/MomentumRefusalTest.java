@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.Rounding;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.rule.UpdateRules;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -28,7 +28,7 @@ class MomentumRefusalTest {
 
   private static final ImportOptions OPTIONS =
       new ImportOptions(
-          Lion.RULE,
+          UpdateRules.LION,
           Optional.empty(),
           Rounding.NEAREST,
           0,

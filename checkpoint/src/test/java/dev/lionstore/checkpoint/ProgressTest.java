@@ -14,7 +14,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** One tensor larger than a piece: whoever waits for it sees that something happens. */
 class ProgressTest {
-  private static final long ELEMENTS = Pieces.BYTES / 2 + 1001;
+  private static final long ELEMENTS = SegmentEquality.BYTES / 2 + 1001;
 
   @TempDir Path folder;
 
@@ -41,7 +41,7 @@ class ProgressTest {
           form == ModelExport.Form.WEIGHTS ? 1 : 2,
           seen -> {
             try (StoreReader reader = StoreReader.openAtRest(store)) {
-              ModelExport.run(reader, Carried.nothing(), exported, form, 1L << 40, seen);
+              ModelExport.run(reader, CarriedContent.nothing(), exported, form, 1L << 40, seen);
             }
           });
     }
@@ -53,7 +53,7 @@ class ProgressTest {
         3,
         seen -> {
           try (StoreReader reader = StoreReader.openAtRest(store)) {
-            SnapshotWriter.write(reader, Carried.nothing(), snapshots, 1L << 40, seen);
+            SnapshotWriter.write(reader, CarriedContent.nothing(), snapshots, 1L << 40, seen);
           }
         });
     Path restored = folder.resolve("restored");
@@ -73,7 +73,7 @@ class ProgressTest {
   private static void assertMoves(int times, Work work) throws IOException {
     Seen seen = new Seen();
     work.run(seen);
-    assertTrue(seen.largest <= Pieces.BYTES, seen.largest + " bytes at once");
+    assertTrue(seen.largest <= SegmentEquality.BYTES, seen.largest + " bytes at once");
     long expected = times * ELEMENTS * 2;
     assertTrue(
         seen.total >= expected && seen.total < expected + 100_000,

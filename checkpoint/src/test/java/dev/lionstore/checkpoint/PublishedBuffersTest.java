@@ -8,13 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
-import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StateStore;
-import dev.lionstore.store.StateView;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -22,6 +22,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -115,10 +116,10 @@ class PublishedBuffersTest {
     List<TensorSpec> tensors = open.layout().tensors();
     for (int t = 0; t < tensors.size(); t++) {
       if (tensors.get(t).trainable()) {
-        open.putGradient(t, Models.gradient(tensors.get(t), (int) open.step()));
+        open.gradients().put(t, Models.gradient(tensors.get(t), (int) open.step()));
       }
     }
-    open.step(StepRequest.of(LionConfig.defaults(), 0.01).withPosition(position));
+    open.step(StepRequest.of(UpdateRules.LION.settings(), 0.01).withPosition(position));
   }
 
   private Path snapshot() throws IOException {
@@ -172,7 +173,7 @@ class PublishedBuffersTest {
     Models.export(store, folder.resolve("of store"), form, 4000);
     assertHasBuffers(folder.resolve("of store"), BUFFERS);
     try (Snapshot open = Snapshot.open(snapshot());
-        Carried carried = open.carried()) {
+        CarriedContent carried = open.carried()) {
       Path made = folder.resolve("of snapshot");
       ModelExport.run(open, carried, made, form, 4000, _ -> {});
       assertHasBuffers(made, BUFFERS);
@@ -238,7 +239,7 @@ class PublishedBuffersTest {
   void aSnapshotThatLacksTheBuffersInItsModelHoldsAnotherState() throws IOException {
     Path lacking;
     try (StoreReader before = StoreReader.openAtRest(store);
-        Carried imported = Carried.ofStore(before)) {
+        CarriedContent imported = CarriedContent.ofStore(before)) {
       publish(store, position(BUFFERS));
       try (StoreReader reader = StoreReader.openAtRest(store)) {
         lacking = SnapshotWriter.write(reader, imported, snapshots, 4000, _ -> {});
@@ -250,10 +251,49 @@ class PublishedBuffersTest {
     RawTensor.assertSame(MEAN, get(RawTensor.readAll(made, "model"), "bn.running_mean"));
   }
 
+  @Test
+  void aSnapshotWillDoWhereverAfterItsStepATrainerOfItsBuffersIs() throws IOException {
+    publish(store, position(BUFFERS));
+    Path taken = snapshot();
+    Path file = folder.resolve("buffers.safetensors");
+    byte[] closed = position(Files.readAllBytes(file), "closed".getBytes(StandardCharsets.UTF_8));
+    move(closed);
+    assertFalse(holds(taken, store));
+    requireEqual(taken);
+    RawTensor changed = ints("ids", "I32", 7);
+    move(position(List.of(changed)));
+    assertThrows(FileAlreadyExistsException.class, () -> requireEqual(taken));
+    move("line 7".getBytes(StandardCharsets.UTF_8));
+    assertThrows(FileAlreadyExistsException.class, () -> requireEqual(taken));
+  }
+
+  @Test
+  void aSnapshotIsAnotherOneWhereNobodyKnowsWhatAPositionSays() throws IOException {
+    publish(store, "line 7".getBytes(StandardCharsets.UTF_8));
+    Path taken = snapshot();
+    requireEqual(taken);
+    move("line 8".getBytes(StandardCharsets.UTF_8));
+    assertThrows(FileAlreadyExistsException.class, () -> requireEqual(taken));
+  }
+
+  private void move(byte[] position) throws IOException {
+    try (StateStore open = StateStore.open(store)) {
+      open.publish(position);
+    }
+  }
+
+  private void requireEqual(Path snapshot) throws IOException {
+    try (StoreReader reader = StoreReader.openAtRest(store);
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
+      StandingSnapshot.requireEqual(
+          snapshot, reader, carried, Map.of(), (_, check) -> check.run(_ -> {}));
+    }
+  }
+
   private static boolean holds(Path snapshot, Path store) throws IOException {
     try (Snapshot open = Snapshot.open(snapshot);
         StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       return open.holds(reader, carried, _ -> {});
     }
   }
@@ -303,7 +343,7 @@ class PublishedBuffersTest {
   private Path snapshotPart(Path of, String name) throws IOException {
     Pattern names = Pattern.compile(PART);
     try (StoreReader reader = StoreReader.openAtRest(of);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       return SnapshotWriter.write(
           Subset.of(reader, names),
           carried.matching(names.asMatchPredicate()),
@@ -474,7 +514,7 @@ class PublishedBuffersTest {
     byte[] cut = Arrays.copyOf(position(BUFFERS), 100);
     try (StoreReader reader = StoreReader.openAtRest(store)) {
       AtPosition view = new AtPosition(reader, cut);
-      damaged = SnapshotWriter.write(view, Carried.nothing(), snapshots, 4000, _ -> {});
+      damaged = SnapshotWriter.write(view, CarriedContent.nothing(), snapshots, 4000, _ -> {});
     }
     Path restored = folder.resolve("restored");
     try (Snapshot open = Snapshot.open(damaged)) {

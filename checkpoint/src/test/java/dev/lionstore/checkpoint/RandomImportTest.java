@@ -9,14 +9,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.checkpoint.InitialTensor.Normal;
-import dev.lionstore.rule.Lion;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.StochasticBits;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsType;
-import dev.lionstore.store.NoSpaceException;
-import dev.lionstore.store.StoreBuilder;
+import dev.lionstore.state.NoSpaceException;
+import dev.lionstore.state.PlaneSink;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -60,7 +60,14 @@ class RandomImportTest {
 
   private static ImportOptions options(long seed, int chunk) {
     return new ImportOptions(
-        Lion.RULE, Optional.empty(), Rounding.NEAREST, seed, List.of(), List.of(), chunk, 4096);
+        UpdateRules.LION,
+        Optional.empty(),
+        Rounding.NEAREST,
+        seed,
+        List.of(),
+        List.of(),
+        chunk,
+        4096);
   }
 
   private Path make(String name, RandomModel model, int workers, ImportOptions options)
@@ -150,7 +157,7 @@ class RandomImportTest {
       assertEquals(GradientPlane.BF16, reader.layout().gradientPlane());
       assertEquals(0, reader.step());
       for (int t = 0; t < 4; t++) {
-        MemorySegment momentum = reader.values(Lion.MOMENTUM, t);
+        MemorySegment momentum = reader.values(UpdateRules.LION.statePlanes().getFirst(), t);
         assertEquals(-1, momentum.mismatch(Arena.ofAuto().allocate(momentum.byteSize())));
       }
     }
@@ -168,7 +175,7 @@ class RandomImportTest {
   void theConfigurationGoesAlongAndSoDoesWhatStandsBesideIt() throws IOException {
     Path store = make("store", small(), 1, options(7, 256));
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       assertEquals(List.of(store.resolve("carried/config.json")), carried.files());
     }
     assertArrayEquals(CONFIG, Files.readAllBytes(store.resolve("carried/config.json")));
@@ -198,7 +205,7 @@ class RandomImportTest {
   @Test
   void aWriterThatFailsStopsTheOthersAndIsReported() {
     InitialTensor sixteenBlocks = tensor("w", new Normal(0, 0.02), 1 << 24);
-    StoreBuilder.Filler filler =
+    PlaneSink.Filler filler =
         new RandomPlanes(
             List.of(sixteenBlocks),
             options(7, 256).layout(List.of(sixteenBlocks.declared()), GradientPlane.NONE),

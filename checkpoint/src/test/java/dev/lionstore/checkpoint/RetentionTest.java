@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.mapping.OldFolder;
+import dev.lionstore.os.OldFolder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -49,8 +49,8 @@ class ShrinkingFileTest {
         List<Executable> readings =
             List.of(
                 () -> ContentHash.of(model, bytes -> {}),
-                () -> assertTrue(Pieces.areEqual(values, zeros, bytes -> {})),
-                () -> assertTrue(Pieces.areEqual(zeros, values, bytes -> {})),
+                () -> assertTrue(SegmentEquality.areEqual(values, zeros, bytes -> {})),
+                () -> assertTrue(SegmentEquality.areEqual(zeros, values, bytes -> {})),
                 () -> MemorySegment.copy(values, 0, copy, 0, BYTES));
         for (int time = 0; time < TIMES; time++) {
           for (Executable reading : readings) {

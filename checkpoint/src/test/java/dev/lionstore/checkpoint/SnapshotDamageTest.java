@@ -210,7 +210,7 @@ class SnapshotDamageTest {
     Files.writeString(snapshot.resolve("notes.txt"), "mine");
     assertSound(snapshot);
     try (Snapshot open = Snapshot.open(snapshot);
-        Carried carried = open.carried()) {
+        CarriedContent carried = open.carried()) {
       List<String> names = new ArrayList<>();
       carried.files().forEach(file -> names.add(String.valueOf(file.getFileName())));
       assertEquals(Models.OTHER_FILES.stream().sorted().toList(), names.stream().sorted().toList());

@@ -7,11 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.mapping.NewFolder;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.os.NewFolder;
 import dev.lionstore.rule.Plane;
-import dev.lionstore.store.StateView;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -70,7 +70,12 @@ class SnapshotTest {
         assertBits(reader, Plane.WEIGHTS, t, "BF16", get(model, name));
         assertBits(reader, Plane.REMAINDER, t, "I16", get(optimizer, name + ".remainder"));
         if (reader.layout().tensors().get(t).trainable()) {
-          assertBits(reader, Lion.MOMENTUM, t, "BF16", get(optimizer, name + ".exp_avg"));
+          assertBits(
+              reader,
+              UpdateRules.LION.statePlanes().getFirst(),
+              t,
+              "BF16",
+              get(optimizer, name + ".exp_avg"));
         } else {
           assertFalse(optimizer.containsKey(name + ".exp_avg"));
         }
@@ -84,7 +89,7 @@ class SnapshotTest {
     Path snapshots = folder.resolve("snapshots");
     int interrupted = 0;
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       for (int calls = 0; calls < 1000; calls++) {
         Failing view = new Failing(reader, calls);
         try {
@@ -188,7 +193,7 @@ class SnapshotTest {
   private static boolean holds(Path snapshot, Path store) throws IOException {
     try (Snapshot open = Snapshot.open(snapshot);
         StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       return open.holds(reader, carried, bytes -> {});
     }
   }

@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.Plane;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
@@ -154,7 +154,7 @@ class SubsetTest {
 
   private Path snapshot(Pattern names) throws IOException {
     try (StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       return SnapshotWriter.write(
           Subset.of(reader, names),
           carried.matching(names.asMatchPredicate()),
@@ -175,7 +175,7 @@ class SubsetTest {
   private boolean holds(Path snapshot, Pattern names) throws IOException {
     try (Snapshot open = Snapshot.open(snapshot);
         StoreReader reader = StoreReader.openAtRest(store);
-        Carried carried = Carried.ofStore(reader)) {
+        CarriedContent carried = CarriedContent.ofStore(reader)) {
       return open.holds(
           Subset.of(reader, names), carried.matching(names.asMatchPredicate()), bytes -> {});
     }

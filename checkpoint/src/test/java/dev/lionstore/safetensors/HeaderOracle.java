@@ -30,7 +30,7 @@ final class HeaderOracle {
 
   private HeaderOracle() {}
 
-  static void check(byte[] json, long dataBytes, Header header) throws IOException {
+  static void check(byte[] json, long dataBytes, FileHeader header) throws IOException {
     JsonNode tree = JSON.readTree(json);
     int tensors = tree.size() - (tree.has("__metadata__") ? 1 : 0);
     require(header.entries().size() == tensors, tensors + " tensors, read " + header);

@@ -86,7 +86,7 @@ public final class HeaderTarget {
           try (SafetensorsFile file = SafetensorsFile.open(FILE)) {
             int dataOffset = (int) file.dataOffset();
             byte[] json = Arrays.copyOfRange(bytes, Long.BYTES, dataOffset);
-            Header header = new Header(file.metadata(), file.entries());
+            FileHeader header = new FileHeader(file.metadata(), file.entries());
             HeaderOracle.check(json, bytes.length - dataOffset, header);
             for (TensorEntry entry : file.entries()) {
               ByteBuffer there =

@@ -43,13 +43,18 @@ public abstract class ForwardingKernel implements Kernel {
   }
 
   @Override
-  public void expect(long elements) {
-    kernel.expect(elements);
+  public void willStep(long elements) {
+    kernel.willStep(elements);
   }
 
   @Override
   public void prepare(long elements) {
     kernel.prepare(elements);
+  }
+
+  @Override
+  public SquareSum newSquareSum() {
+    return kernel.newSquareSum();
   }
 
   @Override

@@ -23,6 +23,12 @@ public record GradientValues(ElementType type, MemorySegment data) {
     return data.byteSize() / type.bytes();
   }
 
+  /** The values from one index to before another. */
+  public GradientValues slice(long from, long to) {
+    long bytes = type.bytes();
+    return new GradientValues(type, data.asSlice(from * bytes, (to - from) * bytes));
+  }
+
   /** One value, widened exactly. */
   public float get(long index) {
     return switch (type) {

@@ -2,9 +2,11 @@ package dev.lionstore.kernel;
 
 import dev.lionstore.rule.UpdateRule;
 import java.util.List;
+import java.util.Optional;
 
 /**
- * A backend's form of one update rule, opened for one store and closed with it. Thread-safe.
+ * A backend's form of a store's update rule or rules, opened for one store and closed with it.
+ * Thread-safe.
  *
  * <p>What a device holds for it is freed by closing it, after its steppers. Those of the CPU hold
  * nothing.
@@ -19,16 +21,10 @@ public interface Kernel extends AutoCloseable {
    */
   int MAX_SLICE = 1024;
 
-  /** The elements whose squares are summed together, in order (core/ARITHMETIC.md, "Clipping"). */
-  int NORM_BLOCK = 65_536;
-
-  /** The partial sums of a block. */
-  int NORM_LANES = 16;
-
   /** What the user calls this backend. */
   String backend();
 
-  /** The rule that it computes. */
+  /** The rule that it computes; of several, the first. */
   UpdateRule rule();
 
   /** How its bits differ from the reference's, in a few words; empty if they do not. */
@@ -82,7 +78,7 @@ public interface Kernel extends AutoCloseable {
    *
    * @param elements all that a step may change
    */
-  default void expect(long elements) {}
+  default void willStep(long elements) {}
 
   /**
    * Is told how much is to be stepped next, and returns when it is best begun.
@@ -91,8 +87,18 @@ public interface Kernel extends AutoCloseable {
    */
   default void prepare(long elements) {}
 
+  /** This kernel as one whose device keeps the state between steps, if it is one. */
+  default Optional<ResidentKernel> resident() {
+    return Optional.empty();
+  }
+
   /** A new stepper, for one thread at a time; it owns whatever scratch memory it needs. */
   Stepper newStepper();
+
+  /** What sums squares of gradients beside it, for one thread at a time. */
+  default SquareSum newSquareSum() {
+    return new ScalarSquareSum();
+  }
 
   /** Frees what it holds; its steppers have been closed. */
   @Override
@@ -135,16 +141,6 @@ public interface Kernel extends AutoCloseable {
         TensorStep tensor, long from, int count, List<Undo> undo, int chunkElements) {
       throw new UnsupportedOperationException("chunks are saved for this kernel");
     }
-
-    /**
-     * The sum of the squares of consecutive values in double: square i goes to partial sum i mod
-     * {@link #NORM_LANES}, the partial sums are added in their order. It is finite exactly if all
-     * values are.
-     *
-     * @param from the index of the first value, a multiple of {@link #NORM_BLOCK}
-     * @param count how many values, at most {@link #NORM_BLOCK}
-     */
-    double sumOfSquares(GradientValues gradient, long from, int count);
 
     /** Waits for what it has begun, and frees what it holds. */
     @Override

@@ -1,6 +1,7 @@
 package dev.lionstore.kernel;
 
 import dev.lionstore.rule.UpdateRule;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.ServiceLoader;
@@ -64,6 +65,30 @@ public final class Kernels {
                     + AUTO
                     + ", "
                     + words(providers)));
+  }
+
+  /**
+   * The same for a store of any number of rules.
+   *
+   * @throws IllegalArgumentException also if a device keeps the state, and there are several
+   */
+  public static Selection select(String backend, StoreRules rules, DeviceOptions options) {
+    List<Selection> selected = new ArrayList<>();
+    try {
+      for (UpdateRule rule : rules.elements().keySet()) {
+        selected.add(select(backend, rule, options));
+      }
+    } catch (RuntimeException | Error e) {
+      selected.forEach(each -> each.kernel().close());
+      throw e;
+    }
+    if (selected.size() == 1) {
+      return selected.getFirst();
+    }
+    List<Kernel> kernels = selected.stream().map(Selection::kernel).toList();
+    String names = kernels.stream().map(k -> k.rule().name()).collect(Collectors.joining(", "));
+    return new Selection(new KernelOfRules(rules, kernels), selected.getFirst().reason())
+        .with("a kernel for each of " + names);
   }
 
   /** The devices of every backend that compute a rule's bits. */

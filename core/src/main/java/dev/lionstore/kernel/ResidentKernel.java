@@ -1,6 +1,7 @@
 package dev.lionstore.kernel;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A kernel whose device keeps the state between steps. What it has been {@link #attach}ed to stays
@@ -8,6 +9,11 @@ import java.util.List;
  * killed writer has left.
  */
 public interface ResidentKernel extends Kernel {
+  @Override
+  default Optional<ResidentKernel> resident() {
+    return Optional.of(this);
+  }
+
   /**
    * Copies the planes to the device, which keeps them from here on.
    *

@@ -1,6 +1,7 @@
 package dev.lionstore.kernel;
 
 import dev.lionstore.Rounding;
+import dev.lionstore.rule.Coefficients;
 import dev.lionstore.rule.UpdateRule;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -12,7 +13,7 @@ import java.util.List;
 public final class TensorStep {
   private final List<MemorySegment> planes;
   private GradientValues gradient;
-  private UpdateRule.Coefficients coefficients;
+  private Coefficients coefficients;
   private Rounding rounding;
   private long noiseKey;
   private final long origin;
@@ -20,11 +21,11 @@ public final class TensorStep {
   /**
    * The first step of a tensor.
    *
-   * @param planes the tensor's part of the weights, the remainder and the rule's state planes, in
-   *     that order; each is writable and padded to a multiple of {@link Kernel#ALIGNMENT} elements,
-   *     the padding being zero
+   * @param planes the tensor's part of {@link UpdateRule#allPlanes} of its rule, in that order;
+   *     each is writable and padded to a multiple of {@link Kernel#ALIGNMENT} elements, the padding
+   *     being zero
    * @param gradient the tensor's gradient; without padding
-   * @param coefficients of the tensor's parameter group
+   * @param coefficients of the tensor's parameter group, and of its rule
    * @param rounding of the state planes
    * @param noiseKey K of the tensor for this step (see {@link
    *     dev.lionstore.rule.StochasticBits#key})
@@ -32,7 +33,7 @@ public final class TensorStep {
   public TensorStep(
       List<MemorySegment> planes,
       GradientValues gradient,
-      UpdateRule.Coefficients coefficients,
+      Coefficients coefficients,
       Rounding rounding,
       long noiseKey) {
     this(planes, gradient, coefficients, rounding, noiseKey, 0);
@@ -41,7 +42,7 @@ public final class TensorStep {
   private TensorStep(
       List<MemorySegment> planes,
       GradientValues gradient,
-      UpdateRule.Coefficients coefficients,
+      Coefficients coefficients,
       Rounding rounding,
       long noiseKey,
       long origin) {
@@ -73,7 +74,7 @@ public final class TensorStep {
   /** Prepares the next step of the same tensor; the parameters are those of the constructor. */
   public void prepare(
       GradientValues nextGradient,
-      UpdateRule.Coefficients nextCoefficients,
+      Coefficients nextCoefficients,
       Rounding nextRounding,
       long nextNoiseKey) {
     gradient = nextGradient;
@@ -92,8 +93,13 @@ public final class TensorStep {
     return gradient;
   }
 
+  /** The rule that it is stepped by. */
+  public UpdateRule rule() {
+    return coefficients.rule();
+  }
+
   /** The coefficients of its group. */
-  public UpdateRule.Coefficients coefficients() {
+  public Coefficients coefficients() {
     return coefficients;
   }
 

@@ -1,6 +1,7 @@
 package dev.lionstore.kernel;
 
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRule;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
@@ -17,7 +18,7 @@ import java.util.List;
  * instructions left it, in their order, so fences are for the compiler. Not thread-safe.
  *
  * <pre>
- *  unit u of the tensor, at (u mod 2) · bytes of a unit in all planes:
+ *  unit u of the tensor, at (u mod 2) · bytes of a unit in all planes of the tensor's rule:
  *    plane after plane, {@link #UNIT} elements each
  * </pre>
  */
@@ -30,8 +31,6 @@ public class Undo {
   private final MemorySegment memory;
   private final long wordOffset;
   private final long unitsOffset;
-  private final int[] bytesPerElement;
-  private final long unitBytes;
   private long nothingSaved;
   private long chunkFrom;
 
@@ -40,20 +39,25 @@ public class Undo {
    *
    * @param memory of the file
    * @param wordOffset of the word, in bytes
-   * @param unitsOffset of the two units, {@link #bytes} in all
-   * @param planes whose values are saved
+   * @param unitsOffset of the two units: room for {@link #bytes} of every rule that is stepped
    */
-  public Undo(MemorySegment memory, long wordOffset, long unitsOffset, List<Plane> planes) {
+  public Undo(MemorySegment memory, long wordOffset, long unitsOffset) {
     this.memory = memory;
     this.wordOffset = wordOffset;
     this.unitsOffset = unitsOffset;
-    this.bytesPerElement = planes.stream().mapToInt(plane -> plane.type().bytes()).toArray();
-    this.unitBytes = bytes(planes) / 2;
   }
 
-  /** What the two units take, in bytes. */
-  public static long bytes(List<Plane> planes) {
-    return 2L * UNIT * planes.stream().mapToInt(plane -> plane.type().bytes()).sum();
+  /** What the two units take of a tensor of a rule, in bytes. */
+  public static long bytes(UpdateRule rule) {
+    return 2 * unitBytes(rule.allPlanes());
+  }
+
+  private static long unitBytes(List<Plane> planes) {
+    long bytes = 0;
+    for (int p = 0; p < planes.size(); p++) {
+      bytes += planes.get(p).type().bytes(UNIT);
+    }
+    return bytes;
   }
 
   /**
@@ -74,11 +78,13 @@ public class Undo {
    * @param count how many elements, at most {@link #UNIT}
    */
   public void save(TensorStep tensor, long from, int count) {
-    long to = unitOffset(from);
-    for (int p = 0; p < bytesPerElement.length; p++) {
-      long bytes = bytesPerElement[p];
-      MemorySegment.copy(tensor.planes().get(p), from * bytes, memory, to, count * bytes);
-      to += UNIT * bytes;
+    List<Plane> planes = tensor.rule().allPlanes();
+    long to = unitOffset(planes, from);
+    for (int p = 0; p < planes.size(); p++) {
+      Plane.Type type = planes.get(p).type();
+      MemorySegment plane = tensor.planes().get(p);
+      MemorySegment.copy(plane, type.bytes(from), memory, to, type.bytes(count));
+      to += type.bytes(UNIT);
     }
     setWord(word(from) + count);
   }
@@ -89,12 +95,14 @@ public class Undo {
    * @param from the index of the unit's first element in the tensor
    * @param count how many of its elements were saved
    */
-  public void restore(List<MemorySegment> planes, long from, int count) {
-    long saved = unitOffset(from);
-    for (int p = 0; p < bytesPerElement.length; p++) {
-      long bytes = bytesPerElement[p];
-      MemorySegment.copy(memory, saved, planes.get(p), from * bytes, count * bytes);
-      saved += UNIT * bytes;
+  public void restore(TensorStep tensor, long from, int count) {
+    List<Plane> planes = tensor.rule().allPlanes();
+    long saved = unitOffset(planes, from);
+    for (int p = 0; p < planes.size(); p++) {
+      Plane.Type type = planes.get(p).type();
+      MemorySegment plane = tensor.planes().get(p);
+      MemorySegment.copy(memory, saved, plane, type.bytes(from), type.bytes(count));
+      saved += type.bytes(UNIT);
     }
   }
 
@@ -124,7 +132,7 @@ public class Undo {
     return unitsOffset;
   }
 
-  private long unitOffset(long from) {
-    return unitsOffset + (from / UNIT & 1) * unitBytes;
+  private long unitOffset(List<Plane> planes, long from) {
+    return unitsOffset + (from / UNIT & 1) * unitBytes(planes);
   }
 }

@@ -28,10 +28,11 @@ public final class VectorModule {
           .invoke(null, NAME);
     } catch (ReflectiveOperationException e) {
       throw new LinkageError(
-          "this JDK does not load "
+          "the JVM does not load "
               + NAME
-              + " at run time: set LIONSTORE_JAVA_OPTS=--add-modules="
-              + NAME,
+              + " at run time: start it with --add-modules="
+              + NAME
+              + " (of the command line and of Python, LIONSTORE_JAVA_OPTS has the flags)",
           e);
     }
   }

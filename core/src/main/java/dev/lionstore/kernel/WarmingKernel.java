@@ -1,5 +1,6 @@
 package dev.lionstore.kernel;
 
+import dev.lionstore.rule.UpdateRule;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -11,10 +12,10 @@ import java.util.concurrent.TimeUnit;
  * of a process, and the recovery of a killed one, do not wait for the compiler.
  */
 final class WarmingKernel extends ForwardingKernel {
-  private static final Map<String, WarmUp> WARM_UPS = new ConcurrentHashMap<>();
+  private static final Map<Key, WarmUp> WARM_UPS = new ConcurrentHashMap<>();
 
   /** What the scalar reference would take longer for than the compiler takes for the other. */
-  private static final long WORTH_WAITING_FOR = 1L << 27;
+  private static final long WORTH_WAITING_FOR = 1L << 25;
 
   private static final long MOST_WAIT_SECONDS = 10;
 
@@ -26,12 +27,15 @@ final class WarmingKernel extends ForwardingKernel {
     this.meanwhile = new ScalarKernel(kernel.rule());
     this.warmUp =
         WARM_UPS.computeIfAbsent(
-            kernel.backend() + " " + kernel.rule().name(), _ -> new WarmUp(kernel, provider));
+            new Key(kernel.backend(), kernel.rule()), _ -> new WarmUp(kernel, provider));
   }
+
+  /** The loop that is compiled: a rule of the same name with another text has another. */
+  private record Key(String backend, UpdateRule rule) {}
 
   /** A small store is opened sooner if the compiler is left to what opens it. */
   @Override
-  public void expect(long elements) {
+  public void willStep(long elements) {
     if (elements >= WORTH_WAITING_FOR) {
       warmUp.start();
     }
@@ -48,6 +52,13 @@ final class WarmingKernel extends ForwardingKernel {
   @Override
   public Stepper newStepper() {
     return new Either(warmUp, kernel.newStepper(), meanwhile.newStepper());
+  }
+
+  @Override
+  public SquareSum newSquareSum() {
+    SquareSum warm = kernel.newSquareSum();
+    SquareSum scalar = meanwhile.newSquareSum();
+    return (gradient, from, count) -> (warmUp.done ? warm : scalar).of(gradient, from, count);
   }
 
   /** Once in the life of a process, for each backend and rule. */
@@ -105,11 +116,6 @@ final class WarmingKernel extends ForwardingKernel {
     @Override
     public void apply(TensorStep tensor, long from, int count, Undo undo) {
       stepper().apply(tensor, from, count, undo);
-    }
-
-    @Override
-    public double sumOfSquares(GradientValues gradient, long from, int count) {
-      return stepper().sumOfSquares(gradient, from, count);
     }
   }
 }

@@ -15,45 +15,82 @@ public record Plane(String name, String suffix, Type type) {
   /** How one value of a plane is stored; the constants' names are safetensors' own. */
   public enum Type {
     /** The upper half of a binary32. */
-    BF16(2),
+    BF16(1, 2),
     /** A signed 16-bit integer. */
-    I16(2),
+    I16(1, 2),
     /** IEEE 754 binary32. */
-    F32(4);
+    F32(1, 4),
+    /** 8 bits each in blocks with a scale, of either sign (see {@link BlockCode}). */
+    I8(BlockCode.VALUES, BlockCode.BYTES),
+    /** Likewise, of values that are not negative. */
+    U8(BlockCode.VALUES, BlockCode.BYTES);
 
-    private final int bytes;
+    private final int blockValues;
+    private final int blockBytes;
 
-    Type(int bytes) {
-      this.bytes = bytes;
+    Type(int blockValues, int blockBytes) {
+      this.blockValues = blockValues;
+      this.blockBytes = blockBytes;
     }
 
-    /** Bytes per value. */
-    public int bytes() {
-      return bytes;
+    /** How many values share a scale, and can only be read together; 1 if none do. */
+    public int blockValues() {
+      return blockValues;
     }
+
+    /** Bytes of a block. */
+    public int blockBytes() {
+      return blockBytes;
+    }
+
+    /** Bytes of the blocks of so many consecutive values, the first of which begins a block. */
+    public long bytes(long values) {
+      return Math.multiplyExact(Math.ceilDiv(values, (long) blockValues), (long) blockBytes);
+    }
+
+    /** Bytes per value, its part of the scale included. */
+    public double bytesPerValue() {
+      return (double) blockBytes / blockValues;
+    }
+
+    /** Whether values share scales. */
+    public boolean isBlocks() {
+      return blockValues > 1;
+    }
+  }
+
+  /** The same with values of another type. */
+  Plane withType(Type other) {
+    return new Plane(name, suffix, other);
+  }
+
+  /** Whether one file holds the values of both, whatever their rules' states are called. */
+  public boolean isStoredAs(Plane other) {
+    return name.equals(other.name) && type == other.type;
   }
 
   /** Whether values are rounded when they are stored. */
   public boolean isRounded() {
-    return type == Type.BF16;
+    return type != Type.F32;
   }
 
   /**
    * The value that is stored.
    *
-   * @param bits of a floating-point plane
+   * @param bits of a floating-point plane; those of the float32 that a block is decoded to
    */
   public float read(int bits) {
-    return type == Type.F32 ? Float.intBitsToFloat(bits) : Bf16.toFloat((short) bits);
+    return type != Type.BF16 ? Float.intBitsToFloat(bits) : Bf16.toFloat((short) bits);
   }
 
   /**
-   * The bits that store a value; finite ones saturate at the largest.
+   * The bits that store a value; finite ones saturate at the largest. Values of blocks stay float32
+   * until their block is encoded.
    *
    * @param random16 uniform in 0…65535, for stochastic rounding to bfloat16
    */
   public int write(float value, Rounding rounding, int random16) {
-    if (type == Type.F32) {
+    if (type != Type.BF16) {
       return Float.floatToRawIntBits(Math.clamp(value, -Float.MAX_VALUE, Float.MAX_VALUE));
     }
     return switch (rounding) {

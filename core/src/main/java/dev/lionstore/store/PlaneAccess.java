@@ -2,8 +2,8 @@ package dev.lionstore.store;
 
 import com.sun.management.OperatingSystemMXBean;
 import dev.lionstore.kernel.Kernel;
-import dev.lionstore.kernel.ResidentKernel;
-import dev.lionstore.mapping.Posix;
+import dev.lionstore.os.Posix;
+import dev.lionstore.store.file.StoreFiles;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
@@ -34,7 +34,7 @@ public enum PlaneAccess {
    * @throws IllegalArgumentException if it was asked for and cannot be had
    */
   String open(StoreFiles files, Kernel kernel) throws IOException {
-    boolean cpu = kernel.unit() == Kernel.Unit.SLICE && !(kernel instanceof ResidentKernel);
+    boolean cpu = kernel.unit() == Kernel.Unit.SLICE && kernel.resident().isEmpty();
     switch (this) {
       case MAPPED -> {}
       case DIRECT -> {

@@ -1,10 +1,19 @@
 package dev.lionstore.store;
 
+import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.store.file.Intent;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.step.PendingGradients;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * What a step will do, decided before anything is changed.
@@ -36,21 +45,54 @@ record StepPlan(Intent intent, double gradientNorm, double clipCoefficient) {
           "a streaming step cannot take a scaled loss: an overflow must refuse the whole step;"
               + " use a gradient plane");
     }
-    BitSet tensors = new BitSet();
-    for (int t = 0; t < layout.tensors().size(); t++) {
-      tensors.set(t, layout.tensors().get(t).trainable());
-    }
     return new Intent(
         request.rounding().orElse(layout.rounding()),
         request.seed().orElse(layout.seed()),
         1.0 / request.microBatches(),
         hyperparameters(layout, request),
-        tensors);
+        trained(layout));
+  }
+
+  /**
+   * Checks the coefficients of rules that count steps; those of first steps have been checked.
+   *
+   * @param counts how many steps each tensor has taken; empty if no rule counts them
+   * @throws IllegalArgumentException naming what is beyond float32
+   */
+  static void requireCoefficients(StoreLayout layout, Intent intent, long[] counts) {
+    if (counts.length == 0) {
+      return;
+    }
+    long[] checked = new long[layout.groups().size()];
+    Arrays.fill(checked, 1);
+    for (int t = intent.tensors().nextSetBit(0); t >= 0; t = intent.tensors().nextSetBit(t + 1)) {
+      TensorSpec spec = layout.tensors().get(t);
+      int group = layout.groupIndex(spec);
+      long number = counts[t] + 1;
+      UpdateRule rule = layout.ruleOf(spec);
+      if (rule.countsSteps() && checked[group] != number) {
+        rule.requireBounds(intent.hyperparameters()[group], number);
+        checked[group] = number;
+      }
+    }
+  }
+
+  /** Which tensors are trained. */
+  static BitSet trained(StoreLayout layout) {
+    BitSet trained = new BitSet();
+    for (int t = 0; t < layout.tensors().size(); t++) {
+      trained.set(t, layout.tensors().get(t).trainable());
+    }
+    return trained;
   }
 
   private static double[][] hyperparameters(StoreLayout layout, StepRequest request) {
     return layout.groups().stream()
-        .map(group -> request.config().hyperparameters(request.learningRate(), group))
+        .map(group ->
+            request
+                .settings(layout.ruleOf(group.name()))
+                .orElseThrow()
+                .hyperparameters(request.learningRate(), group))
         .toArray(double[][]::new);
   }
 
@@ -123,13 +165,45 @@ record StepPlan(Intent intent, double gradientNorm, double clipCoefficient) {
   }
 
   private static void requireRule(StoreLayout layout, StepRequest request) {
-    if (!request.config().rule().equals(layout.rule())) {
+    if (!layout.groupRules().isEmpty()) {
+      requireRules(layout, request);
+    } else if (request.settings(layout.rule()).isEmpty() || !request.others().isEmpty()) {
       throw new IllegalArgumentException(
           "the step is for rule "
-              + request.config().rule().name()
+              + names(request.settings().stream().map(RuleSettings::rule).toList())
               + ", the store is of rule "
-              + layout.rule().name());
+              + layout.rule().name()
+              + (request.config().rule().name().equals(layout.rule().name())
+                  ? " with another text"
+                  : ""));
     }
+  }
+
+  private static void requireRules(StoreLayout layout, StepRequest request) {
+    for (ParameterGroup group : layout.groups()) {
+      UpdateRule rule = layout.ruleOf(group.name());
+      if (request.settings(rule).isEmpty()) {
+        throw new IllegalArgumentException(
+            "the step has no settings for rule "
+                + rule.name()
+                + " of group "
+                + group.name()
+                + "; add them with StepRequest.withRule");
+      }
+    }
+    for (RuleSettings settings : request.settings()) {
+      if (!layout.rules().contains(settings.rule())) {
+        throw new IllegalArgumentException(
+            "the step has settings for rule "
+                + settings.rule().name()
+                + ", the store is of rules "
+                + names(layout.rules()));
+      }
+    }
+  }
+
+  private static String names(List<UpdateRule> rules) {
+    return rules.stream().map(UpdateRule::name).collect(Collectors.joining(", "));
   }
 
   static void requirePositionFits(LayoutFile file, byte[] position) {

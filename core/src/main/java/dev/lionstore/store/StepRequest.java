@@ -1,7 +1,10 @@
 package dev.lionstore.store;
 
 import dev.lionstore.Rounding;
-import dev.lionstore.rule.RuleConfig;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
@@ -9,7 +12,7 @@ import java.util.OptionalLong;
 /**
  * What a step is called with, beside the gradients.
  *
- * @param config the rule's settings
+ * @param config a rule's settings, for most stores that of all groups
  * @param learningRate before a group's scale
  * @param clipNorm the global norm that gradients are clipped to, if they are; positive
  * @param lossScale what the loss was multiplied with; positive
@@ -18,9 +21,10 @@ import java.util.OptionalLong;
  * @param seed instead of the store's
  * @param missing what a trainable tensor without a gradient means
  * @param position the trainer's own bytes, published with the step
+ * @param others settings of further rules, for a store whose groups have several; one for a rule
  */
 public record StepRequest(
-    RuleConfig config,
+    RuleSettings config,
     double learningRate,
     OptionalDouble clipNorm,
     double lossScale,
@@ -28,7 +32,8 @@ public record StepRequest(
     Optional<Rounding> rounding,
     OptionalLong seed,
     Missing missing,
-    byte[] position) {
+    byte[] position,
+    List<RuleSettings> others) {
 
   /** What a trainable tensor without a gradient means. */
   public enum Missing {
@@ -43,10 +48,35 @@ public record StepRequest(
     clipNorm.ifPresent(norm -> requirePositive("clip norm", norm));
     requirePositive("loss scale", lossScale);
     requirePositive("micro-batches", microBatches);
+    others = List.copyOf(others);
+  }
+
+  /** For a store of one rule. */
+  public StepRequest(
+      RuleSettings config,
+      double learningRate,
+      OptionalDouble clipNorm,
+      double lossScale,
+      int microBatches,
+      Optional<Rounding> rounding,
+      OptionalLong seed,
+      Missing missing,
+      byte[] position) {
+    this(
+        config,
+        learningRate,
+        clipNorm,
+        lossScale,
+        microBatches,
+        rounding,
+        seed,
+        missing,
+        position,
+        List.of());
   }
 
   /** A plain step: nothing clipped, nothing scaled, a gradient for every trainable tensor. */
-  public static StepRequest of(RuleConfig config, double learningRate) {
+  public static StepRequest of(RuleSettings config, double learningRate) {
     return new StepRequest(
         config,
         learningRate,
@@ -70,7 +100,8 @@ public record StepRequest(
         rounding,
         seed,
         missing,
-        position);
+        position,
+        others);
   }
 
   /** The same, with gradients of a scaled loss and summed over micro-batches. */
@@ -84,7 +115,8 @@ public record StepRequest(
         rounding,
         seed,
         missing,
-        position);
+        position,
+        others);
   }
 
   /** The same, with another rounding than the store's. */
@@ -98,7 +130,8 @@ public record StepRequest(
         Optional.of(newRounding),
         seed,
         missing,
-        position);
+        position,
+        others);
   }
 
   /** The same, with another seed than the store's. */
@@ -112,7 +145,8 @@ public record StepRequest(
         rounding,
         OptionalLong.of(newSeed),
         missing,
-        position);
+        position,
+        others);
   }
 
   /** The same, with another meaning of a missing gradient. */
@@ -126,7 +160,8 @@ public record StepRequest(
         rounding,
         seed,
         newMissing,
-        position);
+        position,
+        others);
   }
 
   /** The same, with the trainer's own bytes. */
@@ -140,7 +175,44 @@ public record StepRequest(
         rounding,
         seed,
         missing,
-        newPosition);
+        newPosition,
+        others);
+  }
+
+  /**
+   * The same, with the settings of one more rule, or other ones of a rule that it has: for the
+   * groups that are stepped by it.
+   */
+  public StepRequest withRule(RuleSettings settings) {
+    boolean isFirst = settings.rule().equals(config.rule());
+    List<RuleSettings> more = new ArrayList<>(others);
+    more.removeIf(other -> other.rule().equals(settings.rule()));
+    if (!isFirst) {
+      more.add(settings);
+    }
+    return new StepRequest(
+        isFirst ? settings : config,
+        learningRate,
+        clipNorm,
+        lossScale,
+        microBatches,
+        rounding,
+        seed,
+        missing,
+        position,
+        more);
+  }
+
+  /** All settings. */
+  List<RuleSettings> settings() {
+    List<RuleSettings> all = new ArrayList<>(List.of(config));
+    all.addAll(others);
+    return all;
+  }
+
+  /** The settings of a rule, if it has any. */
+  public Optional<RuleSettings> settings(UpdateRule rule) {
+    return settings().stream().filter(settings -> settings.rule().equals(rule)).findFirst();
   }
 
   private static void requirePositive(String what, double value) {

@@ -1,20 +1,36 @@
 package dev.lionstore.store;
 
+import dev.lionstore.ElementType;
 import dev.lionstore.FormatException;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.mapping.Boot;
-import dev.lionstore.mapping.NewFolder;
-import dev.lionstore.mapping.Posix;
+import dev.lionstore.os.Boot;
+import dev.lionstore.os.NewFolder;
+import dev.lionstore.os.Posix;
+import dev.lionstore.rule.BlockCode;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.state.NoSpaceException;
+import dev.lionstore.state.PlaneSink;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.store.file.Header;
+import dev.lionstore.store.file.HeaderFile;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.Mark;
+import dev.lionstore.store.file.ProgressFile;
+import dev.lionstore.store.file.StoreFiles;
+import dev.lionstore.store.step.NotHeld;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.function.IntToLongFunction;
@@ -44,6 +60,21 @@ public final class StoreBuilder implements AutoCloseable {
     this.files = files;
   }
 
+  /**
+   * Begins with tensors that are all trained, and {@link StoreLayout#of} for the rest.
+   *
+   * @param config of the rule that the store is for
+   * @param shapes by the tensors' names
+   */
+  public static StoreBuilder create(Path target, RuleSettings config, Map<String, long[]> shapes)
+      throws IOException {
+    StoreLayout layout = StoreLayout.of(config);
+    for (Map.Entry<String, long[]> tensor : shapes.entrySet()) {
+      layout = layout.with(tensor.getKey(), tensor.getValue());
+    }
+    return create(target, layout);
+  }
+
   /** Begins with {@link #DEFAULT_CHUNK_ELEMENTS} and {@link #DEFAULT_POSITION_CAPACITY}. */
   public static StoreBuilder create(Path target, StoreLayout layout) throws IOException {
     return create(target, layout, DEFAULT_CHUNK_ELEMENTS, DEFAULT_POSITION_CAPACITY);
@@ -63,16 +94,6 @@ public final class StoreBuilder implements AutoCloseable {
     return create(target, layout, chunkElements, positionCapacity, StoreFiles::create);
   }
 
-  /** Hands over the values that planes are to have. */
-  public interface Filler {
-    /**
-     * Does so; all that it does not write is zero.
-     *
-     * @param planes where they go, until this returns
-     */
-    void fill(PlaneSink planes) throws IOException;
-  }
-
   /**
    * Allocates a store's files after their values have been written, which is faster for values that
    * come as bytes. Otherwise as {@link #create(Path, StoreLayout, int, int)}.
@@ -80,7 +101,11 @@ public final class StoreBuilder implements AutoCloseable {
    * @throws IOException as the filler does; nothing is left then
    */
   public static StoreBuilder createFilled(
-      Path target, StoreLayout layout, int chunkElements, int positionCapacity, Filler filler)
+      Path target,
+      StoreLayout layout,
+      int chunkElements,
+      int positionCapacity,
+      PlaneSink.Filler filler)
       throws IOException {
     return create(
         target,
@@ -177,6 +202,15 @@ public final class StoreBuilder implements AutoCloseable {
     }
   }
 
+  /**
+   * The same by the tensor's name, for float32 values, row-major and little-endian.
+   *
+   * @throws IllegalArgumentException also if there is no such tensor
+   */
+  public void setMaster(String tensor, MemorySegment values) {
+    setMaster(layout().indexOf(tensor), new GradientValues(ElementType.F32, values));
+  }
+
   private TensorSpec requireCount(int tensor, GradientValues values) {
     TensorSpec spec = layout().tensors().get(tensor);
     if (values.count() != spec.count()) {
@@ -211,33 +245,66 @@ public final class StoreBuilder implements AutoCloseable {
   }
 
   /**
-   * Sets a trainable tensor's momentum, the rule's first state, rounded to nearest even if it is
-   * stored as bfloat16.
+   * Sets a trainable tensor's momentum, the first state of its rule, rounded to nearest even if it
+   * is stored as bfloat16.
    *
    * @param tensor its index in the layout
    * @param values one for each element
-   * @throws IllegalArgumentException if the tensor is frozen, there are more or fewer values than
-   *     elements, or one is NaN, infinite or too large for a finite bfloat16, naming the element
+   * @throws IllegalArgumentException if the tensor is frozen or has no state, there are more or
+   *     fewer values than elements, or one is NaN, infinite or too large for a finite bfloat16,
+   *     naming the element
    */
   public void setMomentum(int tensor, GradientValues values) {
+    TensorSpec spec = layout().tensors().get(tensor);
+    UpdateRule rule = layout().ruleOf(spec);
+    if (rule.statePlanes().isEmpty()) {
+      throw new IllegalArgumentException(
+          "tensor " + spec.name() + " has no momentum: rule " + rule.name() + " keeps no state");
+    }
+    setState(tensor, rule.statePlanes().getFirst(), values);
+  }
+
+  /**
+   * Sets one state of a trainable tensor, rounded to nearest if it is stored in 16 or 8 bits.
+   *
+   * @param tensor its index in the layout
+   * @param plane one of the rule's
+   * @param values one for each element
+   * @throws IllegalArgumentException if the tensor is frozen, there are more or fewer values than
+   *     elements, or one is NaN, infinite or too large for the plane's type, naming the element
+   */
+  public void setState(int tensor, Plane plane, GradientValues values) {
     TensorSpec spec = requireCount(tensor, values);
     if (!spec.trainable()) {
       throw new IllegalArgumentException(
-          "tensor " + spec.name() + " is frozen: it has no momentum");
+          "tensor " + spec.name() + " is frozen: it has no " + plane.name());
     }
-    Plane plane = layout().rule().statePlanes().getFirst();
-    MemorySegment momentum = values(plane, tensor);
+    MemorySegment state = values(plane, tensor);
+    int[] block = new int[BlockCode.VALUES];
     for (long i = 0; i < values.count(); i++) {
       float value = values.get(i);
       // What is larger is nearest to no finite bfloat16, exactly as a master's weights would be.
-      if (!Master.holds(value)) {
-        throw NotHeld.refusal("momentum", spec.name(), i, value);
+      boolean isBf16 = plane.type() == Plane.Type.BF16;
+      if (isBf16 ? !Master.holds(value) : !Float.isFinite(value)) {
+        throw NotHeld.refusal(
+            plane.name(),
+            spec.name(),
+            i,
+            value,
+            isBf16 ? Float.intBitsToFloat(Master.LARGEST_BITS) : Float.MAX_VALUE);
       }
       int bits = plane.write(value, Rounding.NEAREST, 0);
-      if (plane.type() == Plane.Type.F32) {
-        momentum.set(I32, 4 * i, bits);
-      } else {
-        momentum.set(I16, 2 * i, (short) bits);
+      switch (plane.type()) {
+        case F32 -> state.set(I32, 4 * i, bits);
+        case BF16, I16 -> state.set(I16, 2 * i, (short) bits);
+        case I8, U8 -> {
+          int at = (int) (i % BlockCode.VALUES);
+          block[at] = bits;
+          if (at == BlockCode.VALUES - 1 || i == values.count() - 1) {
+            new BlockCode(plane.type()).encode(block, state, i - at, Rounding.NEAREST, block);
+            Arrays.fill(block, 0);
+          }
+        }
       }
     }
   }
@@ -252,6 +319,11 @@ public final class StoreBuilder implements AutoCloseable {
     if (step < 0 || step > Mark.LAST_STEP) {
       throw new IllegalArgumentException("step is " + step + ", expected 0 to " + Mark.LAST_STEP);
     }
+  }
+
+  /** Puts the store in its place, durably, before its first step. */
+  public void finish() throws IOException {
+    finish(0, new byte[0]);
   }
 
   /**

@@ -2,6 +2,7 @@ package dev.lionstore.store;
 
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.Kernels;
+import dev.lionstore.store.file.ProgressFile;
 import java.util.function.Consumer;
 
 /**

@@ -1,8 +1,21 @@
 package dev.lionstore.store;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.mapping.Boot;
+import dev.lionstore.os.Boot;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.state.Condition;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreBusyException;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.state.StoreUnusableException;
+import dev.lionstore.state.TornStep;
+import dev.lionstore.store.file.ArithmeticFile;
+import dev.lionstore.store.file.Diagnosis;
+import dev.lionstore.store.file.Header;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.PlaneFile;
+import dev.lionstore.store.file.StoreFiles;
+import dev.lionstore.store.file.StoreLock;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
@@ -33,7 +46,7 @@ public final class StoreReader implements StateView, AutoCloseable {
     Condition verdict = verdict(found, files, directory);
     for (int looks = 1; newest(files).generation() != found.generation(); looks++) {
       if (looks == MOST_LOOKS) {
-        verdict = Condition.busy(found);
+        verdict = Diagnosis.busy(found);
         break;
       }
       found = newest(files);
@@ -49,8 +62,8 @@ public final class StoreReader implements StateView, AutoCloseable {
     VarHandle.acquireFence();
     // A store that this process has closed amid a step has no writer, though the process lives.
     boolean noWriter = header.writer().isSelf() && !StoreLock.isHeldHere(directory);
-    Condition.Viewer viewer = noWriter ? Condition.Viewer.WRITER : Condition.Viewer.READER;
-    Condition condition = Condition.of(header, files, Boot.id(), viewer);
+    Diagnosis.Viewer viewer = noWriter ? Diagnosis.Viewer.WRITER : Diagnosis.Viewer.READER;
+    Condition condition = Diagnosis.of(header, files, Boot.id(), viewer);
     VarHandle.acquireFence();
     return condition;
   }
@@ -164,7 +177,7 @@ public final class StoreReader implements StateView, AutoCloseable {
   public Optional<TornStep> tornStep() {
     return header.phase() == Header.Phase.APPLYING_UNKEPT
             && condition.state() == Condition.State.DAMAGED
-        ? Optional.of(TornStep.of(header, files))
+        ? Optional.of(Diagnosis.tornStep(header, files))
         : Optional.empty();
   }
 
@@ -198,7 +211,7 @@ public final class StoreReader implements StateView, AutoCloseable {
 
   @Override
   public long stepCount(int tensor) {
-    return layout().rule().countsSteps() ? header.stepCounts()[tensor] : step();
+    return layout().countsSteps() ? header.stepCounts()[tensor] : step();
   }
 
   @Override

@@ -1,6 +1,17 @@
 package dev.lionstore.store;
 
 import dev.lionstore.rule.Plane;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.store.file.ChunkUndoFile;
+import dev.lionstore.store.file.DirectPlanes;
+import dev.lionstore.store.file.Geometry;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.PlaneFile;
+import dev.lionstore.store.file.StoreFiles;
+import dev.lionstore.store.file.StoreLock;
+import dev.lionstore.store.step.DirectStepper;
+import dev.lionstore.store.step.PendingGradients;
+import dev.lionstore.store.step.RunSlots;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -44,12 +55,15 @@ public record StoreSize(SequencedMap<String, Long> files, List<String> planes, D
    */
   public static StoreSize of(StoreLayout layout, int chunkElements, int positionCapacity) {
     StoreBuilder.requireBounds(chunkElements, positionCapacity);
-    LayoutFile file = new LayoutFile(new UUID(0, 0), layout, chunkElements, positionCapacity);
+    return of(new LayoutFile(new UUID(0, 0), layout, chunkElements, positionCapacity));
+  }
+
+  static StoreSize of(LayoutFile file) {
     SequencedMap<String, Long> files = new LinkedHashMap<>();
     files.put(LayoutFile.NAME, (long) file.size());
     files.put(StoreLock.NAME, (long) StoreLock.BYTES);
     files.putAll(StoreFiles.sizes(file));
-    List<Plane> planes = StoreFiles.allPlanes(layout);
+    List<Plane> planes = StoreFiles.allPlanes(file.layout());
     return new StoreSize(
         files, planes.stream().map(PlaneFile::name).toList(), direct(file, planes));
   }

@@ -1,6 +1,12 @@
 package dev.lionstore.store;
 
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.store.file.Intent;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.step.PendingGradients;
+import dev.lionstore.store.step.StepEngine;
+import dev.lionstore.store.step.StoreLife;
 import java.io.IOException;
 import java.util.BitSet;
 import java.util.Optional;
@@ -15,18 +21,39 @@ import java.util.Optional;
  * store's threads.
  */
 public final class StreamingStep {
-  private final StateStore store;
+  private final LayoutFile file;
   private final StoreLayout layout;
+  private final Intent intent;
   private final StepRequest request;
+  private final StoreLife life;
+  private final StepEngine engine;
+  private final PendingGradients gradients;
+  private final byte[] positionBefore;
   private final BitSet stepped = new BitSet();
   private final BitSet refused = new BitSet();
   private final double[] sumsOfSquares;
+  private boolean hasEnded;
 
-  StreamingStep(StateStore store, StepRequest request) {
-    this.store = store;
-    this.layout = store.layout();
+  StreamingStep(
+      LayoutFile file,
+      StepRequest request,
+      StoreLife life,
+      StepEngine engine,
+      PendingGradients gradients) {
+    this.file = file;
+    this.layout = file.layout();
+    this.intent = StepPlan.streaming(file, request);
+    StepPlan.requireCoefficients(layout, intent, engine.state().stepCounts());
     this.request = request;
+    this.life = life;
+    this.engine = engine;
+    this.gradients = gradients;
+    this.positionBefore = engine.state().position().clone();
     this.sumsOfSquares = new double[layout.tensors().size()];
+  }
+
+  void begin() {
+    life.beginStreaming(() -> engine.beginStreaming(intent, request.position()));
   }
 
   /**
@@ -42,17 +69,20 @@ public final class StreamingStep {
    */
   public synchronized Optional<StepResult.Refused> step(int tensor, GradientValues gradient)
       throws IOException {
-    double sum = store.scanStreamed(this, tensor, gradient);
+    requireUnderWay();
+    gradients.requireFits(tensor, gradient);
     if (stepped.get(tensor)) {
       throw new IllegalArgumentException(
           "tensor " + layout.tensors().get(tensor).name() + " has been stepped in this step");
     }
+    gradients.requireReadable(tensor, gradient);
+    double sum = gradients.sumOfSquares(gradient);
     float scale = (float) (1.0 / request.microBatches());
     Optional<StepResult.Refused> refusal =
         StepPlan.refusal(layout.tensors().get(tensor).name(), gradient, sum, scale);
     refused.set(tensor, refusal.isPresent());
     if (refusal.isEmpty()) {
-      store.applyStreamed(tensor, gradient);
+      life.during(() -> engine.applyStreamed(tensor, gradient));
       stepped.set(tensor);
       sumsOfSquares[tensor] = sum;
     }
@@ -83,7 +113,7 @@ public final class StreamingStep {
   }
 
   private StepResult.Applied finish(Optional<byte[]> position) throws IOException {
-    store.requireStreaming(this);
+    requireUnderWay();
     BitSet given = (BitSet) stepped.clone();
     given.or(refused);
     StepPlan.requireGradients(layout, given, request.missing());
@@ -91,12 +121,26 @@ public final class StreamingStep {
     for (int t = stepped.nextSetBit(0); t >= 0; t = stepped.nextSetBit(t + 1)) {
       sum += sumsOfSquares[t];
     }
-    long step = store.finishStreamed(this, stepped, position);
-    return new StepResult.Applied(step, Math.sqrt(sum) / request.microBatches(), 1);
+    position.ifPresent(bytes -> StepPlan.requirePositionFits(file, bytes));
+    byte[] published = position.orElse(request.position()).clone();
+    life.endStreaming(() -> engine.endStreaming(stepped, published));
+    hasEnded = true;
+    return new StepResult.Applied(
+        engine.state().step(), Math.sqrt(sum) / request.microBatches(), 1);
   }
 
-  /** Whether any tensor has been stepped. */
-  boolean hasBegun() {
-    return !stepped.isEmpty();
+  private void requireUnderWay() {
+    if (hasEnded) {
+      throw new IllegalStateException("the streaming step has ended");
+    }
+    life.requireStreaming();
+  }
+
+  /** Gives the step up, if it is under way and no tensor has been stepped. */
+  synchronized void giveUp() {
+    if (!hasEnded && life.isStreaming() && stepped.isEmpty()) {
+      life.endStreaming(() -> engine.giveUpStreaming(positionBefore));
+      hasEnded = true;
+    }
   }
 }

@@ -16,8 +16,9 @@ class LionTest {
 
   private static float step(float master, float momentum, float gradient, double... settings) {
     int[] state = {Float.floatToRawIntBits(master), Float.floatToRawIntBits(momentum) >>> 16};
-    Lion.RULE
-        .scalar(Lion.RULE.coefficients(settings, 1, 1), Rounding.NEAREST)
+    UpdateRules.LION
+        .interpreter()
+        .prepare(UpdateRules.LION.coefficients(settings, 1, 1), Rounding.NEAREST)
         .apply(gradient, state, new int[1]);
     return Float.intBitsToFloat(state[0]);
   }
@@ -51,30 +52,46 @@ class LionTest {
   }
 
   @Test
+  void aKilledStepIsFinishedWithWhatItBeganWithWhateverTheBoundsAreNow() {
+    double[] refused = {0.5, 0.9, 0.99, 4};
+    assertThrows(IllegalArgumentException.class, () -> UpdateRules.LION.requireBounds(refused));
+    assertEquals(1f * (float) (1 - 0.5 * 4), step(1, 0, 0, refused));
+    double[] ofAdamW = {1e-3, 0.9, 0.999, 0, 5000};
+    assertThrows(
+        IllegalArgumentException.class, () -> UpdateRules.required("adamw").requireBounds(ofAdamW));
+    UpdateRule adamw = UpdateRules.required("adamw");
+    int eps = adamw.coefficientNames().indexOf("eps");
+    assertEquals(0, adamw.coefficients(ofAdamW, 1, 1).values()[eps]);
+  }
+
+  @Test
   void aGroupScalesTheLearningRateAndKeepsItsOwnDecay() {
     ParameterGroup group = new ParameterGroup("norm", 0.5, OptionalDouble.of(0));
     assertArrayEquals(
         new double[] {0.05, 0.9, 0.99, 0},
-        LionConfig.defaults().withWeightDecay(1).hyperparameters(0.1, group));
+        UpdateRules.LION.settings().with("weight_decay", 1).hyperparameters(0.1, group));
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-1, 1, Double.NaN, Double.POSITIVE_INFINITY})
   void shouldRefuseBetaOutsideItsBounds(double beta) {
-    assertThrows(IllegalArgumentException.class, () -> LionConfig.defaults().withBetas(beta, 0.9));
-    assertThrows(IllegalArgumentException.class, () -> LionConfig.defaults().withBetas(0.9, beta));
+    assertThrows(
+        IllegalArgumentException.class, () -> UpdateRules.LION.settings().with("beta1", beta));
+    assertThrows(
+        IllegalArgumentException.class, () -> UpdateRules.LION.settings().with("beta2", beta));
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-1e-9, 1e39, Double.NaN, Double.POSITIVE_INFINITY})
   void shouldRefuseLearningRateOutsideItsBounds(double lr) {
     assertThrows(
-        IllegalArgumentException.class, () -> LionConfig.defaults().hyperparameters(lr, PLAIN));
+        IllegalArgumentException.class,
+        () -> UpdateRules.LION.settings().hyperparameters(lr, PLAIN));
   }
 
   @Test
   void shouldRefuseDecayThatWouldTurnWeightsAround() {
-    LionConfig config = LionConfig.defaults().withWeightDecay(10);
+    RuleSettings config = UpdateRules.LION.settings().with("weight_decay", 10);
     assertThrows(IllegalArgumentException.class, () -> config.hyperparameters(0.1, PLAIN));
     assertEquals(10, config.hyperparameters(0.0999, PLAIN)[3]);
   }

@@ -12,6 +12,15 @@ import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.state.ConcurrentCopy;
+import dev.lionstore.state.Condition;
+import dev.lionstore.state.NoSpaceException;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreBusyException;
+import dev.lionstore.state.StoreUnusableException;
+import dev.lionstore.store.file.ChangesFile;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.StoreParts;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -343,10 +352,10 @@ class ChangeMastersTest {
     StoreParts watched =
         new StoreParts() {
           @Override
-          ChangesFile changes(Path of, LayoutFile layout) {
+          public ChangesFile changes(Path of, LayoutFile layout) {
             return new ChangesFile(of, layout) {
               @Override
-              void commit() throws IOException {
+              public void commit() throws IOException {
                 if (!isCommitted) {
                   Stores.copy(of, killed);
                 }
@@ -354,7 +363,7 @@ class ChangeMastersTest {
               }
 
               @Override
-              void apply(Run run, MemorySegment weights, MemorySegment remainder) {
+              public void apply(Run run, MemorySegment weights, MemorySegment remainder) {
                 super.apply(run, weights, remainder);
                 if (isCommitted && run.from() == 5) {
                   try {
@@ -492,10 +501,10 @@ class ChangeMastersTest {
     StoreParts full =
         new StoreParts() {
           @Override
-          ChangesFile changes(Path of, LayoutFile layout) {
+          public ChangesFile changes(Path of, LayoutFile layout) {
             return new ChangesFile(of, layout) {
               @Override
-              void allocateBlocks(Path file, long size) throws IOException {
+              public void allocateBlocks(Path file, long size) throws IOException {
                 Files.createFile(file);
                 throw new FileSystemException(
                     file.toString(), null, "No space left on device for its " + size + " bytes");
@@ -548,32 +557,35 @@ class ChangeMastersTest {
     try (StateStore expected = StateStore.open(once);
         StateStore store = StateStore.open(again)) {
       MemorySegment room = Arena.ofAuto().allocate(4 * count(store, Stores.NORM), 4);
-      assertThrows(IllegalStateException.class, () -> store.copyGradient(Stores.NORM, room));
-      assertThrows(IllegalStateException.class, () -> store.putKept(Stores.NORM));
+      assertThrows(
+          IllegalStateException.class, () -> store.gradients().copyKept(Stores.NORM, room));
+      assertThrows(IllegalStateException.class, () -> store.gradients().putKept(Stores.NORM));
       for (int round = 0; round < 2; round++) {
         stores.putGradients(expected, 0);
         expected.step(Stores.request().withClipNorm(1));
       }
       stores.putGradients(store, 0);
       GradientValues gradient = stores.gradient(store, Stores.NORM, 0);
-      double sum = store.sumOfSquares(Stores.NORM);
+      double sum = store.gradients().sumOfSquares(Stores.NORM);
       store.step(Stores.request().withClipNorm(1));
-      store.copyGradient(Stores.NORM, room);
+      store.gradients().copyKept(Stores.NORM, room);
       assertEquals(-1, room.mismatch(gradient.data()));
       for (int tensor : stores.trainable(store)) {
-        store.putKept(tensor);
+        store.gradients().putKept(tensor);
       }
-      assertEquals(sum, store.sumOfSquares(Stores.NORM));
+      assertEquals(sum, store.gradients().sumOfSquares(Stores.NORM));
       store.step(Stores.request().withClipNorm(1));
       assertArrayEquals(Stores.bytes(expected), Stores.bytes(store));
-      assertThrows(IllegalArgumentException.class, () -> store.copyGradient(Stores.FROZEN, room));
-      assertThrows(IllegalArgumentException.class, () -> store.putKept(Stores.FROZEN));
       assertThrows(
-          IllegalArgumentException.class, () -> store.copyGradient(Stores.NORM, room.asSlice(4)));
+          IllegalArgumentException.class, () -> store.gradients().copyKept(Stores.FROZEN, room));
+      assertThrows(IllegalArgumentException.class, () -> store.gradients().putKept(Stores.FROZEN));
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> store.gradients().copyKept(Stores.NORM, room.asSlice(4)));
     }
     Stores without = new Stores(folder, GradientPlane.NONE, Rounding.NEAREST);
     try (StateStore store = StateStore.open(without.create("without", 256))) {
-      assertThrows(IllegalStateException.class, () -> store.putKept(Stores.NORM));
+      assertThrows(IllegalStateException.class, () -> store.gradients().putKept(Stores.NORM));
     }
   }
 }

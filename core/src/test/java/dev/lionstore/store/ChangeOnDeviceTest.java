@@ -12,7 +12,8 @@ import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.ResidentKernel;
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
-import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.os.MappedFile;
+import dev.lionstore.store.file.StoreParts;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -97,7 +98,7 @@ class ChangeOnDeviceTest {
   private static final StoreParts DEVICE =
       new StoreParts() {
         @Override
-        Kernel kernel(Kernel selected) {
+        public Kernel kernel(Kernel selected) {
           return new Device(selected);
         }
       };

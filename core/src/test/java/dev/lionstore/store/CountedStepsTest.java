@@ -1,5 +1,6 @@
 package dev.lionstore.store;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
@@ -9,11 +10,14 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.AdamW;
-import dev.lionstore.rule.AdamWConfig;
+import dev.lionstore.rule.Coefficients;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -27,7 +31,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** A rule that counts steps gives each tensor the number of its own. */
 class CountedStepsTest {
-  private static final AdamWConfig CONFIG = AdamWConfig.defaults();
+  private static final RuleSettings CONFIG = UpdateRules.required("adamw").settings();
   private static final double RATE = 0.01;
 
   /** More than a chunk, so that several threads step it. */
@@ -38,7 +42,7 @@ class CountedStepsTest {
   private Path create(GradientPlane plane) throws IOException {
     StoreLayout layout =
         new StoreLayout(
-            AdamW.RULE,
+            UpdateRules.required("adamw"),
             Rounding.NEAREST,
             0,
             plane,
@@ -80,8 +84,11 @@ class CountedStepsTest {
     for (int i = 0; i < COUNT; i++) {
       int[] state = {Float.floatToRawIntBits(values(100).get(i)), 0, 0};
       for (int n = 0; n < rounds.length; n++) {
-        UpdateRule.Coefficients k = AdamW.RULE.coefficients(hyperparameters, 1, n + 1L);
-        AdamW.RULE.scalar(k, Rounding.NEAREST).apply(values(rounds[n]).get(i), state, new int[2]);
+        Coefficients k = UpdateRules.required("adamw").coefficients(hyperparameters, 1, n + 1L);
+        UpdateRules.required("adamw")
+            .interpreter()
+            .prepare(k, Rounding.NEAREST)
+            .apply(values(rounds[n]).get(i), state, new int[2]);
       }
       states[i] = state;
     }
@@ -109,17 +116,17 @@ class CountedStepsTest {
   void aTensorWithoutAGradientDoesNotCountTheStep() throws IOException {
     Path directory = create(GradientPlane.F32);
     try (StateStore store = StateStore.open(directory)) {
-      store.putGradient(0, values(1));
-      store.putGradient(1, values(1));
+      store.gradients().put(0, values(1));
+      store.gradients().put(1, values(1));
       store.step(request());
-      store.putGradient(0, values(2));
+      store.gradients().put(0, values(2));
       store.step(request());
     }
     try (StateStore store = StateStore.open(directory)) {
       assertEquals(2, store.stepCount(0));
       assertEquals(1, store.stepCount(1));
-      store.putGradient(0, values(3));
-      store.putGradient(1, values(3));
+      store.gradients().put(0, values(3));
+      store.gradients().put(1, values(3));
       store.step(request());
     }
     try (StoreReader reader = StoreReader.open(directory)) {
@@ -170,6 +177,64 @@ class CountedStepsTest {
     try (StoreBuilder builder = StoreBuilder.create(folder.resolve("other"), layout)) {
       assertThrows(
           IllegalArgumentException.class, () -> builder.finish(3, t -> 3 + t, new byte[0]));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = GradientPlane.class,
+      names = {"NONE", "F32"})
+  void aStepWhoseCoefficientsAreInfiniteIsRefusedAndChangesNothing(GradientPlane plane)
+      throws IOException {
+    UpdateRule ending =
+        UpdateRule.of(
+            """
+            rule ending
+            hyperparameters
+              learning_rate lr = 0.1 >= 0
+              weight_decay λ = 0 >= 0
+            coefficients
+              rate = lr / (3 - n)
+            step
+              θ' = θ - rate * g
+            """);
+    Path directory = folder.resolve("ending");
+    StoreLayout layout =
+        new StoreLayout(
+            ending,
+            Rounding.NEAREST,
+            0,
+            plane,
+            List.of(ParameterGroup.ofDefaults()),
+            List.of(tensor("a", TensorSpec.Role.TRAINABLE)));
+    try (StoreBuilder builder = StoreBuilder.create(directory, layout)) {
+      builder.finish(0, new byte[0]);
+    }
+    try (StateStore store = StateStore.open(directory)) {
+      StepRequest request = StepRequest.of(ending.settings(), 0.1);
+      for (int step = 0; step < 2; step++) {
+        take(store, request, plane);
+      }
+      byte[] before = store.weights("a").toArray(ValueLayout.JAVA_BYTE);
+      IllegalArgumentException refused =
+          assertThrows(IllegalArgumentException.class, () -> take(store, request, plane));
+      assertEquals(
+          "rate is Infinity, which is beyond float32, in a tensor's step 3 (learning rate 0.1)",
+          refused.getMessage());
+      assertEquals(2, store.step());
+      assertArrayEquals(before, store.weights("a").toArray(ValueLayout.JAVA_BYTE));
+    }
+  }
+
+  private static void take(StateStore store, StepRequest request, GradientPlane plane)
+      throws IOException {
+    if (plane == GradientPlane.NONE) {
+      StreamingStep step = store.beginStreaming(request);
+      step.step(0, values(1));
+      step.finish();
+    } else {
+      store.gradients().put(0, values(1));
+      store.step(request);
     }
   }
 }

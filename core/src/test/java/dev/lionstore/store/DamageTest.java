@@ -10,6 +10,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.FormatException;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.state.Condition;
+import dev.lionstore.state.StoreUnusableException;
+import dev.lionstore.store.file.Diagnosis;
+import dev.lionstore.store.file.Header;
+import dev.lionstore.store.file.Intent;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.ProgressFile;
+import dev.lionstore.store.file.StoreFiles;
+import dev.lionstore.store.file.StoreLock;
+import dev.lionstore.store.file.StoreParts;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -228,6 +238,32 @@ class DamageTest {
     assertTrue(failure.toString().contains("momentum.plane"), failure::toString);
   }
 
+  /** A run would go on for days, and what it computed would be nowhere. */
+  @Test
+  void aStoreThatIsDeletedMovedOrReplacedWhileItIsOpenFailsTheNextStepUnchanged()
+      throws IOException {
+    Path directory = stores.create("s", 256);
+    Path moved = folder.resolve("moved");
+    StateStore store = StateStore.open(directory);
+    stores.putGradients(store, 0);
+    byte[] bytes = Stores.bytes(store);
+    Files.move(directory, moved);
+    for (boolean isReplaced : List.of(false, true)) {
+      if (isReplaced) {
+        Stores.copy(moved, directory);
+      }
+      FormatException failure =
+          assertThrows(FormatException.class, () -> store.step(Stores.request()));
+      assertTrue(failure.toString().contains("header: was deleted, moved or"), failure::toString);
+      assertThrows(FormatException.class, () -> store.publish(new byte[1]));
+      assertArrayEquals(bytes, Stores.bytes(store));
+    }
+    Files.move(directory, folder.resolve("copy"));
+    Files.move(moved, directory);
+    store.step(Stores.request());
+    store.close();
+  }
+
   @Test
   void aStoreThatIsMovedWhileItIsOpenIsGoodWhereItIs() throws IOException {
     Path directory = stores.create("s", 256);
@@ -269,7 +305,7 @@ class DamageTest {
     LayoutFile layout = LayoutFile.read(directory);
     try (StoreFiles files = StoreFiles.openReadOnly(directory, layout)) {
       Header header = files.header().newest();
-      Condition condition = Condition.of(header, files, new UUID(1, 2), Condition.Viewer.WRITER);
+      Condition condition = Diagnosis.of(header, files, new UUID(1, 2), Diagnosis.Viewer.WRITER);
       assertEquals(Condition.State.UNTRUSTED, condition.state());
     }
   }

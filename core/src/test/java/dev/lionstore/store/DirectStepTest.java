@@ -12,8 +12,13 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.mapping.DirectAccess;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.os.DirectAccess;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.store.file.DirectPlanes;
+import dev.lionstore.store.file.Geometry;
+import dev.lionstore.store.file.PlaneFile;
+import dev.lionstore.store.file.StoreParts;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -78,11 +83,12 @@ class DirectStepTest {
   void aSmallStoreIsSteppedInPlaceUnlessAskedOtherwise() throws IOException {
     Path store = create("store", GradientPlane.BF16, Rounding.NEAREST, 1024);
     try (StateStore open = StateStore.open(store)) {
-      assertTrue(!open.kernel().reason().contains("page cache"), open.kernel().reason());
+      assertTrue(!open.selection().reason().contains("page cache"), open.selection().reason());
     }
     StoreOptions direct = StoreOptions.defaults().withAccess(PlaneAccess.DIRECT);
     try (StateStore open = StateStore.open(store, direct)) {
-      assertTrue(open.kernel().reason().contains("past the page cache"), open.kernel().reason());
+      assertTrue(
+          open.selection().reason().contains("past the page cache"), open.selection().reason());
     }
   }
 
@@ -125,11 +131,12 @@ class DirectStepTest {
   private static StoreParts failingWrites(AtomicInteger writes) {
     return new StoreParts() {
       @Override
-      DirectPlanes directPlanes(
+      public DirectPlanes directPlanes(
           List<DirectAccess> files, List<PlaneFile> planes, Geometry geometry) {
         return new DirectPlanes(files, planes, geometry) {
           @Override
-          void write(MemorySegment place, int plane, int tensor, long from) throws IOException {
+          public void write(MemorySegment place, int plane, int tensor, long from)
+              throws IOException {
             boolean ofState = plane < count() - 1;
             if (ofState && writes.incrementAndGet() >= 5) {
               throw new IOException("write 5");
@@ -148,7 +155,7 @@ class DirectStepTest {
         StateStore.open(create(name, plane, rounding, chunkElements), options)) {
       for (int round = 0; round < 4; round++) {
         if (round == 2) { // some tensors have no gradient
-          store.putGradient(0, gradient(store, 0, round));
+          store.gradients().put(0, gradient(store, 0, round));
           store.step(Stores.request().withMissing(StepRequest.Missing.ALLOWED));
         } else {
           putAll(store, round);
@@ -161,7 +168,7 @@ class DirectStepTest {
 
   private static void putAll(StateStore store, int round) {
     for (int t = 0; t < store.layout().tensors().size(); t++) {
-      store.putGradient(t, gradient(store, t, round));
+      store.gradients().put(t, gradient(store, t, round));
     }
   }
 
@@ -188,7 +195,7 @@ class DirectStepTest {
     Path directory = folder.resolve(name);
     StoreLayout layout =
         new StoreLayout(
-            Lion.RULE,
+            UpdateRules.LION,
             rounding,
             5,
             plane,

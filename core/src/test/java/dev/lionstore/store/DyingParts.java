@@ -1,9 +1,9 @@
 package dev.lionstore.store;
 
-import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.store.file.StoreParts;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** Parts whose kernel throws when it has stepped so many units: what is left is as after a kill. */
@@ -15,7 +15,7 @@ final class DyingParts extends StoreParts {
   }
 
   @Override
-  Kernel kernel(Kernel selected) {
+  public Kernel kernel(Kernel selected) {
     return new DyingKernel(selected, unitsLeft);
   }
 
@@ -45,11 +45,6 @@ final class DyingParts extends StoreParts {
           if (unitsLeft.decrementAndGet() < 0) {
             throw new Death();
           }
-        }
-
-        @Override
-        public double sumOfSquares(GradientValues gradient, long from, int count) {
-          return stepper.sumOfSquares(gradient, from, count);
         }
       };
     }

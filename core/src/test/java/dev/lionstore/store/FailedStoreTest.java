@@ -11,8 +11,20 @@ import dev.lionstore.ElementType;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.os.MappedFile;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.state.Condition;
+import dev.lionstore.state.StoreBusyException;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.state.StoreUnusableException;
+import dev.lionstore.state.TornStep;
+import dev.lionstore.store.file.Diagnosis;
+import dev.lionstore.store.file.Header;
+import dev.lionstore.store.file.HeaderFile;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.Mark;
+import dev.lionstore.store.file.StoreFiles;
+import dev.lionstore.store.file.StoreParts;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -99,8 +111,8 @@ class FailedStoreTest {
     LayoutFile layout = LayoutFile.read(directory);
     try (StoreFiles files = StoreFiles.openReadOnly(directory, layout)) {
       Header header = files.header().newest();
-      Condition condition = Condition.of(header, files, header.bootId(), Condition.Viewer.WRITER);
-      TornStep torn = TornStep.of(header, files);
+      Condition condition = Diagnosis.of(header, files, header.bootId(), Diagnosis.Viewer.WRITER);
+      TornStep torn = Diagnosis.tornStep(header, files);
       assertEquals(Condition.State.DAMAGED, condition.state());
       assertEquals(torn.sentence(), condition.sentence());
       for (int t = 0; t < before.length; t++) {
@@ -211,7 +223,7 @@ class FailedStoreTest {
         Arena own = Arena.ofConfined()) {
       byte[] before = Stores.bytes(store);
       unkept.putGradients(store, 0);
-      store.putGradient(Stores.WEIGHT, copyInto(own, unkept.gradient(store, Stores.WEIGHT, 0)));
+      store.gradients().put(Stores.WEIGHT, copyInto(own, unkept.gradient(store, Stores.WEIGHT, 0)));
       assertThrows(IllegalArgumentException.class, () -> store.step(Stores.request()));
       assertEquals(0, store.step());
       assertArrayEquals(before, Stores.bytes(store));
@@ -235,7 +247,7 @@ class FailedStoreTest {
         gone = copyInto(released, stores.gradient(store, Stores.WEIGHT, 1));
       }
       assertThrows(
-          IllegalStateException.class, () -> store.accumulateGradient(Stores.WEIGHT, gone));
+          IllegalStateException.class, () -> store.gradients().accumulate(Stores.WEIGHT, gone));
       assertThrows(IllegalArgumentException.class, () -> store.step(Stores.request()));
       assertEquals(0, store.step());
     }
@@ -249,7 +261,7 @@ class FailedStoreTest {
     MemorySegment weights = store.values(Plane.WEIGHTS, Stores.WEIGHT);
     store.close();
     store.close();
-    assertThrows(IllegalStateException.class, () -> store.putGradient(Stores.WEIGHT, gradient));
+    assertThrows(IllegalStateException.class, () -> store.gradients().put(Stores.WEIGHT, gradient));
     assertThrows(StoreUnusableException.class, () -> store.step(Stores.request()));
     assertThrows(StoreUnusableException.class, store::force);
     assertThrows(IllegalStateException.class, () -> weights.get(ValueLayout.JAVA_BYTE, 0));
@@ -296,10 +308,10 @@ class FailedStoreTest {
         private int syncs;
 
         @Override
-        HeaderFile header(MappedFile file, LayoutFile layout) {
+        public HeaderFile header(MappedFile file, LayoutFile layout) {
           return new HeaderFile(file, layout) {
             @Override
-            void force() throws IOException {
+            public void force() throws IOException {
               if (++syncs == failing) {
                 throw new IOException("no");
               }

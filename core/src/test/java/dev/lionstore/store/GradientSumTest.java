@@ -31,11 +31,11 @@ class GradientSumTest {
     try (StateStore store = open()) {
       GradientValues first = gradient(store, 0);
       GradientValues second = gradient(store, 1);
-      store.putGradient(Stores.WEIGHT, first);
+      store.gradients().put(Stores.WEIGHT, first);
       assertSum(store, first, 1, second, 0);
-      store.accumulateGradient(Stores.WEIGHT, second);
+      store.gradients().accumulate(Stores.WEIGHT, second);
       assertSum(store, first, 1, second, 1);
-      store.putGradient(Stores.WEIGHT, second);
+      store.gradients().put(Stores.WEIGHT, second);
       assertSum(store, first, 0, second, 1);
     }
   }
@@ -48,26 +48,29 @@ class GradientSumTest {
       sum += value * value;
     }
     assertTrue(sum > 0);
-    assertEquals(1, store.sumOfSquares(Stores.WEIGHT) / sum, 1e-12);
+    assertEquals(1, store.gradients().sumOfSquares(Stores.WEIGHT) / sum, 1e-12);
   }
 
   @Test
   void aSumOfSquaresTellsOfNonFiniteValuesAndLeavesTheGradient() throws IOException {
     try (StateStore store = open()) {
       Stores stores = new Stores(folder, GradientPlane.F32, Rounding.NEAREST);
-      store.putGradient(
-          Stores.WEIGHT, stores.gradientWith(store, Stores.WEIGHT, 7, Float.NEGATIVE_INFINITY));
-      assertFalse(Double.isFinite(store.sumOfSquares(Stores.WEIGHT)));
-      assertFalse(Double.isFinite(store.sumOfSquares(Stores.WEIGHT)));
+      store
+          .gradients()
+          .put(
+              Stores.WEIGHT, stores.gradientWith(store, Stores.WEIGHT, 7, Float.NEGATIVE_INFINITY));
+      assertFalse(Double.isFinite(store.gradients().sumOfSquares(Stores.WEIGHT)));
+      assertFalse(Double.isFinite(store.gradients().sumOfSquares(Stores.WEIGHT)));
     }
   }
 
   @Test
   void aTensorWithoutAGradientHasNoSumOfSquares() throws IOException {
     try (StateStore store = open()) {
-      store.putGradient(Stores.WEIGHT, gradient(store, 0));
-      store.discardGradients();
-      assertThrows(IllegalArgumentException.class, () -> store.sumOfSquares(Stores.WEIGHT));
+      store.gradients().put(Stores.WEIGHT, gradient(store, 0));
+      store.gradients().discard();
+      assertThrows(
+          IllegalArgumentException.class, () -> store.gradients().sumOfSquares(Stores.WEIGHT));
     }
   }
 }

@@ -8,10 +8,20 @@ import dev.lionstore.FormatException;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.Undo;
-import dev.lionstore.mapping.Boot;
-import dev.lionstore.mapping.MappedFile;
-import dev.lionstore.rule.LionConfig;
-import dev.lionstore.rule.Plane;
+import dev.lionstore.os.Boot;
+import dev.lionstore.os.MappedFile;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreBusyException;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.state.StoreUnusableException;
+import dev.lionstore.store.file.Header;
+import dev.lionstore.store.file.HeaderFile;
+import dev.lionstore.store.file.Intent;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.Mark;
+import dev.lionstore.store.file.ProgressFile;
+import dev.lionstore.store.file.StoreParts;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -21,7 +31,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.BitSet;
-import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
@@ -291,7 +300,8 @@ class HeaderBitsTest {
     private static void step(Stores stores, StateStore store, byte[] position) throws IOException {
       stores.putGradients(store, 0);
       store.step(
-          StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 0.01).withPosition(position));
+          StepRequest.of(UpdateRules.LION.settings().with("weight_decay", 0.1), 0.01)
+              .withPosition(position));
     }
 
     private static Path store(Stores stores, Moment moment, byte[] position) throws IOException {
@@ -340,11 +350,11 @@ class HeaderBitsTest {
   /** Dies when the intent counts and nothing has been named. */
   private static final class DyingBeforeTheFirstUnit extends StoreParts {
     @Override
-    ProgressFile progress(MappedFile file, StoreLayout layout) {
+    public ProgressFile progress(MappedFile file, StoreLayout layout) {
       return new ProgressFile(file, layout) {
         @Override
-        Undo undo(MemorySegment memory, long wordOffset, long unitsOffset, List<Plane> planes) {
-          return new Undo(memory, wordOffset, unitsOffset, planes) {
+        public Undo undo(MemorySegment memory, long wordOffset, long unitsOffset) {
+          return new Undo(memory, wordOffset, unitsOffset) {
             @Override
             public void begin(long word, long from) {
               throw new DyingParts.Death();

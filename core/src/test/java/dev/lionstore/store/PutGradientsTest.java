@@ -42,7 +42,7 @@ class PutGradientsTest {
     byte[] expected = stores.run("one by one", 256, THREADS, 1);
     try (StateStore store = StateStore.open(stores.create("together", 256), THREADS)) {
       before = Stores.bytes(store);
-      store.putGradients(all(stores, store));
+      store.gradients().putAll(all(stores, store));
       store.step(Stores.request().withClipNorm(1));
       assertArrayEquals(expected, Stores.bytes(store));
     }
@@ -58,7 +58,7 @@ class PutGradientsTest {
       all.put(Stores.NORM, stores.gradientWith(store, Stores.NORM, 6, 0.3f));
       String told =
           String.valueOf(
-              assertThrows(IllegalArgumentException.class, () -> store.putGradients(all))
+              assertThrows(IllegalArgumentException.class, () -> store.gradients().putAll(all))
                   .getMessage());
       assertTrue(told.startsWith("gradient of tensor norm: element 6 is 0.3, which"), told);
       assertThrows(IllegalArgumentException.class, () -> store.step(Stores.request()));
@@ -71,7 +71,7 @@ class PutGradientsTest {
     try (StateStore store = StateStore.open(stores.create("s", 256), THREADS)) {
       Map<Integer, GradientValues> all = all(stores, store);
       all.put(Stores.FROZEN, stores.gradient(store, Stores.FROZEN, 0));
-      assertThrows(IllegalArgumentException.class, () -> store.putGradients(all));
+      assertThrows(IllegalArgumentException.class, () -> store.gradients().putAll(all));
       assertThrows(
           IllegalArgumentException.class,
           () -> store.step(Stores.request().withMissing(StepRequest.Missing.ALLOWED)));
@@ -90,7 +90,7 @@ class PutGradientsTest {
         own.copyFrom(gradient.data());
         return new GradientValues(gradient.type(), own);
       });
-      store.putGradients(all);
+      store.gradients().putAll(all);
       assertEquals(1, ((StepResult.Applied) store.step(Stores.request())).step());
     }
   }

@@ -3,22 +3,15 @@ package dev.lionstore.store;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lionstore.ElementType;
-import dev.lionstore.GradientPlane;
-import dev.lionstore.ParameterGroup;
-import dev.lionstore.Rounding;
-import dev.lionstore.TensorSpec;
-import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
-import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRules;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -37,24 +30,17 @@ class ReadmeTest {
       MemorySegment initialWeights = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 1, 1, 1, 1, 1);
       MemorySegment gradient = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, -1, 0, 2, 3, 4);
       // begin
-      StoreLayout layout =
-          new StoreLayout(
-              Lion.RULE,
-              Rounding.NEAREST,
-              0,
-              GradientPlane.F32,
-              List.of(ParameterGroup.ofDefaults()),
-              List.of(
-                  new TensorSpec("weight", List.of(2L, 3L), "default", TensorSpec.Role.TRAINABLE)));
-      try (StoreBuilder builder = StoreBuilder.create(directory, layout)) {
-        builder.setMaster(0, new GradientValues(ElementType.F32, initialWeights), directory);
-        builder.finish(0, new byte[0]);
+      Map<String, long[]> shapes = Map.of("weight", new long[] {2, 3});
+      try (StoreBuilder builder =
+          StoreBuilder.create(directory, UpdateRules.LION.settings(), shapes)) {
+        builder.setMaster("weight", initialWeights);
+        builder.finish();
       }
       try (StateStore store = StateStore.open(directory)) {
-        store.putGradient(0, new GradientValues(ElementType.F32, gradient));
-        LionConfig lion = LionConfig.defaults().withWeightDecay(1.0);
+        store.gradients().put("weight", gradient);
+        RuleSettings lion = UpdateRules.LION.settings().with("weight_decay", 1.0);
         StepResult result = store.step(StepRequest.of(lion, 1e-4).withClipNorm(1.0));
-        MemorySegment weights = store.values(Plane.WEIGHTS, 0); // bf16, in place
+        MemorySegment weights = store.weights("weight"); // bf16, in place
         // end
         assertEquals(1, ((StepResult.Applied) result).step());
         assertEquals(12, weights.byteSize());

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.state.PlaneSource;
+import dev.lionstore.state.StoreUnusableException;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -70,7 +72,7 @@ class RefreshTest {
     assertThrows(StoreUnusableException.class, () -> StoreReader.openAtRest(directory));
   }
 
-  private static void copy(StateStore from, StateStore.PlaneValues to) {
+  private static void copy(StateStore from, PlaneSource.PlaneValues to) {
     for (int t = 0; t < from.layout().tensors().size(); t++) {
       for (Plane plane : from.layout().planes()) {
         to.of(plane, t).copyFrom(from.values(plane, t));

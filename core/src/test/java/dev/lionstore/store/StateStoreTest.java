@@ -10,6 +10,8 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.state.Condition;
+import dev.lionstore.state.StoreBusyException;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
@@ -62,7 +64,9 @@ class StateStoreTest {
     try (StateStore store = StateStore.open(directory)) {
       byte[] before = Stores.bytes(store);
       stores.putGradients(store, 0);
-      store.putGradient(Stores.WEIGHT, stores.gradientWith(store, Stores.WEIGHT, 77, Float.NaN));
+      store
+          .gradients()
+          .put(Stores.WEIGHT, stores.gradientWith(store, Stores.WEIGHT, 77, Float.NaN));
       StepResult result = store.step(Stores.request());
       StepResult.Refused refused = assertInstanceOf(StepResult.Refused.class, result);
       assertEquals(store.layout().tensors().get(Stores.WEIGHT).name(), refused.tensor());
@@ -78,7 +82,7 @@ class StateStoreTest {
     Stores stores = new Stores(folder, GradientPlane.F32, Rounding.NEAREST);
     try (StateStore store = StateStore.open(stores.create("s", 256))) {
       stores.putGradients(store, 0);
-      store.putGradient(Stores.WEIGHT, stores.gradientWith(store, Stores.WEIGHT, 3, 1e38f));
+      store.gradients().put(Stores.WEIGHT, stores.gradientWith(store, Stores.WEIGHT, 3, 1e38f));
       StepResult result = store.step(Stores.request().withScale(1e-3, 1));
       assertEquals(3, assertInstanceOf(StepResult.Refused.class, result).index());
       assertEquals(0, store.step());
@@ -106,15 +110,15 @@ class StateStoreTest {
     byte[] summed;
     try (StateStore store = StateStore.open(stores.create("a", 256))) {
       for (int t : stores.trainable(store)) {
-        store.putGradient(t, stores.sum(store, t, 1, 2));
+        store.gradients().put(t, stores.sum(store, t, 1, 2));
       }
       store.step(Stores.request());
       summed = Stores.bytes(store);
     }
     try (StateStore store = StateStore.open(stores.create("b", 256))) {
       for (int t : stores.trainable(store)) {
-        store.accumulateGradient(t, stores.gradient(store, t, 1));
-        store.accumulateGradient(t, stores.gradient(store, t, 2));
+        store.gradients().accumulate(t, stores.gradient(store, t, 1));
+        store.gradients().accumulate(t, stores.gradient(store, t, 2));
       }
       store.step(Stores.request());
       assertArrayEquals(summed, Stores.bytes(store));
@@ -126,7 +130,7 @@ class StateStoreTest {
     Stores stores = new Stores(folder, GradientPlane.BF16, Rounding.NEAREST);
     try (StateStore store = StateStore.open(stores.create("s", 256))) {
       byte[] before = store.values(Plane.WEIGHTS, Stores.NORM).toArray(ValueLayout.JAVA_BYTE);
-      store.putGradient(Stores.WEIGHT, stores.gradient(store, Stores.WEIGHT, 0));
+      store.gradients().put(Stores.WEIGHT, stores.gradient(store, Stores.WEIGHT, 0));
       assertThrows(IllegalArgumentException.class, () -> store.step(Stores.request()));
       store.step(Stores.request().withMissing(StepRequest.Missing.ALLOWED));
       assertEquals(1, store.step());
@@ -143,8 +147,9 @@ class StateStoreTest {
           assertThrows(
               IllegalArgumentException.class,
               () ->
-                  store.putGradient(
-                      Stores.WEIGHT, stores.gradientWith(store, Stores.WEIGHT, 5, 0.1f)));
+                  store
+                      .gradients()
+                      .put(Stores.WEIGHT, stores.gradientWith(store, Stores.WEIGHT, 5, 0.1f)));
       assertTrue(String.valueOf(e.getMessage()).contains("--gradient-plane f32"), e::toString);
     }
   }
@@ -157,10 +162,10 @@ class StateStoreTest {
       assertEquals(TensorSpec.Role.FROZEN, store.layout().tensors().get(frozen).role());
       assertThrows(
           IllegalArgumentException.class,
-          () -> store.putGradient(frozen, stores.gradient(store, frozen, 0)));
+          () -> store.gradients().put(frozen, stores.gradient(store, frozen, 0)));
       assertThrows(
           IllegalArgumentException.class,
-          () -> store.putGradient(Stores.NORM, stores.gradient(store, Stores.WEIGHT, 0)));
+          () -> store.gradients().put(Stores.NORM, stores.gradient(store, Stores.WEIGHT, 0)));
     }
   }
 

@@ -9,8 +9,8 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -62,7 +62,7 @@ class StepAllocationTest {
   private static double bytesPerStep(Path directory, long count) throws IOException {
     StoreLayout layout =
         new StoreLayout(
-            Lion.RULE,
+            UpdateRules.LION,
             Rounding.NEAREST,
             1,
             GradientPlane.BF16,
@@ -74,7 +74,7 @@ class StepAllocationTest {
       builder.finish(0, new byte[0]);
     }
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    StepRequest request = StepRequest.of(LionConfig.defaults(), 1e-4);
+    StepRequest request = StepRequest.of(UpdateRules.LION.settings(), 1e-4);
     StoreOptions options = StoreOptions.defaults().withThreads(1).withBackend("scalar");
     try (StateStore store = StateStore.open(directory, options);
         Arena arena = Arena.ofShared()) {
@@ -97,7 +97,7 @@ class StepAllocationTest {
   private static void steps(StateStore store, GradientValues gradient, StepRequest request)
       throws IOException {
     for (int step = 0; step < STEPS; step++) {
-      store.putGradient(0, gradient);
+      store.gradients().put(0, gradient);
       store.step(request);
     }
   }

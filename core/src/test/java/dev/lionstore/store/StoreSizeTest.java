@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.store.file.ChunkUndoFile;
+import dev.lionstore.store.file.LayoutFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -9,9 +9,10 @@ import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Undo;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -50,7 +51,7 @@ final class Stores {
     this.folder = folder;
     this.layout =
         new StoreLayout(
-            Lion.RULE,
+            UpdateRules.LION,
             rounding,
             11,
             gradientPlane,
@@ -74,7 +75,7 @@ final class Stores {
   }
 
   static StepRequest request() {
-    return StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 0.01);
+    return StepRequest.of(UpdateRules.LION.settings().with("weight_decay", 0.1), 0.01);
   }
 
   Path create(String name, int chunkElements) throws IOException {
@@ -106,7 +107,7 @@ final class Stores {
 
   void putGradients(StateStore store, int round) {
     for (int t : trainable(store)) {
-      store.putGradient(t, gradient(store, t, round));
+      store.gradients().put(t, gradient(store, t, round));
     }
   }
 

@@ -10,6 +10,8 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.state.StoreUnusableException;
+import dev.lionstore.state.TornStep;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
@@ -122,7 +124,8 @@ class StreamingStepTest {
       assertRefused(() -> step.step(99, gradient), "no tensor 99");
       assertThrows(StoreUnusableException.class, () -> store.step(Stores.request()));
       assertThrows(StoreUnusableException.class, () -> store.beginStreaming(Stores.request()));
-      assertThrows(IllegalStateException.class, () -> store.putGradient(Stores.WEIGHT, gradient));
+      assertThrows(
+          IllegalStateException.class, () -> store.gradients().put(Stores.WEIGHT, gradient));
     }
     // Nothing had been stepped: closing has taken the step back.
     try (StateStore store = StateStore.open(directory)) {
@@ -148,7 +151,7 @@ class StreamingStepTest {
     try (StateStore store = StateStore.open(stores.create("put", 256))) {
       stores.putGradients(store, 0);
       assertRefused(() -> store.beginStreaming(Stores.request()), "discard");
-      store.discardGradients();
+      store.gradients().discard();
       step = store.beginStreaming(Stores.request());
       gradient = stores.gradient(store, Stores.WEIGHT, 0);
     }

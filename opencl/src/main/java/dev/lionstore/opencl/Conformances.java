@@ -2,6 +2,7 @@ package dev.lionstore.opencl;
 
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.Kernels;
+import dev.lionstore.opencl.driver.Context;
 import java.util.Optional;
 
 /** Whether devices compute the reference's bits: tested once, then known. */
@@ -13,7 +14,7 @@ final class Conformances {
    *
    * @param cache that has it, or gets it
    */
-  static Verdict of(Context context, Source source, VerdictCache cache) {
+  static Verdict of(Context context, KernelSource source, VerdictCache cache) {
     String key = VerdictCache.key(context.device(), source);
     Optional<Verdict> known = cache.find(key);
     if (known.isPresent()) {
@@ -25,7 +26,7 @@ final class Conformances {
   }
 
   /** Tests now. */
-  static Verdict test(Context context, Source source) {
+  static Verdict test(Context context, KernelSource source) {
     long bytes = DeviceOptions.defaults().memoryBytes();
     try (LanePool lanes = new LanePool(context, source, bytes);
         StreamingStepper device =

@@ -1,14 +1,10 @@
 package dev.lionstore.opencl;
 
-import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
 
-/**
- * Leaves to the CPU what a device does not do: the norm, and the slices that a killed writer has
- * left of a chunk.
- */
+/** Leaves to the CPU the slices that a killed writer has left of a chunk. */
 abstract class CpuAssistedStepper implements Kernel.Stepper {
   private final Kernel.Stepper cpu;
 
@@ -19,10 +15,5 @@ abstract class CpuAssistedStepper implements Kernel.Stepper {
   @Override
   public void apply(TensorStep tensor, long from, int count, Undo undo) {
     cpu.apply(tensor, from, count, undo);
-  }
-
-  @Override
-  public double sumOfSquares(GradientValues gradient, long from, int count) {
-    return cpu.sumOfSquares(gradient, from, count);
   }
 }

@@ -2,6 +2,7 @@ package dev.lionstore.opencl;
 
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.opencl.driver.Context;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;

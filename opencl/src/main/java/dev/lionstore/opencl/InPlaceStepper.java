@@ -4,7 +4,11 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
-import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.Device;
+import dev.lionstore.opencl.driver.DeviceBuffer;
+import dev.lionstore.opencl.driver.Queue;
+import dev.lionstore.os.MappedFile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -21,15 +25,15 @@ final class InPlaceStepper extends CpuAssistedStepper {
   private final Context context;
   private final InPlaceMemory memory;
   private final List<Integer> planeBytes;
-  private final Calls calls;
+  private final KernelCalls calls;
   private @Nullable Queue queue;
 
-  InPlaceStepper(Context context, Source source, InPlaceMemory memory, Kernel.Stepper cpu) {
+  InPlaceStepper(Context context, KernelSource source, InPlaceMemory memory, Kernel.Stepper cpu) {
     super(cpu);
     this.context = context;
     this.memory = memory;
-    this.planeBytes = Planes.bytesPerElement(source.rule());
-    this.calls = new Calls(context, source);
+    this.planeBytes = PlaneMemory.bytesPerElement(source.rule());
+    this.calls = new KernelCalls(context, source);
   }
 
   @Override
@@ -46,19 +50,20 @@ final class InPlaceStepper extends CpuAssistedStepper {
         from + count,
         (operands, at, to) -> {
           long chunk = (at - from) / chunkElements;
-          Calls.Range range = new Calls.Range(at, to, from + chunk * chunkElements, chunkElements);
+          KernelCalls.Range range =
+              new KernelCalls.Range(at, to, from + chunk * chunkElements, chunkElements);
           calls.stepSaving(queue(), tensor, operands, range, slots(undo, (int) chunk, range));
         });
   }
 
   /** Where chunks from one on are saved. */
-  private Calls.Slots slots(List<Undo> undo, int chunk, Calls.Range range) {
+  private KernelCalls.Slots slots(List<Undo> undo, int chunk, KernelCalls.Range range) {
     Undo first = undo.get(chunk);
     long word = first.word(range.firstChunk());
     boolean last = chunk + 1 == undo.size();
     Undo next = last ? first : undo.get(chunk + 1);
     long nextWord = last ? word : next.word(range.firstChunk() + range.chunkElements());
-    return new Calls.Slots(
+    return new KernelCalls.Slots(
         memory.progress().window(memory.progress().memory().address()),
         first.wordOffset(),
         first.unitsOffset(),
@@ -69,7 +74,7 @@ final class InPlaceStepper extends CpuAssistedStepper {
 
   /** A call on elements that lie in one window of each file. */
   private interface Run {
-    void on(List<Calls.Operand> operands, long from, long to);
+    void on(List<KernelCalls.Operand> operands, long from, long to);
   }
 
   private void run(TensorStep tensor, long from, long end, Run run) {
@@ -106,39 +111,40 @@ final class InPlaceStepper extends CpuAssistedStepper {
       long pages = MappedFile.wholePages(values.byteSize());
       values = arena.allocate(pages, MappedFile.PAGE_BYTES).copyFrom(values);
     }
-    return MappedMemory.inPlace(context, Planes.pagesOf(values), Long.MAX_VALUE);
+    return MappedMemory.inPlace(context, PlaneMemory.pagesOf(values), Long.MAX_VALUE);
   }
 
   private void run(TensorStep tensor, Gradient gradient, long from, long end, Run run) {
     for (long at = from; at < end; ) {
-      List<Part> parts = parts(tensor, gradient, at);
+      List<PlanePart> parts = parts(tensor, gradient, at);
       long to = end;
-      for (Part part : parts) {
+      for (PlanePart part : parts) {
         to = Math.min(to, at + part.elementsLeft());
       }
-      long count = Planes.padded(to - at);
+      long count = PlaneMemory.padded(to - at);
       parts.forEach(part -> handOver(part, count));
-      run.on(parts.stream().map(Part::operand).toList(), at, to);
+      run.on(parts.stream().map(PlanePart::operand).toList(), at, to);
       parts.forEach(part -> handOver(part, count));
       at = to;
     }
     queue().finish();
   }
 
-  private List<Part> parts(TensorStep tensor, Gradient gradient, long at) {
-    List<Part> parts = new ArrayList<>();
+  private List<PlanePart> parts(TensorStep tensor, Gradient gradient, long at) {
+    List<PlanePart> parts = new ArrayList<>();
     int gradientBytes = tensor.gradient().type().bytes();
-    parts.add(new Part(gradient.file(), gradient.address() + at * gradientBytes, gradientBytes));
+    parts.add(
+        new PlanePart(gradient.file(), gradient.address() + at * gradientBytes, gradientBytes));
     for (int p = 0; p < planeBytes.size(); p++) {
       int bytes = planeBytes.get(p);
       long address = tensor.planes().get(p).address() + at * bytes;
-      parts.add(new Part(memory.plane(tensor, p), address, bytes));
+      parts.add(new PlanePart(memory.plane(tensor, p), address, bytes));
     }
     return parts;
   }
 
   /** The one side's stores to a part become the other side's to see. */
-  private void handOver(Part part, long count) {
+  private void handOver(PlanePart part, long count) {
     long bytes = Math.min(count * part.bytes(), part.file().left(part.address()));
     DeviceBuffer window = part.file().window(part.address());
     long mapped = queue().map(window, part.file().offset(part.address()), bytes);

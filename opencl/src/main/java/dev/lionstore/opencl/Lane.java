@@ -2,25 +2,25 @@ package dev.lionstore.opencl;
 
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.opencl.driver.Closers;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
+import dev.lionstore.opencl.driver.TransferLane;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A way through a discrete device for one piece of a tensor at a time: a queue, memory of the
- * device, and memory of the host that the device's transfers reach. Both hold the gradient, then
- * plane after plane, padded to {@link Kernel#ALIGNMENT} elements, so that one transfer takes all up
- * and one brings the planes back. Pieces on several lanes overlap.
+ * A way through a discrete device for one piece of a tensor at a time. The lane's memory holds the
+ * gradient, then plane after plane, padded to {@link Kernel#ALIGNMENT} elements, so that one
+ * transfer takes all up and one brings the planes back. Pieces on several lanes overlap.
  */
 final class Lane implements AutoCloseable {
   private static final int GRADIENT_BYTES = Float.BYTES;
 
-  private final Queue queue;
-  private final DeviceBuffer pinned;
-  private final DeviceBuffer buffer;
-  private final MemorySegment staging;
-  private final Calls calls;
+  private final TransferLane transfers;
+  private final KernelCalls calls;
   private final List<Integer> planeBytes;
   private @Nullable Piece piece;
 
@@ -33,7 +33,7 @@ final class Lane implements AutoCloseable {
    */
   record Piece(TensorStep tensor, long from, int count) {
     private int padded() {
-      return (int) Planes.padded(count);
+      return (int) PlaneMemory.padded(count);
     }
   }
 
@@ -42,19 +42,16 @@ final class Lane implements AutoCloseable {
    *
    * @throws OutOfDeviceMemoryException if the device has no room for it
    */
-  Lane(Context context, Source source, int elements) {
-    this.planeBytes = Planes.bytesPerElement(source.rule());
+  Lane(Context context, KernelSource source, int elements) {
+    this.planeBytes = PlaneMemory.bytesPerElement(source.rule());
     long bytes = bytes(planeBytes, elements);
     Closers made = new Closers();
     try {
-      this.queue = made.add(context.newQueue());
-      this.calls = made.add(new Calls(context, source));
-      this.pinned = made.add(DeviceBuffer.pinned(context, bytes));
-      this.buffer = made.add(DeviceBuffer.allocate(context, bytes));
-      this.staging = Planes.at(queue.map(pinned, 0, bytes), bytes);
-      staging.fill((byte) 0);
-      queue.write(buffer, 0, staging); // drivers may allocate on the first use
-      queue.finish();
+      this.calls = made.add(new KernelCalls(context, source));
+      this.transfers = made.add(new TransferLane(context, bytes));
+      transfers.staging().fill((byte) 0);
+      transfers.send(bytes); // drivers may allocate on the first use
+      transfers.queue().finish();
     } catch (RuntimeException e) {
       made.close();
       throw e;
@@ -69,6 +66,7 @@ final class Lane implements AutoCloseable {
   /** Begins a piece; the lane is idle. */
   void start(Piece next) {
     TensorStep tensor = next.tensor();
+    MemorySegment staging = transfers.staging();
     int gradientBytes = tensor.gradient().type().bytes();
     MemorySegment.copy(
         tensor.gradient().data(),
@@ -76,21 +74,21 @@ final class Lane implements AutoCloseable {
         staging,
         0,
         (long) next.count() * gradientBytes);
-    List<Calls.Operand> operands = new ArrayList<>();
-    operands.add(new Calls.Operand(buffer, 0));
+    List<KernelCalls.Operand> operands = new ArrayList<>();
+    operands.add(new KernelCalls.Operand(transfers.buffer(), 0));
     long at = planesOffset(next);
     for (int p = 0; p < planeBytes.size(); p++) {
       long bytes = (long) next.padded() * planeBytes.get(p);
       MemorySegment.copy(
           tensor.planes().get(p), next.from() * planeBytes.get(p), staging, at, bytes);
-      operands.add(new Calls.Operand(buffer, at / planeBytes.get(p)));
+      operands.add(new KernelCalls.Operand(transfers.buffer(), at / planeBytes.get(p)));
       at += bytes;
     }
-    queue.write(buffer, 0, staging.asSlice(0, at));
-    calls.step(queue, tensor, operands, next.from(), next.from() + next.count());
+    transfers.send(at);
+    calls.step(transfers.queue(), tensor, operands, next.from(), next.from() + next.count());
     long planes = planesOffset(next);
-    queue.read(buffer, planes, staging.asSlice(planes, at - planes));
-    queue.flush();
+    transfers.bring(planes, at - planes);
+    transfers.queue().flush();
     piece = next;
   }
 
@@ -101,12 +99,16 @@ final class Lane implements AutoCloseable {
       return;
     }
     piece = null;
-    queue.finish();
+    transfers.queue().finish();
     long at = planesOffset(ended);
     for (int p = 0; p < planeBytes.size(); p++) {
       long bytes = (long) ended.padded() * planeBytes.get(p);
       MemorySegment.copy(
-          staging, at, ended.tensor().planes().get(p), ended.from() * planeBytes.get(p), bytes);
+          transfers.staging(),
+          at,
+          ended.tensor().planes().get(p),
+          ended.from() * planeBytes.get(p),
+          bytes);
       at += bytes;
     }
   }
@@ -115,7 +117,7 @@ final class Lane implements AutoCloseable {
   void abandon() {
     if (piece != null) {
       piece = null;
-      queue.settle();
+      transfers.queue().settle();
     }
   }
 
@@ -125,10 +127,7 @@ final class Lane implements AutoCloseable {
 
   @Override
   public void close() {
-    queue.unmap(pinned, staging.address());
-    queue.close();
+    transfers.close();
     calls.close();
-    pinned.close();
-    buffer.close();
   }
 }

@@ -1,6 +1,8 @@
 package dev.lionstore.opencl;
 
 import dev.lionstore.kernel.DeviceException;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -22,7 +24,7 @@ final class LanePool implements AutoCloseable {
   private static final int MOST_LANES = 6;
 
   private final Context context;
-  private final Source source;
+  private final KernelSource source;
   private final long memoryBytes;
   private final List<Lane> made = new ArrayList<>();
   private final Deque<Lane> idle = new ArrayDeque<>();
@@ -35,11 +37,11 @@ final class LanePool implements AutoCloseable {
    * @param memoryBytes the most that lanes may take of the device's memory
    * @throws IllegalArgumentException if that is too little for any
    */
-  LanePool(Context context, Source source, long memoryBytes) {
+  LanePool(Context context, KernelSource source, long memoryBytes) {
     this.context = context;
     this.source = source;
     this.memoryBytes = memoryBytes;
-    List<Integer> planeBytes = Planes.bytesPerElement(source.rule());
+    List<Integer> planeBytes = PlaneMemory.bytesPerElement(source.rule());
     long least = Lane.bytes(planeBytes, LEAST_ELEMENTS);
     if (memoryBytes < least) {
       throw new IllegalArgumentException(

@@ -1,6 +1,10 @@
 package dev.lionstore.opencl;
 
-import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.DeviceBuffer;
+import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
+import dev.lionstore.opencl.driver.Queue;
+import dev.lionstore.os.MappedFile;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;

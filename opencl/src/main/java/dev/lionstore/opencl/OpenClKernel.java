@@ -4,7 +4,10 @@ import dev.lionstore.kernel.DeviceException;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
+import dev.lionstore.kernel.SquareSum;
 import dev.lionstore.kernel.StoreMemory;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.Device;
 import dev.lionstore.rule.UpdateRule;
 import org.jspecify.annotations.Nullable;
 
@@ -18,7 +21,7 @@ final class OpenClKernel implements Kernel {
   private final String nonconformance;
   private final Context context;
   private final Runnable owner;
-  private final Source source;
+  private final KernelSource source;
   private final DeviceOptions options;
   private final Kernel cpu;
   private final LanePool lanes;
@@ -35,7 +38,7 @@ final class OpenClKernel implements Kernel {
   private OpenClKernel(
       Context context,
       Runnable owner,
-      Source source,
+      KernelSource source,
       DeviceOptions options,
       String nonconformance) {
     this.nonconformance = nonconformance;
@@ -48,7 +51,7 @@ final class OpenClKernel implements Kernel {
   }
 
   /** A kernel that closes its context. */
-  static OpenClKernel owning(Context context, Source source, DeviceOptions options) {
+  static OpenClKernel owning(Context context, KernelSource source, DeviceOptions options) {
     return owning(context, source, options, "");
   }
 
@@ -58,12 +61,12 @@ final class OpenClKernel implements Kernel {
    * @param nonconformance how they differ; empty if they do not
    */
   static OpenClKernel owning(
-      Context context, Source source, DeviceOptions options, String nonconformance) {
+      Context context, KernelSource source, DeviceOptions options, String nonconformance) {
     return new OpenClKernel(context, context::close, source, options, nonconformance);
   }
 
   /** A kernel whose context is closed by somebody else, after it. */
-  static OpenClKernel sharing(Context context, Source source, DeviceOptions options) {
+  static OpenClKernel sharing(Context context, KernelSource source, DeviceOptions options) {
     return new OpenClKernel(context, () -> {}, source, options, "");
   }
 
@@ -159,13 +162,18 @@ final class OpenClKernel implements Kernel {
 
   /** The CPU's kernel finds the norm; the JVM may have to compile it. */
   @Override
-  public void expect(long elements) {
-    cpu.expect(elements);
+  public void willStep(long elements) {
+    cpu.willStep(elements);
   }
 
   @Override
   public void prepare(long elements) {
     cpu.prepare(elements);
+  }
+
+  @Override
+  public SquareSum newSquareSum() {
+    return cpu.newSquareSum();
   }
 
   @Override

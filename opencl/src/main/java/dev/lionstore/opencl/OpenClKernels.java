@@ -6,6 +6,10 @@ import dev.lionstore.kernel.DeviceRequest;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.KernelProvider;
 import dev.lionstore.kernel.Kernels;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.Device;
+import dev.lionstore.opencl.driver.Devices;
+import dev.lionstore.opencl.driver.Library;
 import dev.lionstore.rule.UpdateRule;
 import java.util.List;
 import java.util.Optional;
@@ -42,11 +46,16 @@ public final class OpenClKernels implements KernelProvider {
 
   @Override
   public List<DeviceCandidate> candidates(UpdateRule rule) {
-    return Source.of(rule).stream()
-        .flatMap(source -> DeviceReport.all(source).stream())
+    List<DeviceReport> reports = offers(rule) ? DeviceReport.all(rule) : List.of();
+    return reports.stream()
         .filter(report -> report.verdict().map(Verdict::conforms).orElse(false))
         .map(report -> candidate(report.device()))
         .toList();
+  }
+
+  /** A kernel steps element by element: blocks have a scale in common. */
+  private static boolean offers(UpdateRule rule) {
+    return !rule.hasBlocks();
   }
 
   private static DeviceCandidate candidate(Device device) {
@@ -60,21 +69,21 @@ public final class OpenClKernels implements KernelProvider {
 
   @Override
   public Optional<Kernels.Selection> open(UpdateRule rule, DeviceRequest request) {
-    Optional<Source> source = Source.of(rule);
-    if (source.isEmpty()) {
+    if (!offers(rule)) {
       return Optional.empty();
     }
+    KernelSource source = KernelSource.of(rule);
     Context context = new Context(Devices.named(request.name()));
     try {
-      Verdict verdict = Conformances.of(context, source.get(), VerdictCache.ofUser());
+      Verdict verdict = Conformances.of(context, source, VerdictCache.ofUser());
       requireAccepted(context.device(), verdict, request.options());
       String reason = "OpenCL device " + context.device() + ", " + verdict;
       String differs =
           verdict.conforms() ? "" : "OpenCL device " + context.device() + " " + verdict;
       Kernel kernel =
           request.options().memory() == DeviceOptions.Memory.RESIDENT
-              ? new ResidentClKernel(context, source.get(), request.options(), differs)
-              : OpenClKernel.owning(context, source.get(), request.options(), differs);
+              ? new ResidentClKernel(context, source, request.options(), differs)
+              : OpenClKernel.owning(context, source, request.options(), differs);
       return Optional.of(new Kernels.Selection(kernel, reason));
     } catch (RuntimeException | Error e) {
       context.close();

@@ -4,8 +4,11 @@ import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.kernel.ResidentKernel;
+import dev.lionstore.kernel.SquareSum;
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
 import dev.lionstore.rule.UpdateRule;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -14,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 /** A rule on a device that keeps the state; closes its context. */
 final class ResidentClKernel implements ResidentKernel {
   private final Context context;
-  private final Source source;
+  private final KernelSource source;
   private final DeviceOptions options;
   private final Kernel cpu;
   private final String nonconformance;
@@ -25,7 +28,8 @@ final class ResidentClKernel implements ResidentKernel {
    *
    * @param nonconformance how the device's bits differ from the reference's; empty if they do not
    */
-  ResidentClKernel(Context context, Source source, DeviceOptions options, String nonconformance) {
+  ResidentClKernel(
+      Context context, KernelSource source, DeviceOptions options, String nonconformance) {
     this.nonconformance = nonconformance;
     this.context = context;
     this.source = source;
@@ -101,13 +105,18 @@ final class ResidentClKernel implements ResidentKernel {
 
   /** The CPU's kernel finds the norm; the JVM may have to compile it. */
   @Override
-  public void expect(long elements) {
-    cpu.expect(elements);
+  public void willStep(long elements) {
+    cpu.willStep(elements);
   }
 
   @Override
   public void prepare(long elements) {
     cpu.prepare(elements);
+  }
+
+  @Override
+  public SquareSum newSquareSum() {
+    return cpu.newSquareSum();
   }
 
   @Override

@@ -2,6 +2,9 @@ package dev.lionstore.opencl;
 
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
+import dev.lionstore.opencl.driver.Queue;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -32,8 +35,12 @@ final class ResidentState implements AutoCloseable {
    * @throws OutOfDeviceMemoryException if the device has too little memory
    */
   ResidentState(
-      Context context, Source source, StoreMemory memory, long windowBytes, long gradientBytes) {
-    this.planeBytes = Planes.bytesPerElement(source.rule());
+      Context context,
+      KernelSource source,
+      StoreMemory memory,
+      long windowBytes,
+      long gradientBytes) {
+    this.planeBytes = PlaneMemory.bytesPerElement(source.rule());
     this.elements = elements(gradientBytes);
     try {
       for (MemorySegment plane : memory.planes()) {
@@ -77,9 +84,9 @@ final class ResidentState implements AutoCloseable {
   private void start(TensorStep tensor) {
     long count = tensor.gradient().count();
     for (long at = 0; at < count; ) {
-      List<Part> parts = parts(tensor, at);
+      List<PlanePart> parts = parts(tensor, at);
       long to = Math.min(count, at + elements);
-      for (Part part : parts) {
+      for (PlanePart part : parts) {
         to = Math.min(to, at + part.elementsLeft());
       }
       start(tensor, parts, at, to);
@@ -87,22 +94,22 @@ final class ResidentState implements AutoCloseable {
     }
   }
 
-  private void start(TensorStep tensor, List<Part> parts, long from, long to) {
+  private void start(TensorStep tensor, List<PlanePart> parts, long from, long to) {
     GradientLane lane = lanes.get(nextLane);
     nextLane = (nextLane + 1) % lanes.size();
     lane.queue().finish();
-    List<Calls.Operand> operands = new ArrayList<>();
+    List<KernelCalls.Operand> operands = new ArrayList<>();
     operands.add(lane.send(tensor.gradient(), from, to - from));
     parts.forEach(part -> operands.add(part.operand()));
     lane.calls().step(lane.queue(), tensor, operands, from, to);
     lane.queue().flush();
   }
 
-  private List<Part> parts(TensorStep tensor, long at) {
-    List<Part> parts = new ArrayList<>();
+  private List<PlanePart> parts(TensorStep tensor, long at) {
+    List<PlanePart> parts = new ArrayList<>();
     for (int p = 0; p < planeBytes.size(); p++) {
       int bytes = planeBytes.get(p);
-      parts.add(new Part(planes.get(p), tensor.planes().get(p).address() + at * bytes, bytes));
+      parts.add(new PlanePart(planes.get(p), tensor.planes().get(p).address() + at * bytes, bytes));
     }
     return parts;
   }

@@ -1,13 +1,14 @@
 package dev.lionstore.opencl;
 
 import dev.lionstore.ElementType;
-import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.rule.Coefficients;
 import dev.lionstore.rule.Master;
+import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.UpdateRule;
 import java.lang.foreign.Arena;
@@ -16,6 +17,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 
@@ -26,13 +28,17 @@ import java.util.SplittableRandom;
  */
 final class SelfTest {
   /** Goes up with every change of what is compared: older verdicts are then worth nothing. */
-  static final int VERSION = 1;
+  static final int VERSION = 2;
 
   private static final int COUNT = 1 << 16;
   private static final long SEED = 0x11041;
-  private static final double BETA1 = 0.9;
 
-  private static final double LEARNING_RATE = 0.01;
+  private static final int MASTER_PLANES = Plane.MASTER.size();
+
+  /** States have their values in other orders; 1 and a multiple of it is odd. */
+  private static final int EVEN = 0x4F1A;
+
+  private static final double SCALE = 0.37;
   private static final double WEIGHT_DECAY = 0.1;
 
   /** Of the tensor's step, for rules that count. */
@@ -63,31 +69,44 @@ final class SelfTest {
     ANY
   }
 
-  /** Compares. */
+  /** Compares; the rule's choices are for one variant, because all share the formula. */
   Verdict run() {
+    List<RuleSettings> settings = TellingSettings.of(rule, WEIGHT_DECAY);
+    List<KernelSource.Variant> variants = KernelSource.Variant.all();
     Set<Verdict.Fault> faults = EnumSet.noneOf(Verdict.Fault.class);
-    for (Source.Variant variant : Source.Variant.all()) {
-      if (differs(variant, Kind.ORDINARY)) {
-        faults.add(Verdict.Fault.OTHER);
-      } else if (differs(variant, Kind.CANCELLING)) {
-        faults.add(Verdict.Fault.INEXACT_FMA);
-      } else if (differs(variant, Kind.ANY)) {
-        faults.add(Verdict.Fault.FLUSHES_SUBNORMALS);
-      }
+    for (KernelSource.Variant variant : variants) {
+      fault(variant, settings.getFirst()).ifPresent(faults::add);
+    }
+    for (RuleSettings choice : settings.subList(1, settings.size())) {
+      fault(variants.getFirst(), choice).ifPresent(faults::add);
     }
     return new Verdict(List.copyOf(faults));
   }
 
-  private boolean differs(Source.Variant variant, Kind kind) {
+  private Optional<Verdict.Fault> fault(KernelSource.Variant variant, RuleSettings settings) {
+    if (differs(variant, settings, Kind.ORDINARY)) {
+      return Optional.of(Verdict.Fault.OTHER);
+    }
+    if (differs(variant, settings, Kind.CANCELLING)) {
+      return Optional.of(Verdict.Fault.INEXACT_FMA);
+    }
+    return differs(variant, settings, Kind.ANY)
+        ? Optional.of(Verdict.Fault.FLUSHES_SUBNORMALS)
+        : Optional.empty();
+  }
+
+  private boolean differs(KernelSource.Variant variant, RuleSettings settings, Kind kind) {
     try (Arena arena = Arena.ofConfined()) {
       List<MemorySegment> expected = planes(arena, kind);
       List<MemorySegment> found = new ArrayList<>();
       for (MemorySegment plane : expected) {
         found.add(arena.allocate(plane.byteSize(), Kernel.ALIGNMENT).copyFrom(plane));
       }
-      GradientValues gradient = gradient(arena, variant.gradients(), expected.get(2), kind);
-      new ScalarKernel(rule).apply(step(expected, gradient, variant.rounding()), 0, COUNT);
-      device.apply(step(found, gradient, variant.rounding()), 0, COUNT);
+      GradientValues gradient = gradient(arena, variant.gradients(), expected, settings, kind);
+      Coefficients k = rule.coefficients(TellingSettings.hyperparameters(settings), SCALE, NUMBER);
+      Rounding rounding = variant.rounding();
+      new ScalarKernel(rule).newStepper().apply(step(expected, gradient, k, rounding), 0, COUNT);
+      device.apply(step(found, gradient, k, rounding), 0, COUNT);
       boolean differs = false;
       for (int p = 0; p < expected.size(); p++) {
         differs |= expected.get(p).mismatch(found.get(p)) >= 0;
@@ -96,20 +115,15 @@ final class SelfTest {
     }
   }
 
-  private TensorStep step(List<MemorySegment> planes, GradientValues gradient, Rounding rounding) {
-    double[] hyperparameters =
-        RuleSettings.defaults(rule)
-            .with("beta1", BETA1)
-            .with(RuleSettings.WEIGHT_DECAY, WEIGHT_DECAY)
-            .hyperparameters(LEARNING_RATE, ParameterGroup.ofDefaults());
-    return new TensorStep(
-        planes, gradient, rule.coefficients(hyperparameters, 0.37, NUMBER), rounding, SEED * SEED);
+  private static TensorStep step(
+      List<MemorySegment> planes, GradientValues gradient, Coefficients k, Rounding rounding) {
+    return new TensorStep(planes, gradient, k, rounding, SEED * SEED);
   }
 
   private List<MemorySegment> planes(Arena arena, Kind kind) {
     SplittableRandom random = new SplittableRandom(SEED);
     List<MemorySegment> planes =
-        Planes.bytesPerElement(rule).stream()
+        PlaneMemory.bytesPerElement(rule).stream()
             .map(bytes -> arena.allocate((long) bytes * COUNT, Kernel.ALIGNMENT))
             .toList();
     for (int i = 0; i < COUNT; i++) {
@@ -117,9 +131,11 @@ final class SelfTest {
       int bits = Float.floatToRawIntBits(Master.holds(theta) ? theta : 1f);
       planes.get(0).setAtIndex(I16, i, Master.weights(bits));
       planes.get(1).setAtIndex(I16, i, Master.remainder(bits));
-      set(planes.get(2), i, momentum(random, kind, i));
-      for (int p = 3; p < planes.size(); p++) {
-        set(planes.get(p), i, Math.abs(momentum(random, kind, COUNT - 1 - i)));
+      for (int p = MASTER_PLANES; p < planes.size(); p++) {
+        int state = p - MASTER_PLANES;
+        float value = state(random, kind, i * (1 + state * EVEN) & (COUNT - 1));
+        boolean isSigned = TellingSettings.isSigned(rule.statePlanes().get(state));
+        set(planes.get(p), i, isSigned ? value : Math.abs(value));
       }
     }
     return planes;
@@ -141,7 +157,7 @@ final class SelfTest {
   }
 
   /** Every finite bfloat16 has its turn where any number has. */
-  private static float momentum(SplittableRandom random, Kind kind, int i) {
+  private static float state(SplittableRandom random, Kind kind, int i) {
     float any = Float.intBitsToFloat(i << 16);
     return kind == Kind.ANY && Float.isFinite(any)
         ? any
@@ -159,11 +175,11 @@ final class SelfTest {
   }
 
   private static GradientValues gradient(
-      Arena arena, ElementType type, MemorySegment momentum, Kind kind) {
+      Arena arena, ElementType type, List<MemorySegment> planes, RuleSettings settings, Kind kind) {
     SplittableRandom random = new SplittableRandom(SEED + 1);
     MemorySegment data = arena.allocate((long) COUNT * type.bytes(), Kernel.ALIGNMENT);
     for (int i = 0; i < COUNT; i++) {
-      float value = gradient(random, kind, get(momentum, i));
+      float value = gradient(random, kind, cancelling(planes, settings, i) / SCALE);
       switch (type) {
         case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
         case BF16 -> data.setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));
@@ -173,17 +189,26 @@ final class SelfTest {
     return new GradientValues(type, data);
   }
 
+  /** What nearly cancels the first state, or the weight decay where that is added to it. */
+  private static double cancelling(List<MemorySegment> planes, RuleSettings settings, int i) {
+    if (i % 2 == 0 && planes.size() > MASTER_PLANES) {
+      return get(planes.get(MASTER_PLANES), i) * TellingSettings.cancelling(settings);
+    }
+    int bits = Master.bits(planes.get(0).getAtIndex(I16, i), planes.get(1).getAtIndex(I16, i));
+    return -Float.intBitsToFloat(bits) * settings.get(RuleSettings.WEIGHT_DECAY);
+  }
+
   private static short half(float value, SplittableRandom random) {
     short half = Float.floatToFloat16(value);
     return Float.isFinite(Float.float16ToFloat(half)) ? half : (short) (random.nextInt() & 0x83FF);
   }
 
-  private static float gradient(SplittableRandom random, Kind kind, float m) {
+  private static float gradient(SplittableRandom random, Kind kind, double near) {
     if (kind == Kind.ORDINARY || (kind == Kind.ANY && random.nextBoolean())) {
       return number(random, kind);
     }
-    float near = (float) (-m * (BETA1 / (1 - BETA1)) / 0.37);
-    float moved = Float.intBitsToFloat(Float.floatToRawIntBits(near) + random.nextInt(-4, 5));
+    int bits = Float.floatToRawIntBits((float) near);
+    float moved = Float.intBitsToFloat(bits + random.nextInt(-4, 5));
     return Float.isFinite(moved) ? moved : 0f;
   }
 }

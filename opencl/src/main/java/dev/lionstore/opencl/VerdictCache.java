@@ -1,6 +1,7 @@
 package dev.lionstore.opencl;
 
-import dev.lionstore.mapping.UserCache;
+import dev.lionstore.opencl.driver.Device;
+import dev.lionstore.os.UserCache;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -35,7 +36,7 @@ final class VerdictCache {
   }
 
   /** What a verdict depends on, in a line. */
-  static String key(Device device, Source source) {
+  static String key(Device device, KernelSource source) {
     return Stream.of(
             identity(device),
             "source " + UserCache.sha256(source.text()),

@@ -1,6 +1,11 @@
 package dev.lionstore.opencl;
 
 import dev.lionstore.kernel.StoreMemory;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.DeviceBuffer;
+import dev.lionstore.opencl.driver.KernelCall;
+import dev.lionstore.opencl.driver.Program;
+import dev.lionstore.opencl.driver.Queue;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
@@ -24,14 +29,15 @@ final class ZeroCopyProbe implements AutoCloseable {
   private static final VarHandle WORD = U32.varHandle();
 
   private final Queue queue;
-  private final Call answer;
-  private final Call meet;
+  private final KernelCall answer;
+  private final KernelCall meet;
 
   ZeroCopyProbe(Context context) {
-    Program program = context.program(new Program.Build(Source.read("probe.cl"), "-cl-std=CL1.2"));
+    Program program =
+        context.program(new Program.Build(KernelSource.read("probe.cl"), "-cl-std=CL1.2"));
     this.queue = context.newQueue();
-    this.answer = new Call(program, "answer");
-    this.meet = new Call(program, "meet");
+    this.answer = new KernelCall(program, "answer");
+    this.meet = new KernelCall(program, "meet");
   }
 
   /** Whether the device and the CPU see each other's stores to a file between the device's runs. */

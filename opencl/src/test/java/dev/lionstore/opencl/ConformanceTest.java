@@ -12,7 +12,9 @@ import dev.lionstore.kernel.DeviceOptions.Memory;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.kernel.ScalarKernel;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.Device;
+import dev.lionstore.rule.UpdateRules;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.charset.StandardCharsets;
@@ -27,15 +29,18 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ConformanceTest {
-  private static final Source LION = Source.of(Lion.RULE).orElseThrow();
+  private static final KernelSource LION = KernelSource.of(UpdateRules.LION);
 
   private static final int COUNT = 20_011;
 
   @TempDir Path folder;
 
-  @Test
-  void poclConforms() {
-    assertTrue(test(Drivers.POCL, LION).conforms());
+  /** Without state, with two f32 states, with choices. */
+  @ParameterizedTest
+  @ValueSource(strings = {"lion", "sgd", "rprop", "sgd-momentum"})
+  void poclConforms(String rule) {
+    KernelSource source = KernelSource.of(UpdateRules.required(rule));
+    assertEquals(List.of(), test(Drivers.POCL, source).faults());
   }
 
   @Test
@@ -47,14 +52,15 @@ class ConformanceTest {
 
   @Test
   void anFmaThatRoundsTwiceIsNamed() {
-    String fused = "fma(g, (float16)(k.o1), momentum * k.b1)";
+    String fused = "fma(x_g, (float16)(k.x_o1), x_m * k.x_b1)";
     assertTrue(LION.text().contains(fused));
     Verdict verdict =
-        test(Drivers.POCL, LION.withText(LION.text().replace(fused, "g * k.o1 + momentum * k.b1")));
+        test(
+            Drivers.POCL, LION.withText(LION.text().replace(fused, "x_g * k.x_o1 + x_m * k.x_b1")));
     assertEquals(List.of(Verdict.Fault.INEXACT_FMA), verdict.faults());
   }
 
-  private static Verdict test(String platform, Source source) {
+  private static Verdict test(String platform, KernelSource source) {
     try (Context context = new Context(Drivers.device(platform))) {
       return Conformances.test(context, source);
     }
@@ -65,7 +71,8 @@ class ConformanceTest {
     String backend = "opencl:" + Drivers.device(Drivers.RUSTICL).index();
     IllegalArgumentException refused =
         assertThrows(
-            IllegalArgumentException.class, () -> Kernels.select(backend, Lion.RULE).kernel());
+            IllegalArgumentException.class,
+            () -> Kernels.select(backend, UpdateRules.LION).kernel());
     String message = String.valueOf(refused.getMessage());
     assertTrue(message.contains("flushes subnormals"), message);
   }
@@ -75,16 +82,16 @@ class ConformanceTest {
     String backend = "opencl:" + Drivers.device(Drivers.RUSTICL).index();
     DeviceOptions options =
         DeviceOptions.defaults().withConformance(Conformance.WAIVED).withMemory(Memory.STREAMING);
-    for (Source.Variant variant : Source.Variant.all()) {
+    for (KernelSource.Variant variant : KernelSource.Variant.all()) {
       HostileTensor.Shape shape =
           new HostileTensor.Shape(variant.gradients(), COUNT, 3, HostileTensor.Values.NORMAL);
       try (Arena arena = Arena.ofShared();
-          Kernel kernel = Kernels.select(backend, Lion.RULE, options).kernel();
+          Kernel kernel = Kernels.select(backend, UpdateRules.LION, options).kernel();
           Kernel.Stepper stepper = kernel.newStepper()) {
         HostileTensor expected = HostileTensor.of(arena, shape);
         HostileTensor found = HostileTensor.of(arena, shape);
         Rounding rounding = variant.rounding();
-        new ScalarKernel(Lion.RULE).apply(expected.step(rounding, 0), 0, COUNT);
+        new ScalarKernel(UpdateRules.LION).newStepper().apply(expected.step(rounding, 0), 0, COUNT);
         stepper.apply(found.step(rounding, 0), 0, COUNT);
         assertEquals(Optional.empty(), expected.difference(found));
       }

@@ -7,7 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.kernel.DeviceException;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Memory;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.opencl.driver.Devices;
+import dev.lionstore.opencl.driver.KernelCall;
+import dev.lionstore.opencl.driver.Queue;
+import dev.lionstore.opencl.driver.Status;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoresWithKernel;
@@ -21,7 +26,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class DeviceFailureTest {
-  private static final Source LION = Source.of(Lion.RULE).orElseThrow();
+  private static final KernelSource LION = KernelSource.of(UpdateRules.LION);
   private static final StoreOptions SCALAR = StoreOptions.defaults().withBackend("scalar");
   private static final long COUNT = 5_000_001;
 
@@ -40,11 +45,11 @@ class DeviceFailureTest {
     }
 
     @Override
-    Queue newQueue() {
+    public Queue newQueue() {
       return new Queue(this) {
         @Override
-        void run(Call call, long items, long group) {
-          if (call.name().startsWith("lion") && runsLeft.decrementAndGet() < 0) {
+        public void run(KernelCall call, long items, long group) {
+          if (call.name().startsWith(LION.entry()) && runsLeft.decrementAndGet() < 0) {
             Status.require(OUT_OF_RESOURCES, "clEnqueueNDRangeKernel " + call.name());
           }
           super.run(call, items, group);
@@ -122,12 +127,13 @@ class DeviceFailureTest {
   @Test
   void aSourceThatDoesNotCompileIsAnErrorWithTheLog() {
     try (Context context = new Context(Drivers.device(Drivers.POCL))) {
-      Source broken = LION.withText("this is not OpenCL C");
+      KernelSource broken = LION.withText("this is not OpenCL C");
       DeviceException failed =
           assertThrows(
               DeviceException.class,
               () ->
-                  context.program(broken.build(Source.Variant.all().getFirst(), context.device())));
+                  context.program(
+                      broken.build(KernelSource.Variant.all().getFirst(), context.device())));
       String message = String.valueOf(failed.getMessage());
       assertTrue(message.contains("CL_BUILD_PROGRAM_FAILURE"), message);
       assertTrue(message.contains("error:"), message);

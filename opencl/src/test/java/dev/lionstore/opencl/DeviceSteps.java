@@ -7,10 +7,9 @@ import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
-import dev.lionstore.rule.Plane;
+import dev.lionstore.opencl.driver.Context;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 
 /** A few steps of a tensor, by the reference or by a device. */
 final class DeviceSteps {
@@ -46,11 +45,26 @@ final class DeviceSteps {
 
   /** By the reference. */
   static void ofReference(HostileTensor tensor, Rounding rounding) {
-    apply(new ScalarKernel(tensor.rule())::apply, tensor, rounding);
+    ofReference(Way.STREAMING, tensor, rounding);
+  }
+
+  /** By the reference; saving if the way does. */
+  static void ofReference(Way way, HostileTensor tensor, Rounding rounding) {
+    Kernel.Stepper stepper = new ScalarKernel(tensor.rule()).newStepper();
+    Steps saving =
+        (step, from, count) -> {
+          List<Undo> slots = undo(tensor, from, count);
+          for (int chunk = 0; chunk < slots.size(); chunk++) {
+            int done = chunk * CHUNK;
+            stepper.apply(step, from + done, Math.min(CHUNK, count - done), slots.get(chunk));
+          }
+        };
+    apply(way == Way.SAVING ? saving : stepper::apply, tensor, rounding);
   }
 
   /** By a device. */
-  static void of(Context context, Source source, Way way, HostileTensor tensor, Rounding rounding) {
+  static void of(
+      Context context, KernelSource source, Way way, HostileTensor tensor, Rounding rounding) {
     DeviceOptions options = DeviceOptions.defaults().withMemory(way.memory);
     try (OpenClKernel kernel = OpenClKernel.sharing(context, source, options)) {
       String reached = kernel.attach(tensor.memory());
@@ -82,11 +96,9 @@ final class DeviceSteps {
 
   private static List<Undo> undo(HostileTensor tensor, long from, int count) {
     List<Undo> slots = new ArrayList<>();
-    List<Plane> planes =
-        Stream.concat(Plane.MASTER.stream(), tensor.rule().statePlanes().stream()).toList();
     for (int done = 0; done < count; done += CHUNK) {
       long at = HostileTensor.SLOT_BYTES * slots.size() + HostileTensor.PAGE;
-      Undo undo = new Undo(tensor.memory().progress(), at, at + Long.BYTES * 8L, planes);
+      Undo undo = new Undo(tensor.memory().progress(), at, at + Long.BYTES * 8L);
       undo.begin(WORD * slots.size(), from + done);
       slots.add(undo);
     }

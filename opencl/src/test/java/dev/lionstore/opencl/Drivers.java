@@ -1,5 +1,8 @@
 package dev.lionstore.opencl;
 
+import dev.lionstore.opencl.driver.Device;
+import dev.lionstore.opencl.driver.Devices;
+import dev.lionstore.opencl.driver.Library;
 import java.util.List;
 
 /** The OpenCL implementations that tests need; one that is missing fails its tests. */

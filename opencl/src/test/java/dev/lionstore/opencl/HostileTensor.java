@@ -6,11 +6,13 @@ import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Master;
+import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.StochasticBits;
 import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -40,7 +42,10 @@ final class HostileTensor {
 
   private static final int SLOTS = 100;
   private static final int STAGGER = 1024;
-  private static final double BETA1 = 0.9;
+
+  /** What follows a gradient is not the tensor's: any type reads a number that counts. */
+  private static final byte OTHERS_BYTE = 0x3E;
+
   private static final double SCALE = 0.37;
   private static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT;
 
@@ -56,16 +61,25 @@ final class HostileTensor {
   /**
    * What is in a tensor.
    *
-   * @param rule that steps it
+   * @param settings of the rule that steps it
    * @param type of its gradient
    * @param count of its elements
    * @param seed of its values
    * @param values what they are like
    */
-  record Shape(UpdateRule rule, ElementType type, long count, long seed, Values values) {
+  record Shape(RuleSettings settings, ElementType type, long count, long seed, Values values) {
     Shape(ElementType type, long count, long seed, Values values) {
-      this(Lion.RULE, type, count, seed, values);
+      this(HostileTensor.settings(UpdateRules.LION).getFirst(), type, count, seed, values);
     }
+
+    UpdateRule rule() {
+      return settings.rule();
+    }
+  }
+
+  /** A rule's settings that make all of its formula count. */
+  static List<RuleSettings> settings(UpdateRule rule) {
+    return TellingSettings.of(rule, 1);
   }
 
   /** What values are like. */
@@ -89,8 +103,8 @@ final class HostileTensor {
   private HostileTensor(LongFunction<MemorySegment> allocator, Shape shape, List<Range> ranges) {
     this.shape = shape;
     this.ranges = ranges;
-    long padded = Planes.padded(shape.count());
-    this.planeBytes = Planes.bytesPerElement(shape.rule());
+    long padded = PlaneMemory.padded(shape.count());
+    this.planeBytes = PlaneMemory.bytesPerElement(shape.rule());
     for (int p = 0; p < planeBytes.size(); p++) {
       long size = planeBytes.get(p) * padded;
       files.add(allocator.apply(wholePages(PAGE + (long) p * STAGGER + size)));
@@ -101,6 +115,7 @@ final class HostileTensor {
     long offset = PAGE + (long) planeBytes.size() * STAGGER;
     this.gradientFile = allocator.apply(wholePages(offset + bytes));
     this.gradient = new GradientValues(shape.type(), gradientFile.asSlice(offset, bytes));
+    gradientFile.asSlice(offset + bytes).fill(OTHERS_BYTE);
     SplittableRandom random = new SplittableRandom(shape.seed());
     for (Range range : ranges) {
       for (long i = range.from(); i < range.from() + range.count(); i++) {
@@ -144,14 +159,18 @@ final class HostileTensor {
   private void fill(SplittableRandom random, long i) {
     float theta = number(random, shape.values());
     int bits = Float.floatToRawIntBits(Master.holds(theta) ? theta : 1f);
-    float momentum = kept(2, number(random, shape.values()));
     planes.get(0).setAtIndex(I16, i, Master.weights(bits));
     planes.get(1).setAtIndex(I16, i, Master.remainder(bits));
-    set(2, i, momentum);
-    for (int p = 3; p < planes.size(); p++) {
-      set(p, i, Math.abs(number(random, shape.values())));
+    float first = 0;
+    for (int p = Plane.MASTER.size(); p < planes.size(); p++) {
+      Plane plane = rule().statePlanes().get(p - Plane.MASTER.size());
+      float value = kept(p, number(random, shape.values()));
+      float own = TellingSettings.isSigned(plane) ? value : Math.abs(value);
+      set(p, i, own);
+      first = p == Plane.MASTER.size() ? own : first;
     }
-    float g = gradient(random, shape.values(), momentum);
+    double near = first * TellingSettings.cancelling(shape.settings()) / SCALE;
+    float g = gradient(random, shape.values(), near);
     switch (shape.type()) {
       case F32 -> gradient.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, g);
       case BF16 -> gradient.data().setAtIndex(I16, i, (short) (Float.floatToRawIntBits(g) >>> 16));
@@ -186,15 +205,15 @@ final class HostileTensor {
     return random.nextBoolean() ? size : -size;
   }
 
-  private static float gradient(SplittableRandom random, Values values, float m) {
+  private static float gradient(SplittableRandom random, Values values, double near) {
     if (random.nextInt(4) == 0) {
       return values == Values.NORMAL ? number(random, values) : 0f;
     }
     if (random.nextBoolean()) {
       return number(random, values);
     }
-    float near = (float) (-m * (BETA1 / (1 - BETA1)) / SCALE);
-    float moved = Float.intBitsToFloat(Float.floatToRawIntBits(near) + random.nextInt(-3, 4));
+    int bits = Float.floatToRawIntBits((float) near);
+    float moved = Float.intBitsToFloat(bits + random.nextInt(-3, 4));
     return Float.isFinite(moved) ? moved : 0f;
   }
 
@@ -219,16 +238,14 @@ final class HostileTensor {
     return planes;
   }
 
-  /**
-   * A step with learning rate 0.01, weight decay 1 and β of the paper, unless values are extreme.
-   */
+  /** A step with learning rate 0.01 and weight decay 1, unless values are extreme. */
   TensorStep step(Rounding rounding, int step) {
     boolean extreme = shape.values() == Values.EXTREME;
     RuleSettings settings =
-        RuleSettings.defaults(shape.rule())
-            .with("beta1", BETA1)
-            .with("beta2", extreme ? 0.01 : 0.99)
-            .with(RuleSettings.WEIGHT_DECAY, extreme ? 0 : 1);
+        extreme
+            ? TellingSettings.with(
+                TellingSettings.with(shape.settings(), RuleSettings.WEIGHT_DECAY, 0), "beta2", 0.01)
+            : shape.settings();
     double[] hyperparameters =
         settings.hyperparameters(extreme ? 1e37 : 0.01, ParameterGroup.ofDefaults());
     return new TensorStep(
@@ -244,13 +261,16 @@ final class HostileTensor {
     return ranges;
   }
 
-  /** The first filled element that differs in a plane, in words; empty if none does. */
+  /**
+   * The first filled element that differs in a plane, or that the saved values do, in words; empty
+   * if none does. A device saves whole granules: what is saved can be compared of whole units.
+   */
   Optional<String> difference(HostileTensor other) {
     for (int p = 0; p < planes.size(); p++) {
       int bytesEach = planeBytes.get(p);
       for (Range range : ranges) {
         long from = bytesEach * range.from();
-        long bytes = bytesEach * Planes.padded(range.count());
+        long bytes = bytesEach * PlaneMemory.padded(range.count());
         long at =
             planes.get(p).asSlice(from, bytes).mismatch(other.planes.get(p).asSlice(from, bytes));
         if (at >= 0) {
@@ -259,6 +279,8 @@ final class HostileTensor {
         }
       }
     }
-    return Optional.empty();
+    return shape.count() % Undo.UNIT == 0 && progress.mismatch(other.progress) >= 0
+        ? Optional.of("saved values, byte " + progress.mismatch(other.progress) + ", " + shape)
+        : Optional.empty();
   }
 }

@@ -2,7 +2,8 @@ package dev.lionstore.opencl;
 
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Memory;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoresWithKernel;
@@ -19,8 +20,8 @@ final class KilledMain {
 
   /** Takes the store, how the device reaches it, and a file with the kernel's text. */
   public static void main(String[] arguments) throws IOException {
-    Source source =
-        Source.of(Lion.RULE).orElseThrow().withText(Files.readString(Path.of(arguments[2])));
+    KernelSource source =
+        KernelSource.of(UpdateRules.LION).withText(Files.readString(Path.of(arguments[2])));
     DeviceOptions options = DeviceOptions.defaults().withMemory(Memory.valueOf(arguments[1]));
     try (StateStore store =
         StoresWithKernel.open(

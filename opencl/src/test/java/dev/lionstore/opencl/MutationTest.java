@@ -7,7 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
 import dev.lionstore.opencl.DeviceSteps.Way;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.rule.UpdateRules;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
@@ -19,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** The kernel is broken on purpose; the comparison of bits notices. */
 class MutationTest {
-  private static final Source LION = Source.of(Lion.RULE).orElseThrow();
+  private static final KernelSource LION = KernelSource.of(UpdateRules.LION);
 
   /** Its last elements' counters are beyond 32 bits. */
   private static final long COUNT = (1L << 33) + 20_011;
@@ -37,7 +38,7 @@ class MutationTest {
    * @param mutation what it is replaced by
    */
   record Mutation(String name, String original, String mutation) {
-    Source applied() {
+    KernelSource applied() {
       String text = LION.text().replace(original, mutation);
       assertNotEquals(LION.text(), text, () -> name + ": the text has changed");
       return LION.withText(text);
@@ -53,13 +54,13 @@ class MutationTest {
     return Stream.of(
         new Mutation(
             "the update rounds twice",
-            "fma(g, (float16)(k.o1), momentum * k.b1)",
-            "g * k.o1 + momentum * k.b1"),
+            "fma(x_g, (float16)(k.x_o1), x_m * k.x_b1)",
+            "x_g * k.x_o1 + x_m * k.x_b1"),
         new Mutation(
             "momentum rounds twice",
-            "fma(g, (float16)(k.o2), momentum * k.b2)",
-            "g * k.o2 + momentum * k.b2"),
-        new Mutation("sign(0) is 1", "select(lr_sign_c, (float16)(0.0f), c == 0.0f)", "lr_sign_c"),
+            "fma(x_g, (float16)(k.x_o2), x_m * k.x_b2)",
+            "x_g * k.x_o2 + x_m * k.x_b2"),
+        new Mutation("sign(0) is 1", "select((float16)(k * 0.0f), product, x != 0.0f)", "product"),
         new Mutation("ties round up", "0x7FFFu + ((as_uint16(value) >> 16) & 1u)", "0x8000u"),
         new Mutation("the master rounds down", "bits + 0x8000u", "bits + 0x7FFFu"),
         new Mutation(
@@ -74,8 +75,8 @@ class MutationTest {
             "the master does not saturate",
             "min(bits & MAGNITUDE, LARGEST_MASTER)",
             "(bits & MAGNITUDE)"),
-        new Mutation("gradients are not scaled", "stored * k.scale", "stored"),
-        new Mutation("halves of a hash are swapped", "hash & 0xFFFFu", "hash >> 16"),
+        new Mutation("gradients are not scaled", "stored * k.x_gradient_scale", "stored"),
+        new Mutation("halves of a hash are swapped", "hash_m & 0xFFFFu", "hash_m >> 16"),
         new Mutation(
             "an index has 32 bits",
             "uint16 hashes(ulong key, ulong i)",
@@ -94,14 +95,14 @@ class MutationTest {
     assertEquals(false, differs(LION));
   }
 
-  private boolean differs(Source source) {
+  private boolean differs(KernelSource source) {
     return Stream.of(HostileTensor.Values.HOSTILE, HostileTensor.Values.EXTREME)
         .map(values -> new HostileTensor.Shape(ElementType.F32, COUNT, 1, values))
         .anyMatch(shape ->
             Stream.of(Rounding.values()).anyMatch(rounding -> differs(source, shape, rounding)));
   }
 
-  private boolean differs(Source source, HostileTensor.Shape shape, Rounding rounding) {
+  private boolean differs(KernelSource source, HostileTensor.Shape shape, Rounding rounding) {
     try (Arena arena = Arena.ofShared();
         Context context = new Context(Drivers.device(Drivers.POCL))) {
       HostileTensor expected = HostileTensor.sparse(arena, folder, shape, RANGES);

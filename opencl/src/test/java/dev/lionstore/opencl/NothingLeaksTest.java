@@ -6,7 +6,8 @@ import dev.lionstore.Rounding;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Memory;
 import dev.lionstore.kernel.Kernel;
-import dev.lionstore.rule.Lion;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.rule.UpdateRules;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -15,7 +16,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class NothingLeaksTest {
-  private static final Source LION = Source.of(Lion.RULE).orElseThrow();
+  private static final KernelSource LION = KernelSource.of(UpdateRules.LION);
   private static final int TIMES = 1000;
   private static final int WARM_UP = 200;
   private static final int COUNT = 4096;
@@ -57,7 +58,10 @@ class NothingLeaksTest {
     try (Arena arena = Arena.ofShared()) {
       HostileTensor.Shape shape =
           new HostileTensor.Shape(
-              Source.Variant.all().getFirst().gradients(), COUNT, 1, HostileTensor.Values.NORMAL);
+              KernelSource.Variant.all().getFirst().gradients(),
+              COUNT,
+              1,
+              HostileTensor.Values.NORMAL);
       HostileTensor tensor = HostileTensor.of(arena, shape);
       openAndClose(tensor, WARM_UP);
       System.gc();

@@ -14,8 +14,14 @@ import org.junit.jupiter.params.provider.CsvSource;
 class OclgrindTest {
   /** Memory that a device is given in place counts as not initialised there. */
   @ParameterizedTest
-  @CsvSource({"STREAMING, --uninitialized", "IN_PLACE, --data-races", "SAVING, --data-races"})
-  void noKernelRacesOrReadsOrWritesWhereItMayNot(DeviceSteps.Way way, String check)
+  @CsvSource({
+    "lion, STREAMING, --uninitialized",
+    "lion, IN_PLACE, --data-races",
+    "lion, SAVING, --data-races",
+    "adamw, STREAMING, --uninitialized",
+    "rprop, SAVING, --data-races"
+  })
+  void noKernelRacesOrReadsOrWritesWhereItMayNot(String rule, DeviceSteps.Way way, String check)
       throws IOException, InterruptedException {
     String root = System.getProperty("lionstore.root", "");
     List<String> command =
@@ -30,7 +36,8 @@ class OclgrindTest {
             "-cp",
             System.getProperty("java.class.path", ""),
             OclgrindMain.class.getName(),
-            way.name());
+            way.name(),
+            rule);
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, process.waitFor(), said);

@@ -8,8 +8,9 @@ import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.StoreMemory;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.store.Condition;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.Condition;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoreReader;
@@ -28,7 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class ResidentStateTest {
-  private static final Source LION = Source.of(Lion.RULE).orElseThrow();
+  private static final KernelSource LION = KernelSource.of(UpdateRules.LION);
   private static final int COUNT = 150_001;
   private static final int[] SIZES = {1, 13, 63, 64, 65, 207, 4098, 70_001};
 
@@ -83,7 +84,7 @@ class ResidentStateTest {
     TestStores.create(directory, COUNT);
     long[] expected = expected(4);
     try (StateStore store = StateStore.open(directory, RESIDENT)) {
-      assertTrue(store.kernel().reason().contains("a kill loses"), store.kernel().reason());
+      assertTrue(store.selection().reason().contains("a kill loses"), store.selection().reason());
       TestStores.step(store);
       TestStores.step(store);
       assertEquals(2, store.step());
@@ -140,12 +141,13 @@ class ResidentStateTest {
     return expected;
   }
 
+  @SuppressWarnings("restricted") // nobody reads beyond the page
   @Test
   void aStateThatTheDeviceHasNoRoomForIsRefused() {
     try (Arena arena = Arena.ofShared();
         Context context = new Context(Drivers.device(Drivers.POCL))) {
       MemorySegment page = arena.allocate(HostileTensor.PAGE, HostileTensor.PAGE);
-      MemorySegment huge = Planes.at(page.address(), 1L << 45);
+      MemorySegment huge = MemorySegment.ofAddress(page.address()).reinterpret(1L << 45);
       StoreMemory memory = new StoreMemory(List.of(huge, huge, huge), Optional.empty(), page);
       ResidentClKernel kernel = new ResidentClKernel(context, LION, RESIDENT.device(), "");
       IllegalArgumentException refusal =

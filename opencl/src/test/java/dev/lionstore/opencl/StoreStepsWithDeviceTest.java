@@ -12,14 +12,13 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Memory;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreOptions;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -72,7 +71,9 @@ class StoreStepsWithDeviceTest {
     try (StateStore store = StateStore.open(directory, options)) {
       boolean isDevice = options.backend().startsWith("opencl");
       assertEquals(
-          isDevice, store.kernel().reason().contains("OpenCL device"), store.kernel().reason());
+          isDevice,
+          store.selection().reason().contains("OpenCL device"),
+          store.selection().reason());
       for (int step = 0; step < STEPS; step++) {
         step(store, step);
       }
@@ -84,7 +85,7 @@ class StoreStepsWithDeviceTest {
       throws IOException {
     StoreLayout layout =
         new StoreLayout(
-            Lion.RULE,
+            UpdateRules.LION,
             rounding,
             9,
             plane,
@@ -116,10 +117,10 @@ class StoreStepsWithDeviceTest {
     boolean any = store.layout().gradientPlane() == GradientPlane.NONE;
     for (int t = 0; t < store.layout().tensors().size(); t++) {
       ElementType type = any ? types[(t + step) % types.length] : ElementType.BF16;
-      store.putGradient(t, values(store.layout(), t, step, type));
+      store.gradients().put(t, values(store.layout(), t, step, type));
     }
     StepResult result =
-        store.step(StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 0.01));
+        store.step(StepRequest.of(UpdateRules.LION.settings().with("weight_decay", 0.1), 0.01));
     assertTrue(result instanceof StepResult.Applied, result::toString);
   }
 

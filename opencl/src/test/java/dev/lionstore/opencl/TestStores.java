@@ -6,14 +6,13 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -26,7 +25,7 @@ import java.util.zip.CRC32C;
 /** A store of one tensor and what is done to it, the same every time. */
 final class TestStores {
   private static final StepRequest REQUEST =
-      StepRequest.of(LionConfig.defaults().withWeightDecay(0.1), 0.01);
+      StepRequest.of(UpdateRules.LION.settings().with("weight_decay", 0.1), 0.01);
 
   private TestStores() {}
 
@@ -34,7 +33,7 @@ final class TestStores {
   static void create(Path directory, long count) throws IOException {
     StoreLayout layout =
         new StoreLayout(
-            Lion.RULE,
+            UpdateRules.LION,
             Rounding.STOCHASTIC,
             9,
             GradientPlane.BF16,
@@ -58,7 +57,7 @@ final class TestStores {
       long count = store.layout().tensors().getFirst().count();
       MemorySegment data = arena.allocate(2 * count, Long.BYTES);
       fill(data, 100 + store.step());
-      store.putGradient(0, new GradientValues(ElementType.BF16, data));
+      store.gradients().put(0, new GradientValues(ElementType.BF16, data));
       StepResult result = store.step(REQUEST);
       if (!(result instanceof StepResult.Applied)) {
         throw new IllegalStateException(result.toString());

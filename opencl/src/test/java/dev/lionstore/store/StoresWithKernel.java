@@ -1,6 +1,12 @@
 package dev.lionstore.store;
 
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.store.file.Header;
+import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.Mark;
+import dev.lionstore.store.file.ProgressFile;
+import dev.lionstore.store.file.StoreFiles;
+import dev.lionstore.store.file.StoreParts;
 import java.io.IOException;
 import java.lang.invoke.VarHandle;
 import java.nio.file.Path;
@@ -19,7 +25,7 @@ public final class StoresWithKernel {
         options,
         new StoreParts() {
           @Override
-          Kernel kernel(Kernel selected) {
+          public Kernel kernel(Kernel selected) {
             selected.close();
             return kernel.get();
           }

@@ -1,8 +1,6 @@
 package dev.lionstore.kernel.vector;
 
 import dev.lionstore.kernel.Kernel;
-import dev.lionstore.rule.Bf16;
-import dev.lionstore.rule.Master;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -38,8 +36,6 @@ final class Lanes {
   /** Where odd elements begin in what {@link #split} makes. */
   static final long ODD_OFFSET = 2L * Kernel.MAX_SLICE;
 
-  private static final int SIGN = 0x80000000;
-
   /**
    * All memory, by its address. Slices are checked once: checked at every access, a loop with
    * fences runs at half the speed, and where segments of several classes are seen, each access is a
@@ -66,7 +62,7 @@ final class Lanes {
     return memory.address() + offset;
   }
 
-  private static IntVector loadUnsigned(long at) {
+  static IntVector loadUnsigned(long at) {
     return (IntVector)
         ShortVector.fromMemorySegment(I16, MEMORY, at, ORDER)
             .convertShape(VectorOperators.ZERO_EXTEND_S2I, I32, 0);
@@ -161,18 +157,6 @@ final class Lanes {
     }
   }
 
-  /** The masters of weights and remainders, as floats. */
-  static void joinMaster(long weights, long remainder, float[] to, int count) {
-    for (int i = 0; i < count; i += COUNT) {
-      IntVector high = loadUnsigned(weights + 2L * i).lanewise(VectorOperators.LSHL, 16);
-      IntVector low =
-          (IntVector)
-              ShortVector.fromMemorySegment(I16, MEMORY, remainder + 2L * i, ORDER)
-                  .convertShape(VectorOperators.S2I, I32, 0);
-      high.add(low).reinterpretAsFloats().intoArray(to, i);
-    }
-  }
-
   // Its name must not end in Master: those loops are compiled by themselves (jvm.options), and a
   // vector that such a method returned would be boxed.
   private static IntVector loadJoined(long weights, long remainder) {
@@ -221,66 +205,5 @@ final class Lanes {
                   .lanewise(VectorOperators.XOR, loadUnsigned(values + 2L * i)));
     }
     return different.reduceLanes(VectorOperators.OR) == 0;
-  }
-
-  /** The weights and remainders of masters, which saturate. */
-  static void splitMaster(float[] master, long weights, long remainder, int count) {
-    for (int i = 0; i < count; i += COUNT) {
-      IntVector bits =
-          FloatVector.fromArray(F32, master, i)
-              .reinterpretAsInts()
-              .min(Master.LARGEST_BITS)
-              .lanewise(VectorOperators.UMIN, SIGN | Master.LARGEST_BITS);
-      long at = 2L * i;
-      ((ShortVector)
-              bits.add(0x8000)
-                  .lanewise(VectorOperators.LSHR, 16)
-                  .convertShape(VectorOperators.I2S, I16, 0))
-          .intoMemorySegment(MEMORY, weights + at, ORDER);
-      ((ShortVector) bits.convertShape(VectorOperators.I2S, I16, 0))
-          .intoMemorySegment(MEMORY, remainder + at, ORDER);
-    }
-  }
-
-  /** Stores floats as they are. */
-  static void storeF32(float[] values, long to, int count) {
-    for (int i = 0; i < count; i += COUNT) {
-      FloatVector.fromArray(F32, values, i).intoMemorySegment(MEMORY, to + 4L * i, ORDER);
-    }
-  }
-
-  /** Rounds finite floats to the nearest bfloat16, ties to even; saturates. */
-  static void roundNearest(float[] values, long to, int count) {
-    for (int i = 0; i < count; i += COUNT) {
-      IntVector bits =
-          FloatVector.fromArray(F32, values, i)
-              .reinterpretAsInts()
-              .min(Master.LARGEST_BITS)
-              .lanewise(VectorOperators.UMIN, SIGN | Master.LARGEST_BITS);
-      IntVector rounded = bits.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF).add(bits);
-      ((ShortVector)
-              rounded.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, I16, 0))
-          .intoMemorySegment(MEMORY, to + 2L * i, ORDER);
-    }
-  }
-
-  /**
-   * Rounds finite floats up or down to bfloat16; saturates.
-   *
-   * @param random16 the address of random bits, the first value's first
-   */
-  static void roundStochastic(float[] values, long random16, long to, int count) {
-    for (int i = 0; i < count; i += COUNT) {
-      IntVector bits =
-          FloatVector.fromArray(F32, values, i)
-              .reinterpretAsInts()
-              .min(Bf16.LARGEST_BITS << 16)
-              .lanewise(VectorOperators.UMIN, SIGN | Bf16.LARGEST_BITS << 16);
-      ((ShortVector)
-              bits.add(loadUnsigned(random16 + 2L * i))
-                  .lanewise(VectorOperators.LSHR, 16)
-                  .convertShape(VectorOperators.I2S, I16, 0))
-          .intoMemorySegment(MEMORY, to + 2L * i, ORDER);
-    }
   }
 }

@@ -6,24 +6,16 @@ import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.KernelProvider;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.kernel.MasterConversion;
-import dev.lionstore.rule.AdamW;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.Plane;
+import dev.lionstore.kernel.SquareSum;
+import dev.lionstore.kernel.VectorModule;
 import dev.lionstore.rule.UpdateRule;
-import java.util.Map;
 import java.util.Optional;
-import java.util.function.Supplier;
 
 /** Offers the SIMD kernels. */
 public final class VectorKernels implements KernelProvider {
   private static final String BACKEND = "vector";
   private static final int NARROWEST_BITS = 128;
   private static final int WIDEST_BITS = 512;
-  private static final Map<UpdateRule, Supplier<Kernel.Stepper>> STEPPERS =
-      Map.of(
-          Lion.RULE, VectorLion::new,
-          AdamW.RULE, () -> new VectorAdamW(Plane.Type.F32),
-          AdamW.BF16_RULE, () -> new VectorAdamW(Plane.Type.BF16));
 
   @Override
   public String backend() {
@@ -65,18 +57,18 @@ public final class VectorKernels implements KernelProvider {
   @Override
   public Optional<Kernels.Selection> open(UpdateRule rule, DeviceRequest request) {
     return supported()
-        ? Optional.ofNullable(STEPPERS.get(rule))
-            .map(steppers -> new Kernels.Selection(new VectorKernel(rule, steppers), reason()))
+        ? Optional.of(
+            new Kernels.Selection(new VectorKernel(rule, Loops.of(rule.decoded())), reason()))
         : Optional.empty();
   }
 
   private static boolean supported() {
+    VectorModule.load();
     int bits = Lanes.F32.vectorBitSize();
     return bits >= NARROWEST_BITS && bits <= WIDEST_BITS;
   }
 
-  private record VectorKernel(UpdateRule rule, Supplier<Kernel.Stepper> steppers)
-      implements Kernel {
+  private record VectorKernel(UpdateRule rule, Loop loop) implements Kernel {
     @Override
     public String backend() {
       return BACKEND;
@@ -84,7 +76,12 @@ public final class VectorKernels implements KernelProvider {
 
     @Override
     public Stepper newStepper() {
-      return steppers.get();
+      return new VectorStepper(rule, loop);
+    }
+
+    @Override
+    public SquareSum newSquareSum() {
+      return new VectorSquareSum();
     }
   }
 }

@@ -4,9 +4,9 @@ import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.SquareSum;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
-import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.UpdateRule;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -27,17 +27,17 @@ final class WarmUp {
   private static final long MOST_NANOS = 60_000_000_000L;
 
   private final Kernel.Stepper stepper;
+  private final SquareSum squares;
   private final List<TensorStep> steps = new ArrayList<>();
   private final Undo undo;
 
   private WarmUp(Kernel kernel, Arena arena) {
     UpdateRule rule = kernel.rule();
     stepper = kernel.newStepper();
-    List<Plane> planes = new ArrayList<>(Plane.MASTER);
-    planes.addAll(rule.statePlanes());
+    squares = kernel.newSquareSum();
     List<MemorySegment> memory =
-        planes.stream()
-            .map(plane -> arena.allocate((long) ELEMENTS * plane.type().bytes(), Long.SIZE))
+        rule.allPlanes().stream()
+            .map(plane -> arena.allocate(plane.type().bytes(ELEMENTS), Long.SIZE))
             .toList();
     for (ElementType type : ElementType.values()) {
       MemorySegment data = arena.allocate((long) ELEMENTS * type.bytes(), Long.SIZE);
@@ -51,8 +51,7 @@ final class WarmUp {
                 1));
       }
     }
-    undo =
-        new Undo(arena.allocate(Long.SIZE + Undo.bytes(planes), Long.SIZE), 0, Long.SIZE, planes);
+    undo = new Undo(arena.allocate(Long.SIZE + Undo.bytes(rule), Long.SIZE), 0, Long.SIZE);
   }
 
   /** Returns when all of it is compiled. */
@@ -80,7 +79,7 @@ final class WarmUp {
       stepper.apply(step, at, Kernel.MAX_SLICE);
       stepper.apply(step, at, Kernel.MAX_SLICE, undo);
     }
-    if (!(stepper.sumOfSquares(step.gradient(), 0, ELEMENTS) >= 0)) {
+    if (!(squares.of(step.gradient(), 0, ELEMENTS) >= 0)) {
       throw new IllegalStateException("a sum of squares is negative");
     }
   }

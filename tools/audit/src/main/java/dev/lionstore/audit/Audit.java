@@ -1,6 +1,7 @@
 package dev.lionstore.audit;
 
 import dev.lionstore.GradientPlane;
+import dev.lionstore.checkpoint.TensorRules;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -21,17 +22,13 @@ public record Audit(AuditedModel model, List<StorePlan> stores, List<Footprint> 
   /**
    * Computes it; nothing is read.
    *
-   * @param rules Lionstore's, in order, at least one
+   * @param rules those of Lionstore's stores, in order, at least one
    * @param place where its stores are: in memory or on a disk
    */
   public static Audit of(
-      AuditedModel model,
-      List<AuditedRule> rules,
-      Moments moments,
-      GradientPlane gradients,
-      Place place) {
+      AuditedModel model, List<TensorRules> rules, GradientPlane gradients, Place place) {
     List<StorePlan> stores =
-        rules.stream().map(rule -> StorePlan.of(model, rule, moments, gradients)).toList();
+        rules.stream().map(its -> StorePlan.of(model, its, gradients)).toList();
     List<Footprint> footprints = new ArrayList<>();
     stores.forEach(store -> footprints.add(store.footprint(place, model.largest())));
     footprints.addAll(new OtherSystems(model).footprints());

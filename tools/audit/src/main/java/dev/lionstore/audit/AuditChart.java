@@ -30,6 +30,7 @@ public final class AuditChart {
               Part.MASTER, new Color(0x9E, 0xCA, 0xE1),
               Part.MOMENTUM, new Color(0xFF, 0x7F, 0x0E),
               Part.SECOND_MOMENT, new Color(0xD6, 0x27, 0x28),
+              Part.OTHER_STATE, new Color(0xE3, 0x77, 0xC2),
               Part.GRADIENTS, new Color(0x2C, 0xA0, 0x2C),
               Part.STAGING, new Color(0xC7, 0xC7, 0xC7)));
 
@@ -58,6 +59,10 @@ public final class AuditChart {
         graphics -> {
           CategoryChart parts = chart(model + ": what for");
           for (Part part : Part.values()) {
+            if (part == Part.OTHER_STATE
+                && audit.footprints().stream().allMatch(footprint -> footprint.of(part) == 0)) {
+              continue; // few rules have any
+            }
             add(parts, audit, name(part), color(PARTS, part), footprint -> footprint.of(part));
           }
           parts.paint(graphics, WIDTH, HEIGHT);

@@ -1,8 +1,8 @@
 package dev.lionstore.audit;
 
-import dev.lionstore.mapping.DirectAccess;
-import dev.lionstore.mapping.LargePages;
-import dev.lionstore.mapping.Posix;
+import dev.lionstore.os.DirectAccess;
+import dev.lionstore.os.LargePages;
+import dev.lionstore.os.Posix;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -43,8 +43,8 @@ public record Footprint(String name, List<Item> items) {
     return sum(item -> item.part().atRest());
   }
 
-  /** Momentum and second moment: what is called the optimizer's state. */
+  /** Momentum, second moment and what else a rule keeps: what is called the optimizer's state. */
   public long optimizerState() {
-    return of(Part.MOMENTUM) + of(Part.SECOND_MOMENT);
+    return of(Part.MOMENTUM) + of(Part.SECOND_MOMENT) + of(Part.OTHER_STATE);
   }
 }

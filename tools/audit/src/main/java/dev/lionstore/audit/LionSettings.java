@@ -1,6 +1,7 @@
 package dev.lionstore.audit;
 
-import dev.lionstore.rule.LionConfig;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRules;
 import java.math.BigDecimal;
 import java.math.MathContext;
 import java.util.ArrayList;
@@ -68,12 +69,12 @@ public record LionSettings(
                     rounded(adamw.learningRate() / factor),
                     rounded(adamw.weightDecay() * factor)))
             .toList();
-    LionConfig defaults = LionConfig.defaults();
+    RuleSettings defaults = UpdateRules.LION.settings();
     boolean language = task == Task.LANGUAGE;
     return new LionSettings(
         candidates,
-        language ? LANGUAGE_BETA1 : defaults.beta1(),
-        language ? LANGUAGE_BETA2 : defaults.beta2(),
+        language ? LANGUAGE_BETA1 : defaults.get("beta1"),
+        language ? LANGUAGE_BETA2 : defaults.get("beta2"),
         warnings(adamw, freedBytes));
   }
 

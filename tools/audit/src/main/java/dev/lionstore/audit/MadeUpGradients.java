@@ -3,7 +3,7 @@ package dev.lionstore.audit;
 import dev.lionstore.ElementType;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
-import dev.lionstore.mapping.LargePages;
+import dev.lionstore.os.LargePages;
 import dev.lionstore.store.StateStore;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -43,7 +43,7 @@ final class MadeUpGradients implements AutoCloseable {
       TensorSpec tensor = store.layout().tensors().get(t);
       if (tensor.trainable()) {
         MemorySegment part = values.asSlice(0, tensor.count() * Short.BYTES);
-        store.putGradient(t, new GradientValues(ElementType.BF16, part));
+        store.gradients().put(t, new GradientValues(ElementType.BF16, part));
       }
     }
   }

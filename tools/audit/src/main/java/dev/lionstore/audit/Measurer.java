@@ -1,8 +1,8 @@
 package dev.lionstore.audit;
 
-import dev.lionstore.mapping.FileUse;
-import dev.lionstore.mapping.MappedFile;
-import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.os.FileUse;
+import dev.lionstore.os.MappedFile;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.store.PlaneAccess;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
@@ -54,8 +54,11 @@ public final class Measurer {
   private static double step(StateStore store, MadeUpGradients gradients) throws IOException {
     long begin = System.nanoTime();
     gradients.putInto(store);
-    StepResult result =
-        store.step(StepRequest.of(RuleSettings.defaults(store.layout().rule()), LEARNING_RATE));
+    StepRequest request = StepRequest.of(store.layout().rule().settings(), LEARNING_RATE);
+    for (UpdateRule rule : store.layout().rules()) {
+      request = request.withRule(rule.settings());
+    }
+    StepResult result = store.step(request);
     if (!(result instanceof StepResult.Applied)) {
       throw new IOException(store.directory() + ": the step was refused: " + result);
     }
@@ -65,7 +68,7 @@ public final class Measurer {
   private static Measurement measured(
       StorePlan plan, StateStore opened, double seconds, Before before) throws IOException {
     Path folder = opened.directory();
-    boolean direct = opened.kernel().reason().contains(PAST_THE_CACHE);
+    boolean direct = opened.selection().reason().contains(PAST_THE_CACHE);
     SequencedMap<String, Long> planned = new LinkedHashMap<>(plan.size().files());
     if (direct && plan.size().direct().undoFileBytes() > 0) {
       planned.put(UNDO, plan.size().direct().undoFileBytes());
@@ -86,7 +89,7 @@ public final class Measurer {
     long found = files.stream().mapToLong(Measurement.FileUsed::resident).sum() + buffers;
     return new Measurement(
         folder.toString(),
-        opened.kernel().reason(),
+        opened.selection().reason(),
         STEPS,
         seconds,
         files,

@@ -10,6 +10,8 @@ public enum Part {
   MOMENTUM(true),
   /** {@code exp_avg_sq} in PyTorch. */
   SECOND_MOMENT(true),
+  /** What else a rule keeps of each parameter: norms, sizes of steps. */
+  OTHER_STATE(true),
   /** Gradients that are kept until a step takes them. */
   GRADIENTS(false),
   /** Copies, buffers and bookkeeping. */

@@ -1,6 +1,8 @@
 package dev.lionstore.audit;
 
 import dev.lionstore.GradientPlane;
+import dev.lionstore.checkpoint.TensorRules;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.store.PlaneAccess;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,7 +22,6 @@ public final class Planner {
   private static final double GIGA = 1e9;
 
   private final AuditedModel model;
-  private final AuditedRule rule;
   private final StorePlan kept;
   private final StorePlan streamed;
   private final Machine machine;
@@ -41,17 +42,20 @@ public final class Planner {
    */
   public Planner(
       AuditedModel model,
-      AuditedRule rule,
-      Moments moments,
+      TensorRules rules,
       GradientPlane gradients,
       Machine machine,
       Snapshots snapshots) {
     this.model = model;
-    this.rule = rule;
-    this.kept = StorePlan.of(model, rule, moments, gradients);
-    this.streamed = StorePlan.of(model, rule, moments, GradientPlane.NONE);
+    this.kept = StorePlan.of(model, rules, gradients);
+    this.streamed = StorePlan.of(model, rules, GradientPlane.NONE);
     this.machine = machine;
     this.snapshots = snapshots;
+  }
+
+  /** How the store is called. */
+  public String title() {
+    return kept.title();
   }
 
   /** Makes the plan. */
@@ -202,9 +206,9 @@ public final class Planner {
               "--snapshots 0 if they are on another disk: %.2f GB are for them",
               snapshotsOnDisk() / GIGA));
     }
-    if (rule == AuditedRule.ADAMW) {
-      StorePlan lion =
-          StorePlan.of(model, AuditedRule.LION, Moments.BF16, kept.layout().gradientPlane());
+    StorePlan lion =
+        StorePlan.of(model, TensorRules.of(UpdateRules.LION), kept.layout().gradientPlane());
+    if (lion.size().total() < kept.size().total()) {
       advice.add(
           String.format(
               Locale.ROOT,

@@ -4,13 +4,18 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
-import dev.lionstore.mapping.MappedFile;
+import dev.lionstore.checkpoint.TensorRules;
+import dev.lionstore.os.MappedFile;
 import dev.lionstore.rule.Plane;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.rule.StateType;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreSize;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * A store that there may be: what it takes and what a step of it moves.
@@ -24,22 +29,31 @@ public record StorePlan(String title, StoreLayout layout, StoreSize size) {
       Map.of(
           "weights.plane", Part.WEIGHTS,
           "remainder.plane", Part.MASTER,
-          "momentum.plane", Part.MOMENTUM,
-          "second-moment.plane", Part.SECOND_MOMENT,
           "gradient.plane", Part.GRADIENTS);
 
   /** Plans a store of a model. */
-  public static StorePlan of(
-      AuditedModel model, AuditedRule rule, Moments moments, GradientPlane gradients) {
+  public static StorePlan of(AuditedModel model, TensorRules rules, GradientPlane gradients) {
     StoreLayout layout =
-        new StoreLayout(
-            rule.rule(moments),
-            Rounding.NEAREST,
-            0,
-            gradients,
-            List.of(ParameterGroup.ofDefaults()),
-            model.tensors().stream().map(StorePlan::ofDefaultGroup).toList());
-    return new StorePlan(rule.title(), layout, StoreSize.of(layout));
+        rules.in(
+            new StoreLayout(
+                rules.rule(),
+                Rounding.NEAREST,
+                0,
+                gradients,
+                List.of(ParameterGroup.ofDefaults()),
+                model.tensors().stream().map(StorePlan::ofDefaultGroup).toList()));
+    String title =
+        layout.steppedRules().stream().map(StorePlan::title).collect(Collectors.joining(" + "));
+    return new StorePlan("Lionstore " + title, layout, StoreSize.of(layout));
+  }
+
+  /** The two that the tables of other systems have are spelled as there. */
+  private static String title(UpdateRule rule) {
+    if (rule.equals(UpdateRules.LION)) {
+      return "Lion";
+    }
+    boolean isAdamW = rule.withState(StateType.F32).equals(UpdateRules.required("adamw"));
+    return isAdamW ? "AdamW" : rule.name();
   }
 
   private static TensorSpec ofDefaultGroup(TensorSpec tensor) {
@@ -48,8 +62,21 @@ public record StorePlan(String title, StoreLayout layout, StoreSize size) {
   }
 
   /** Which part of a footprint a file of a store is. */
-  static Part part(String file) {
-    return PARTS.getOrDefault(file, Part.STAGING);
+  private Part part(String file) {
+    return layout.steppedRules().stream()
+        .flatMap(rule -> rule.statePlanes().stream())
+        .filter(plane -> file.equals(plane.name() + ".plane"))
+        .findFirst()
+        .map(StorePlan::ofState)
+        .orElseGet(() -> PARTS.getOrDefault(file, Part.STAGING));
+  }
+
+  /** Means of gradients, means of their squares, or what has a name of its own. */
+  private static Part ofState(Plane plane) {
+    if (plane.name().matches(".*(second-moment|square).*")) {
+      return Part.SECOND_MOMENT;
+    }
+    return plane.name().matches(".*(momentum|gradient).*") ? Part.MOMENTUM : Part.OTHER_STATE;
   }
 
   /**
@@ -93,14 +120,15 @@ public record StorePlan(String title, StoreLayout layout, StoreSize size) {
 
   /** What the state takes without padding: about what a snapshot does, in bytes. */
   public long stateBytes() {
-    return layout.tensors().stream()
-        .mapToLong(tensor -> tensor.count() * bytes(layout.planesOf(tensor)))
-        .sum();
+    return layout.tensors().stream().mapToLong(tensor -> bytes(tensor)).sum();
   }
 
   /** What a step writes of the state, and reads of it before, in bytes. */
   public long steppedBytes() {
-    return trained() * bytes(layout.planes());
+    return layout.tensors().stream()
+        .filter(TensorSpec::trainable)
+        .mapToLong(tensor -> bytes(tensor))
+        .sum();
   }
 
   /** What a step reads of gradients, in bytes; bf16 ones if the store keeps none. */
@@ -116,7 +144,9 @@ public record StorePlan(String title, StoreLayout layout, StoreSize size) {
         .sum();
   }
 
-  private static long bytes(List<Plane> planes) {
-    return planes.stream().mapToLong(plane -> plane.type().bytes()).sum();
+  private long bytes(TensorSpec tensor) {
+    return layout.planesOf(tensor).stream()
+        .mapToLong(plane -> plane.type().bytes(tensor.count()))
+        .sum();
   }
 }

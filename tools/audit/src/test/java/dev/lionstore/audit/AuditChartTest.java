@@ -3,6 +3,8 @@ package dev.lionstore.audit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lionstore.GradientPlane;
+import dev.lionstore.checkpoint.TensorRules;
+import dev.lionstore.rule.UpdateRules;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -30,8 +32,8 @@ class AuditChartTest {
     Audit audit =
         Audit.of(
             AuditedModel.ofCount("7e9", 7_000_000_000L),
-            List.of(AuditedRule.values()),
-            Moments.F32,
+            List.of(
+                TensorRules.of(UpdateRules.LION), TensorRules.of(UpdateRules.required("adamw"))),
             GradientPlane.BF16,
             Place.DISK);
     Path png = folder.resolve("audit.png");

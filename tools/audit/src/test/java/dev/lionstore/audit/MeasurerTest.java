@@ -10,7 +10,10 @@ import dev.lionstore.checkpoint.ImportOptions;
 import dev.lionstore.checkpoint.InitialTensor;
 import dev.lionstore.checkpoint.RandomImport;
 import dev.lionstore.checkpoint.RandomModel;
+import dev.lionstore.checkpoint.TensorRules;
 import dev.lionstore.models.ModelShape;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.store.PlaneAccess;
 import dev.lionstore.store.StoreBuilder;
 import java.io.IOException;
@@ -46,16 +49,16 @@ class MeasurerTest {
 
   private StorePlan made(Path store, int vocabulary, int layers, GradientPlane gradients)
       throws IOException {
-    return made(store, AuditedRule.LION, vocabulary, layers, gradients);
+    return made(store, UpdateRules.LION, vocabulary, layers, gradients);
   }
 
   private StorePlan made(
-      Path store, AuditedRule rule, int vocabulary, int layers, GradientPlane gradients)
+      Path store, UpdateRule rule, int vocabulary, int layers, GradientPlane gradients)
       throws IOException {
     RandomModel model = random(config(vocabulary, layers));
     ImportOptions options =
         new ImportOptions(
-            rule.rule(Moments.F32),
+            rule,
             Optional.of(gradients),
             Rounding.NEAREST,
             0,
@@ -67,16 +70,21 @@ class MeasurerTest {
     return StorePlan.of(
         AuditedModel.of(
             "m", "a test", model.tensors().stream().map(InitialTensor::declared).toList()),
-        rule,
-        Moments.F32,
+        TensorRules.of(rule),
         gradients);
   }
 
   @ParameterizedTest
-  @CsvSource({"LION, 1000, 4, BF16", "ADAMW, 4000, 1, F32", "LION, 8000, 2, NONE"})
-  void thePlanIsWhatIsFound(AuditedRule rule, int vocabulary, int layers, GradientPlane gradients)
+  @CsvSource({
+    "lion, 1000, 4, BF16",
+    "adamw, 4000, 1, F32",
+    "lion, 8000, 2, NONE",
+    "sgd, 8000, 2, BF16"
+  })
+  void thePlanIsWhatIsFound(String rule, int vocabulary, int layers, GradientPlane gradients)
       throws IOException {
-    StorePlan plan = made(folder.resolve("store"), rule, vocabulary, layers, gradients);
+    StorePlan plan =
+        made(folder.resolve("store"), UpdateRules.required(rule), vocabulary, layers, gradients);
     Measurement found = Measurer.measure(plan, folder.resolve("store"), PlaneAccess.MAPPED);
     assertEquals(List.copyOf(plan.size().files().keySet()), names(found));
     for (Measurement.FileUsed file : found.files()) {

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.TensorRules;
+import dev.lionstore.rule.UpdateRules;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,7 +19,11 @@ class OtherSystemsTest {
 
   private static Footprint named(String name, AuditedModel model) {
     return Audit.of(
-            model, List.of(AuditedRule.values()), Moments.F32, GradientPlane.BF16, Place.HOST)
+            model,
+            List.of(
+                TensorRules.of(UpdateRules.LION), TensorRules.of(UpdateRules.required("adamw"))),
+            GradientPlane.BF16,
+            Place.HOST)
         .footprints()
         .stream()
         .filter(footprint -> footprint.name().equals(name))

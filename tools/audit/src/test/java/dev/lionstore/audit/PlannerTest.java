@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.GradientPlane;
+import dev.lionstore.checkpoint.TensorRules;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -15,12 +18,11 @@ class PlannerTest {
   private static final Machine.Bandwidth BANDWIDTH =
       new Machine.Bandwidth(50.0 * GIGA, 2.0 * GIGA, 4.0 * GIGA);
 
-  private static RunPlan plan(long ram, long gpu, long disk, AuditedRule rule, GradientPlane kept) {
+  private static RunPlan plan(long ram, long gpu, long disk, UpdateRule rule, GradientPlane kept) {
     Machine machine = new Machine(ram * GIGA, ram * GIGA / 2, gpu * GIGA, disk * GIGA, BANDWIDTH);
     return new Planner(
             AuditedModel.ofCount("7e9", 7 * GIGA),
-            rule,
-            Moments.F32,
+            TensorRules.of(rule),
             kept,
             machine,
             new Planner.Snapshots(2, 100))
@@ -28,7 +30,7 @@ class PlannerTest {
   }
 
   private static RunPlan plan(long ram, long gpu, long disk) {
-    return plan(ram, gpu, disk, AuditedRule.LION, GradientPlane.BF16);
+    return plan(ram, gpu, disk, UpdateRules.LION, GradientPlane.BF16);
   }
 
   @ParameterizedTest
@@ -99,7 +101,7 @@ class PlannerTest {
 
   @Test
   void adviceSaysWhatWouldTakeLess() {
-    RunPlan adamw = plan(24, 12, 100, AuditedRule.ADAMW, GradientPlane.BF16);
+    RunPlan adamw = plan(24, 12, 100, UpdateRules.required("adamw"), GradientPlane.BF16);
     String advice = String.join("\n", adamw.advice());
     assertTrue(advice.contains("--rule lion takes 56.00 GB instead of 98.00 GB"), advice);
     assertTrue(advice.contains("--gpu 0"), advice);
@@ -110,7 +112,7 @@ class PlannerTest {
 
   @Test
   void withoutAGradientPlaneThereIsOnlyStreaming() {
-    List<Mode> modes = plan(128, 0, 1000, AuditedRule.LION, GradientPlane.NONE).modes();
+    List<Mode> modes = plan(128, 0, 1000, UpdateRules.LION, GradientPlane.NONE).modes();
     assertEquals(2, modes.size());
     assertTrue(modes.stream().allMatch(Mode::streaming));
   }

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
+import dev.lionstore.checkpoint.TensorRules;
+import dev.lionstore.rule.UpdateRules;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -14,13 +16,14 @@ import org.junit.jupiter.api.Test;
 class StorePlanTest {
   private static final long COUNT = 1_000_000;
 
-  private static StorePlan plan(AuditedRule rule, Moments moments, GradientPlane gradients) {
-    return StorePlan.of(AuditedModel.ofCount("1e6", COUNT), rule, moments, gradients);
+  private static StorePlan plan(String rule, GradientPlane gradients) {
+    return StorePlan.of(
+        AuditedModel.ofCount("1e6", COUNT), TensorRules.of(UpdateRules.required(rule)), gradients);
   }
 
   @Test
   void planesAreThoseOfTheRule() {
-    Map<String, Long> lion = plan(AuditedRule.LION, Moments.F32, GradientPlane.NONE).size().files();
+    Map<String, Long> lion = plan("lion", GradientPlane.NONE).size().files();
     assertEquals(
         List.of(
             "layout",
@@ -31,18 +34,24 @@ class StorePlanTest {
             "remainder.plane",
             "momentum.plane"),
         List.copyOf(lion.keySet()));
-    StorePlan adamw = plan(AuditedRule.ADAMW, Moments.BF16, GradientPlane.F32);
+    StorePlan adamw = plan("adamw-bf16", GradientPlane.F32);
     assertEquals(8 * COUNT, adamw.steppedBytes());
     assertEquals(4 * COUNT, adamw.gradientBytes());
     assertTrue(adamw.size().planes().contains("second-moment.plane"));
-    assertEquals(12 * COUNT, plan(AuditedRule.ADAMW, Moments.F32, GradientPlane.BF16).stateBytes());
+    assertEquals(12 * COUNT, plan("adamw", GradientPlane.BF16).stateBytes());
   }
 
   @Test
   void everyByteOfEveryFileIsInTheFootprint() {
-    for (AuditedRule rule : AuditedRule.values()) {
-      StorePlan plan = plan(rule, Moments.F32, GradientPlane.BF16);
+    for (String rule : UpdateRules.names()) {
+      StorePlan plan = plan(rule, GradientPlane.BF16);
       Footprint inMemory = plan.footprint(Place.HOST, 0);
+      double state = plan.layout().rule().bytesBesideWeights() - 2;
+      assertEquals(
+          1.0,
+          inMemory.optimizerState() / (state * (double) COUNT + 1),
+          state == 0 ? 1 : 0.01,
+          rule);
       assertEquals(plan.size().total(), inMemory.at(Place.HOST));
       assertEquals(2 * COUNT, inMemory.at(Place.GPU), "the copy that a GPU computes with");
       Footprint onDisk = plan.footprint(Place.DISK, 10);
@@ -64,7 +73,7 @@ class StorePlanTest {
                     "f", List.of(640L), ParameterGroup.DEFAULT_NAME, TensorSpec.Role.FROZEN),
                 new TensorSpec("t", List.of(64L), "another group", TensorSpec.Role.TRAINABLE)),
             true);
-    StorePlan plan = StorePlan.of(model, AuditedRule.LION, Moments.F32, GradientPlane.BF16);
+    StorePlan plan = StorePlan.of(model, TensorRules.of(UpdateRules.LION), GradientPlane.BF16);
     assertEquals(4 * 640 + 6 * 64, plan.stateBytes());
     assertEquals(6 * 64, plan.steppedBytes());
     assertEquals(2 * 64, plan.gradientBytes());

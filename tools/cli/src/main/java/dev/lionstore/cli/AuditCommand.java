@@ -4,7 +4,6 @@ import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
 import dev.lionstore.audit.Audit;
 import dev.lionstore.audit.AuditChart;
-import dev.lionstore.audit.AuditedRule;
 import dev.lionstore.audit.Measurement;
 import dev.lionstore.audit.Measurer;
 import dev.lionstore.audit.Place;
@@ -12,9 +11,10 @@ import dev.lionstore.audit.StorePlan;
 import dev.lionstore.checkpoint.ImportOptions;
 import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.checkpoint.Momentum;
-import dev.lionstore.checkpoint.Places;
+import dev.lionstore.checkpoint.NestedFolders;
 import dev.lionstore.checkpoint.RandomImport;
 import dev.lionstore.checkpoint.RandomModel;
+import dev.lionstore.checkpoint.TensorRules;
 import dev.lionstore.models.ModelSource;
 import dev.lionstore.store.PlaneAccess;
 import dev.lionstore.store.StoreBuilder;
@@ -39,7 +39,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description =
         "Tells what training a model takes, to the byte: Lionstore and other systems, by part and by"
-            + " place. Nothing but shapes is read.")
+            + " place. Only shapes are read, and"
+            + " values where two names may be of one parameter.")
 final class AuditCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
@@ -81,14 +82,15 @@ final class AuditCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    List<AuditedRule> rules = Usage.of(spec, shape::rules);
+    List<TensorRules> rules = Usage.of(spec, shape::rules);
     ModelArgument argument = ModelArgument.find(model);
+    argument.sayNotCounted(spec);
     GradientPlane gradients = argument.plane(shape.gradientPlane());
-    Audit audit = Audit.of(argument.model(), rules, shape.moments(), gradients, place);
+    Audit audit = Audit.of(argument.model(), rules, gradients, place);
     Optional<Measurement> measured =
         measure == null
             ? Optional.empty()
-            : Optional.of(measure(argument, audit.stores().getFirst(), measure));
+            : Optional.of(measure(argument, rules.getFirst(), audit.stores().getFirst(), measure));
     if (picture != null) {
       AuditChart.write(audit, picture);
     }
@@ -101,19 +103,20 @@ final class AuditCommand implements Callable<Integer> {
     return 0;
   }
 
-  private Measurement measure(ModelArgument argument, StorePlan plan, Path store)
+  private Measurement measure(ModelArgument argument, TensorRules rules, StorePlan plan, Path store)
       throws IOException {
     ImportOptions options =
         new ImportOptions(
-            plan.layout().rule(),
+            rules,
             Optional.of(plan.layout().gradientPlane()),
             Rounding.NEAREST,
             0,
             List.of(),
             List.of(),
             StoreBuilder.DEFAULT_CHUNK_ELEMENTS,
-            StoreBuilder.DEFAULT_POSITION_CAPACITY);
-    Places.requireOutside(store);
+            StoreBuilder.DEFAULT_POSITION_CAPACITY,
+            ModelArgument.IMPORT.reading());
+    NestedFolders.requireOutside(store);
     switch (argument.kind()) {
       case CONFIGURATION -> {
         ModelSource source = ModelSource.find(model);

@@ -44,6 +44,7 @@ record AuditTable(
       long master,
       long momentum,
       long secondMoment,
+      long otherState,
       long atRest,
       long optimizerState,
       long gradients,
@@ -58,6 +59,7 @@ record AuditTable(
           of.of(Part.MASTER),
           of.of(Part.MOMENTUM),
           of.of(Part.SECOND_MOMENT),
+          of.of(Part.OTHER_STATE),
           of.atRest(),
           of.optimizerState(),
           of.of(Part.GRADIENTS),
@@ -88,12 +90,16 @@ record AuditTable(
 
   private record Column(String title, ToLongFunction<Row> bytes) {}
 
+  /** Few rules have any. */
+  private static final Column OTHER = new Column("other", Row::otherState);
+
   private static final List<Column> COLUMNS =
       List.of(
           new Column("weights", Row::weights),
           new Column("master", Row::master),
           new Column("moment", Row::momentum),
           new Column("second", Row::secondMoment),
+          OTHER,
           new Column("state", Row::optimizerState),
           new Column("at rest", Row::atRest),
           new Column("gradients", Row::gradients),
@@ -155,11 +161,16 @@ record AuditTable(
     double unit = large ? GIGA : 1e6;
     StringBuilder head =
         new StringBuilder(String.format(Locale.ROOT, "%-22s", large ? "GB" : "MB"));
-    COLUMNS.forEach(column -> head.append(String.format(Locale.ROOT, "%10s", column.title())));
+    List<Column> columns =
+        COLUMNS.stream()
+            .filter(column ->
+                !column.equals(OTHER) || systems.stream().anyMatch(row -> row.otherState() > 0))
+            .toList();
+    columns.forEach(column -> head.append(String.format(Locale.ROOT, "%10s", column.title())));
     lines.add(head.toString());
     for (Row row : systems) {
       StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "%-22s", row.name()));
-      for (Column column : COLUMNS) {
+      for (Column column : columns) {
         long bytes = column.bytes().applyAsLong(row);
         line.append(
             bytes == 0

@@ -1,10 +1,10 @@
 package dev.lionstore.cli;
 
-import dev.lionstore.bench.Bench;
-import dev.lionstore.bench.BenchResult;
-import dev.lionstore.bench.BenchSettings;
-import dev.lionstore.bench.RooflineChart;
 import dev.lionstore.charts.Picture;
+import dev.lionstore.measure.bench.Bench;
+import dev.lionstore.measure.bench.BenchResult;
+import dev.lionstore.measure.bench.BenchSettings;
+import dev.lionstore.measure.bench.RooflineChart;
 import dev.lionstore.store.StoreOptions;
 import java.io.IOException;
 import java.io.InterruptedIOException;

@@ -27,7 +27,7 @@ import picocli.CommandLine.Spec;
           + " learning rates and weight decays, and its best setting with further seeds.",
       "Run the same command again after a kill and it goes on."
     })
-final class CompareCommand implements Callable<Integer> {
+final class CompareCommand implements Callable<Integer>, Main.NeedsLibtorch {
   private static final List<String> LION_AND_ADAMW = List.of("lion", "adamw");
 
   @Spec private CommandSpec spec;
@@ -38,7 +38,8 @@ final class CompareCommand implements Callable<Integer> {
       names = "--contender",
       paramLabel = "'RULE [lr=X,X] [wd=X,X] [rounding=W] [NAME=X]'",
       description =
-          "A rule and its grid, may be repeated, for instance 'lion lr=3e-4,1e-3 wd=0.1,1 beta2=0.99"
+          "A rule (a name that lionstore rule list shows, or a file) and its grid, may be repeated, for"
+              + " instance 'lion lr=3e-4,1e-3 wd=0.1,1 beta2=0.99"
               + " rounding=stochastic' (default: lion and adamw with three learning rates and two"
               + " weight decays each).")
   private List<String> contenders = LION_AND_ADAMW;

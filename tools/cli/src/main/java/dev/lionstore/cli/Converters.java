@@ -2,21 +2,24 @@ package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
-import dev.lionstore.audit.AuditedRule;
 import dev.lionstore.audit.LionSettings;
-import dev.lionstore.audit.Moments;
 import dev.lionstore.audit.Place;
 import dev.lionstore.checkpoint.ModelExport;
+import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.TensorRules;
 import dev.lionstore.kernel.DeviceOptions;
+import dev.lionstore.rule.RuleSource;
+import dev.lionstore.rule.StateType;
 import dev.lionstore.rule.UpdateRule;
-import dev.lionstore.rule.UpdateRules;
-import dev.lionstore.schedule.LearningRateSchedule;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.PlaneAccess;
+import dev.lionstore.store.StoreReader;
+import dev.lionstore.trainer.LearningRateSchedule;
+import java.io.IOException;
 import java.math.BigInteger;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Iterator;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -76,14 +79,6 @@ final class Converters {
     }
   }
 
-  /** {@code lion} or {@code adamw}. */
-  static final class OfAuditedRule implements ITypeConverter<AuditedRule> {
-    @Override
-    public AuditedRule convert(String text) {
-      return constant(AuditedRule.class, text);
-    }
-  }
-
   /** {@code language} or {@code other}. */
   static final class OfTask implements ITypeConverter<LionSettings.Task> {
     @Override
@@ -92,11 +87,15 @@ final class Converters {
     }
   }
 
-  /** {@code bf16} or {@code f32}. */
-  static final class OfMoments implements ITypeConverter<Moments> {
+  /** {@code bf16}, {@code f32} or {@code 8bit}. */
+  static final class OfMoments implements ITypeConverter<StateType> {
     @Override
-    public Moments convert(String text) {
-      return constant(Moments.class, text);
+    public StateType convert(String text) {
+      return Arrays.stream(StateType.values())
+          .filter(type -> type.word().equals(text.toLowerCase(Locale.ROOT)))
+          .findFirst()
+          .orElseThrow(
+              () -> new TypeConversionException("'" + text + "' is none of bf16, f32, 8bit"));
     }
   }
 
@@ -262,25 +261,66 @@ final class Converters {
                 .collect(Collectors.joining(", ")));
   }
 
-  /** The name of an update rule. */
+  /** An update rule in the box by its name, or a user's own by its file. */
   static final class OfRule implements ITypeConverter<UpdateRule> {
-    /** All names, for the help. */
-    static final class Names implements Iterable<String> {
-      @Override
-      public Iterator<String> iterator() {
-        return UpdateRules.all().stream().map(UpdateRule::name).iterator();
-      }
-    }
-
     @Override
-    public UpdateRule convert(String value) {
-      return UpdateRules.named(value)
-          .orElseThrow(() ->
-              new TypeConversionException(
-                  "'"
-                      + value
-                      + "' is no update rule, expected one of "
-                      + String.join(", ", new Names())));
+    public UpdateRule convert(String text) {
+      return source(text).rule();
+    }
+  }
+
+  /** {@code REGEX=NAME|FILE}; a rule's name and most files' have no =, but an expression may. */
+  static final class OfRuleFor implements ITypeConverter<TensorRules.ByName> {
+    @Override
+    public TensorRules.ByName convert(String text) {
+      int equals = text.lastIndexOf('=');
+      if (equals < 1 || equals == text.length() - 1) {
+        throw new TypeConversionException(
+            "'" + text + "', expected REGEX=RULE, for instance '.*norm.*=adamw'");
+      }
+      return new TensorRules.ByName(
+          new OfPattern().convert(text.substring(0, equals)),
+          source(text.substring(equals + 1)).rule());
+    }
+  }
+
+  /** The same with its text, or all those of a store or a snapshot. */
+  static final class OfNamedRules implements ITypeConverter<RuleArgument.Named> {
+    @Override
+    public RuleArgument.Named convert(String text) throws IOException {
+      Path path = new OfPath().convert(text);
+      if (StoreReader.isStore(path)) {
+        StoreLayout layout = Source.onStore(path, () -> StoreReader.layoutOf(path));
+        return RuleArgument.Named.of(layout, text);
+      }
+      if (Snapshot.isSnapshot(path)) {
+        try (Snapshot snapshot = SnapshotSource.open(path)) {
+          return RuleArgument.Named.of(snapshot.layout(), text);
+        }
+      }
+      return RuleArgument.Named.of(source(text));
+    }
+  }
+
+  private static RuleSource source(String text) {
+    try {
+      return RuleSource.of(text);
+    } catch (IllegalArgumentException e) {
+      throw new TypeConversionException(e.getMessage());
+    }
+  }
+
+  /** A hyperparameter: {@code NAME=X}. */
+  static final class OfSetting implements ITypeConverter<RuleOptions.Setting> {
+    @Override
+    public RuleOptions.Setting convert(String text) {
+      int equals = text.indexOf('=');
+      if (equals < 1) {
+        throw new TypeConversionException(
+            "'" + text + "', expected NAME=X, for instance beta1=0.9");
+      }
+      double value = new OfDouble().convert(text.substring(equals + 1));
+      return new RuleOptions.Setting(text.substring(0, equals), value);
     }
   }
 }

@@ -1,10 +1,12 @@
 package dev.lionstore.cli;
 
-import dev.lionstore.opencl.Device;
+import dev.lionstore.backend.BackendRanking;
+import dev.lionstore.backend.BackendRankings;
 import dev.lionstore.opencl.DeviceReport;
 import dev.lionstore.opencl.Verdict;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.store.AutoBackend;
+import dev.lionstore.opencl.driver.Device;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.tuning.BackendMeasurement;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -64,16 +66,18 @@ final class DevicesCommand implements Callable<Integer> {
     if (!Files.isDirectory(directory)) {
       throw new NotDirectoryException(directory.toString());
     }
-    List<Row> rows = DeviceReport.all(Lion.RULE).stream().map(DevicesCommand::row).toList();
-    AutoBackend auto = AutoBackend.of(Lion.RULE);
-    Optional<String> known =
-        measure == null ? auto.known(directory) : Optional.of(auto.measure(directory));
+    List<Row> rows = DeviceReport.all(UpdateRules.LION).stream().map(DevicesCommand::row).toList();
+    BackendRankings rankings = BackendRankings.of(UpdateRules.LION);
+    Optional<BackendRanking> ranking =
+        measure == null
+            ? rankings.find(directory)
+            : Optional.of(BackendMeasurement.run(rankings, directory));
     print(
         new Result(
             DeviceReport.missing().orElse(rows.isEmpty() ? noDevice() : "found"),
             rows,
             directory.toAbsolutePath().normalize().toString(),
-            known.orElse(null)));
+            ranking.map(BackendRanking::toString).orElse(null)));
     return 0;
   }
 
@@ -128,9 +132,9 @@ final class DevicesCommand implements Callable<Integer> {
             + result.autoDirectory()
             + ": "
             + (auto == null
-                ? "not measured yet; the first store of "
-                    + Words.count(AutoBackend.LEAST_ELEMENTS)
-                    + " parameters that is stepped there does, or --measure DIR"
+                ? "the CPU; whether a device is faster for stores of "
+                    + Words.count(BackendRankings.LEAST_ELEMENTS)
+                    + " parameters and more was not measured (--measure DIR)"
                 : auto));
   }
 }

@@ -1,8 +1,8 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.checkpoint.ModelExport;
-import dev.lionstore.checkpoint.Places;
-import dev.lionstore.mapping.NewFolder;
+import dev.lionstore.checkpoint.NestedFolders;
+import dev.lionstore.os.NewFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -55,7 +55,7 @@ final class ExportCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     ModelExport.Form form = form();
-    Places.requireOutside(target);
+    NestedFolders.requireOutside(target);
     NewFolder.requireAbsentOrEmpty(target); // before a snapshot is verified in vain
     match.withState(
         spec,

@@ -9,7 +9,7 @@ import dev.lionstore.checkpoint.ImportOptions;
 import dev.lionstore.checkpoint.ImportResult;
 import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.checkpoint.Momentum;
-import dev.lionstore.checkpoint.Places;
+import dev.lionstore.checkpoint.NestedFolders;
 import dev.lionstore.checkpoint.RandomImport;
 import dev.lionstore.checkpoint.RandomModel;
 import dev.lionstore.checkpoint.Snapshot;
@@ -17,18 +17,20 @@ import dev.lionstore.checkpoint.SnapshotSums;
 import dev.lionstore.models.ModelSource;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -201,6 +203,7 @@ final class ImportCommand implements Callable<Integer> {
   record Result(
       String store,
       String rule,
+      Map<String, String> groupRules,
       long parameters,
       int tensors,
       String gradientPlane,
@@ -221,12 +224,14 @@ final class ImportCommand implements Callable<Integer> {
     ImportOptions options = Usage.of(spec, this::options);
     ImportResult made = random ? runRandom(options) : run(options);
     StoreLayout layout = made.layout();
-    sayWhatTheFolderBecame(made.source());
+    FolderWords.of(made.source())
+        .forEach(words -> spec.commandLine().getErr().println(ErrorLine.of(model + ": " + words)));
     sayWhatMomentumBecame(made);
     Result result =
         new Result(
             store.toString(),
             layout.rule().name(),
+            Words.groupRules(layout),
             layout.parameterCount(),
             layout.tensors().size(),
             layout.gradientPlane().word(),
@@ -249,7 +254,7 @@ final class ImportCommand implements Callable<Integer> {
   }
 
   private ImportResult run(ImportOptions options) throws IOException {
-    Places.requireOutside(store);
+    NestedFolders.requireOutside(store);
     try (SafetensorsModel source = openModel(options);
         Momentum opened = openMomentum()) {
       return Terminal.show(
@@ -272,7 +277,7 @@ final class ImportCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--momentum is of weights that --random replaces; leave out one");
     }
-    Places.requireOutside(store);
+    NestedFolders.requireOutside(store);
     ModelSource source = ModelSource.find(model);
     RandomModel shape = new RandomModel(source.shape().tensors(), source.config(), source.folder());
     return Terminal.show(
@@ -290,23 +295,6 @@ final class ImportCommand implements Callable<Integer> {
     return snapshot.isEmpty()
         ? Momentum.open(source)
         : SnapshotSource.attempt(snapshot.get(), () -> Momentum.open(source));
-  }
-
-  private void sayWhatTheFolderBecame(ImportResult.Source source) {
-    say(
-        "carried and not trained, as their names are buffers' (--train to train one), ",
-        source.buffers());
-    say("safetensors that are no part of this model, left out, ", source.otherWeights());
-    say(
-        "not taken along, as they are weights in other formats, or no files of the model, ",
-        source.notCarried());
-  }
-
-  private void say(String what, List<String> names) {
-    if (!names.isEmpty()) {
-      PrintWriter err = spec.commandLine().getErr();
-      err.println("lionstore: " + model + ": " + what + Words.namesOf(names));
-    }
   }
 
   private void sayWhatMomentumBecame(ImportResult made) throws IOException {
@@ -348,6 +336,9 @@ final class ImportCommand implements Callable<Integer> {
         + store
         + " (rule "
         + result.rule()
+        + result.groupRules().entrySet().stream()
+            .map(own -> ", " + own.getValue() + " for group " + own.getKey())
+            .collect(Collectors.joining())
         + ", gradient plane "
         + result.gradientPlane()
         + ", rounding "
@@ -379,7 +370,7 @@ final class ImportCommand implements Callable<Integer> {
 
   private ImportOptions options() {
     return new ImportOptions(
-        rule.rule,
+        rule.rules(),
         Optional.ofNullable(gradientPlane),
         rounding,
         seed,

@@ -1,18 +1,23 @@
 package dev.lionstore.cli;
 
+import dev.lionstore.FormatException;
+import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
-import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.backend.BackendRankings;
+import dev.lionstore.checkpoint.CarriedContent;
+import dev.lionstore.checkpoint.ImportPlan;
+import dev.lionstore.checkpoint.ImportResult;
+import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.checkpoint.PublishedBuffers;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.DeclaredTensor;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.TensorEntry;
-import dev.lionstore.store.AutoBackend;
-import dev.lionstore.store.Condition;
-import dev.lionstore.store.StateView;
-import dev.lionstore.store.StoreLayout;
+import dev.lionstore.state.Condition;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -23,6 +28,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -72,12 +78,26 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
       List<Tensor> carried,
       Map<String, String> tied) {}
 
-  /** What is printed of a model. */
-  record Model(String kind, long parameters, long dataBytes, int files, List<Tensor> tensors) {}
+  /** What is printed of a model: also what {@code import} makes of it, or why it refuses it. */
+  record Model(
+      String kind,
+      long parameters,
+      long dataBytes,
+      int files,
+      List<Tensor> tensors,
+      int trainedTensors,
+      int carriedTensors,
+      int tiedTensors,
+      int leftOutTensors,
+      @Nullable String refusal) {}
 
   /** A parameter group. */
   record Group(
-      String name, double learningRateScale, @Nullable Double weightDecay, long parameters) {}
+      String name,
+      double learningRateScale,
+      @Nullable Double weightDecay,
+      long parameters,
+      String rule) {}
 
   /** A tensor. */
   record Tensor(String name, String type, List<Long> shape, long parameters, String group) {}
@@ -89,7 +109,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         Condition found = reader.condition();
         Condition condition =
             new Condition(found.state(), found.step(), Source.sentence(path, found));
-        try (Carried carried = Source.onStore(path, () -> Carried.ofStore(reader))) {
+        try (CarriedContent carried = Source.onStore(path, () -> CarriedContent.ofStore(reader))) {
           print(
               state("store", condition, reader, carried, reader.fileBytes(), reader.arithmetic()));
         }
@@ -97,7 +117,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
       }
     } else if (Snapshot.isSnapshot(path)) {
       try (Snapshot snapshot = SnapshotSource.open(path);
-          Carried carried = SnapshotSource.attempt(path, snapshot::carried)) {
+          CarriedContent carried = SnapshotSource.attempt(path, snapshot::carried)) {
         Condition condition =
             new Condition(
                 Condition.State.CLEAN,
@@ -117,7 +137,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
       String kind,
       Condition condition,
       StateView view,
-      Carried carried,
+      CarriedContent carried,
       long fileBytes,
       List<String> arithmetic)
       throws IOException {
@@ -126,7 +146,7 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
     Map<String, Long> planeBytes = new LinkedHashMap<>();
     for (TensorSpec tensor : layout.tensors()) {
       for (Plane plane : layout.planesOf(tensor)) {
-        planeBytes.merge(plane.name(), tensor.count() * plane.type().bytes(), Long::sum);
+        planeBytes.merge(plane.name(), plane.type().bytes(tensor.count()), Long::sum);
       }
     }
     return new State(
@@ -162,7 +182,8 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         group.name(),
         group.learningRateScale(),
         group.weightDecay().isPresent() ? group.weightDecay().getAsDouble() : null,
-        parameters);
+        parameters,
+        layout.ruleOf(group.name()).name());
   }
 
   private static Tensor tensor(TensorSpec tensor) {
@@ -184,14 +205,32 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         tensor.name(), "carried", tensor.shape(), tensor.count(), tensor.type().name());
   }
 
-  private static Model model(SafetensorsModel model) {
+  private Model model(SafetensorsModel model) throws IOException {
+    try {
+      ImportPlan plan = ModelImport.plan(model, path, ModelArgument.IMPORT);
+      FolderWords.of(plan)
+          .forEach(words -> spec.commandLine().getErr().println(ErrorLine.of(path + ": " + words)));
+      return model(model, plan, null);
+    } catch (FormatException e) {
+      ImportPlan nothing =
+          new ImportPlan(List.of(), GradientPlane.NONE, 0, ImportResult.Source.NONE);
+      return model(model, nothing, ErrorLine.text(e));
+    }
+  }
+
+  private static Model model(SafetensorsModel model, ImportPlan plan, @Nullable String refusal) {
     List<TensorEntry> tensors = model.tensors();
     return new Model(
         "model",
-        tensors.stream().mapToLong(TensorEntry::count).sum(),
+        plan.parameters().stream().mapToLong(DeclaredTensor::count).sum(),
         tensors.stream().mapToLong(TensorEntry::bytes).sum(),
         model.files().size(),
-        tensors.stream().map(entry -> tensor(entry.declaration())).toList());
+        tensors.stream().map(entry -> tensor(entry.declaration())).toList(),
+        plan.parameters().size(),
+        plan.source().carried(),
+        plan.source().tied(),
+        plan.source().leftOut(),
+        refusal);
   }
 
   private void print(State state) {
@@ -199,7 +238,13 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
       out().println(Json.of(state));
       return;
     }
-    line("kind", state.kind() + " of rule " + state.rule());
+    List<String> rules =
+        Stream.concat(Stream.of(state.rule()), state.groups().stream().map(Group::rule))
+            .distinct()
+            .toList();
+    line(
+        "kind",
+        state.kind() + (rules.size() > 1 ? " of rules " : " of rule ") + String.join(", ", rules));
     line("state", state.state() + ": " + state.found());
     line("step", Words.count(state.step()));
     line(
@@ -220,7 +265,9 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
             + (state.buffers().isEmpty() ? "" : ", with " + state.buffers().size() + " buffers"));
     line(
         "groups",
-        state.groups().stream().map(InspectCommand::sentence).collect(Collectors.joining("; ")));
+        state.groups().stream()
+            .map(group -> sentence(group) + (rules.size() > 1 ? ", rule " + group.rule() : ""))
+            .collect(Collectors.joining("; ")));
     state.arithmetic().forEach(line -> line("arithmetic", "not the reference's bits " + line));
     printTensors(state.tensors());
     printTensors(state.carried());
@@ -241,6 +288,17 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
         + " tied";
   }
 
+  private static String tensors(Model model) {
+    return model.trainedTensors()
+        + " trained, 0 frozen, "
+        + model.carriedTensors()
+        + " carried, "
+        + model.tiedTensors()
+        + " tied, "
+        + model.leftOutTensors()
+        + " left out";
+  }
+
   private static String sentence(Group group) {
     Double decay = group.weightDecay();
     return group.name()
@@ -259,7 +317,10 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
     line("kind", "model in " + model.files() + " safetensors file(s)");
     line(
         "parameters",
-        Words.count(model.parameters()) + " in " + model.tensors().size() + " tensors");
+        Words.count(model.parameters()) + " in " + model.trainedTensors() + " tensors");
+    line(
+        "tensors",
+        model.refusal() == null ? tensors(model) : "import refuses them: " + model.refusal());
     line("data", Words.bytes(model.dataBytes()));
     line(
         "types",
@@ -270,10 +331,12 @@ final class InspectCommand implements Callable<Integer>, Main.OnlyReads {
   /** Which backend auto is for it, where that has been measured. */
   private void printBackend(StoreReader reader) {
     Path parent = path.toAbsolutePath().getParent();
-    if (!json && reader.layout().parameterCount() >= AutoBackend.LEAST_ELEMENTS && parent != null) {
-      AutoBackend.of(reader.layout().rule())
-          .known(parent)
-          .ifPresent(verdict -> line("backend", verdict));
+    if (!json
+        && reader.layout().parameterCount() >= BackendRankings.LEAST_ELEMENTS
+        && parent != null) {
+      BackendRankings.of(reader.layout().rule())
+          .find(parent)
+          .ifPresent(ranking -> line("backend", ranking.toString()));
     }
   }
 

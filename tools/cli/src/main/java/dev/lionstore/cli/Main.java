@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -39,7 +40,8 @@ public final class Main implements Runnable {
           BenchCommand.class,
           CompareCommand.class,
           AuditCommand.class,
-          PlanCommand.class);
+          PlanCommand.class,
+          RuleCommand.class);
 
   @Spec private CommandSpec spec;
 
@@ -78,6 +80,8 @@ public final class Main implements Runnable {
         COMMANDS.stream().filter(command -> isNamed(command, arguments)).toList();
     (named.isEmpty() ? COMMANDS : named).forEach(line::addSubcommand);
     line.getSubcommands().values().stream()
+        .flatMap(command ->
+            Stream.concat(Stream.of(command), command.getSubcommands().values().stream()))
         .map(CommandLine::getCommandSpec)
         .forEach(command -> command.versionProvider(new Version()));
     return line.registerConverter(Path.class, new Converters.OfPath())
@@ -100,14 +104,32 @@ public final class Main implements Runnable {
   /** Loads what computes, a third of the start of the JVM, for commands that compute alone. */
   private static int execute(CommandLine.ParseResult parsed) {
     CommandLine command = parsed.asCommandLineList().getLast();
-    if (!(command.getCommand() instanceof OnlyReads) && !parsed.isUsageHelpRequested()) {
+    boolean tellsOfItself = command.isUsageHelpRequested() || command.isVersionHelpRequested();
+    if (command.getCommand() instanceof NeedsLibtorch && !tellsOfItself) {
+      requireLibtorch(command.getCommandName());
+    }
+    if (!(command.getCommand() instanceof OnlyReads) && !tellsOfItself) {
       VectorModule.load();
     }
     return new CommandLine.RunLast().execute(parsed);
   }
 
+  /** The Python wheel has this command line without the jars of libtorch, which are 110 MB. */
+  private static void requireLibtorch(String command) {
+    if (Main.class.getResource("/org/bytedeco/pytorch/Tensor.class") == null) {
+      throw new UnsatisfiedLinkError(
+          command
+              + " needs libtorch, which the Python wheel leaves out: run tools/bin/lionstore "
+              + command
+              + " in the project's sources");
+    }
+  }
+
   /** A command that never opens a store for writing, and computes nothing. */
   interface OnlyReads {}
+
+  /** A command that trains a model itself. */
+  interface NeedsLibtorch {}
 
   @Override
   public void run() {

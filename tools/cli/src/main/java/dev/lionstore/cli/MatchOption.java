@@ -3,7 +3,7 @@ package dev.lionstore.cli;
 import dev.lionstore.FormatException;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Subset;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;

@@ -1,20 +1,23 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
+import dev.lionstore.Rounding;
 import dev.lionstore.audit.AuditedModel;
-import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.ImportOptions;
+import dev.lionstore.checkpoint.ImportPlan;
 import dev.lionstore.checkpoint.InitialTensor;
+import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.checkpoint.TensorRules;
 import dev.lionstore.models.ModelSource;
+import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.safetensors.SafetensorsModel;
-import dev.lionstore.safetensors.SafetensorsType;
-import dev.lionstore.safetensors.TensorEntry;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
+import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.math.BigInteger;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -22,15 +25,33 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import picocli.CommandLine.Model.CommandSpec;
 
 /**
- * What MODEL of a command that needs only shapes is. Of a file or folder no values are read.
+ * What MODEL of a command that needs only shapes is. Of a file or folder no values are read, but
+ * those of tensors that may be one parameter.
  *
  * @param kind what it is
  * @param model its tensors
  * @param gradientPlane the store's own, or the one that {@code import} would choose
+ * @param notCounted what of weights is no parameter, in sentences
  */
-record ModelArgument(Kind kind, AuditedModel model, GradientPlane gradientPlane) {
+record ModelArgument(
+    Kind kind, AuditedModel model, GradientPlane gradientPlane, List<String> notCounted) {
+  /** How {@code import} takes weights, with {@code --dequantize} where they need it. */
+  static final ImportOptions IMPORT =
+      new ImportOptions(
+          TensorRules.of(UpdateRules.LION),
+          Optional.empty(),
+          Rounding.NEAREST,
+          0,
+          List.of(),
+          List.of(),
+          StoreBuilder.DEFAULT_CHUNK_ELEMENTS,
+          StoreBuilder.DEFAULT_POSITION_CAPACITY,
+          new ImportOptions.Reading(
+              List.of(), List.of(), ImportOptions.Quantized.DEQUANTIZED_IF_ANY, ""));
+
   /** What it can be, for the help. */
   static final String DESCRIPTION =
       "A safetensors file, index or folder, a config.json or a folder with one, a store, a snapshot,"
@@ -99,14 +120,18 @@ record ModelArgument(Kind kind, AuditedModel model, GradientPlane gradientPlane)
     }
     BigInteger parameters = value.toBigIntegerExact();
     return new ModelArgument(
-        Kind.COUNT, AuditedModel.ofCount(text, parameters.longValueExact()), GradientPlane.BF16);
+        Kind.COUNT,
+        AuditedModel.ofCount(text, parameters.longValueExact()),
+        GradientPlane.BF16,
+        List.of());
   }
 
   private static ModelArgument ofState(Path named, String what, StateView view) {
     return new ModelArgument(
         Kind.STATE,
         new AuditedModel(named.toString(), what, view.layout().tensors(), true),
-        view.layout().gradientPlane());
+        view.layout().gradientPlane(),
+        List.of());
   }
 
   private static ModelArgument ofConfiguration(Path named) throws IOException {
@@ -117,25 +142,23 @@ record ModelArgument(Kind kind, AuditedModel model, GradientPlane gradientPlane)
             named.toString(),
             what,
             source.shape().tensors().stream().map(InitialTensor::declared).toList());
-    return new ModelArgument(Kind.CONFIGURATION, model, GradientPlane.BF16);
+    return new ModelArgument(Kind.CONFIGURATION, model, GradientPlane.BF16, List.of());
   }
 
   private static ModelArgument ofWeights(Path named) throws IOException {
     try (SafetensorsModel opened = Source.anyModel(named)) {
-      List<TensorEntry> trained =
-          opened.tensors().stream().filter(tensor -> Carried.isTrained(tensor.type())).toList();
-      if (trained.isEmpty()) {
-        throw new FileSystemException(
-            named.toString(), null, "has no tensor of F32, F16 or BF16, so nothing to train");
-      }
-      boolean narrow = trained.stream().allMatch(t -> t.type() == SafetensorsType.BF16);
+      ImportPlan plan = ModelImport.plan(opened, named, IMPORT);
       AuditedModel model =
           AuditedModel.of(
-              named.toString(),
-              opened.files().size() + " safetensors file(s)",
-              trained.stream().map(TensorEntry::declaration).toList());
-      return new ModelArgument(
-          Kind.WEIGHTS, model, narrow ? GradientPlane.BF16 : GradientPlane.F32);
+              named.toString(), opened.files().size() + " safetensors file(s)", plan.parameters());
+      return new ModelArgument(Kind.WEIGHTS, model, plan.gradientPlane(), FolderWords.of(plan));
+    }
+  }
+
+  /** Says what is not counted. */
+  void sayNotCounted(CommandSpec command) {
+    for (String sentence : notCounted) {
+      command.commandLine().getErr().println(ErrorLine.of(model.name() + ": " + sentence));
     }
   }
 

@@ -3,12 +3,12 @@ package dev.lionstore.cli;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.audit.AdamWSettings;
 import dev.lionstore.audit.AuditedModel;
-import dev.lionstore.audit.AuditedRule;
 import dev.lionstore.audit.LionSettings;
 import dev.lionstore.audit.Machine;
 import dev.lionstore.audit.Mode;
 import dev.lionstore.audit.Planner;
 import dev.lionstore.audit.RunPlan;
+import dev.lionstore.checkpoint.TensorRules;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Comparator;
@@ -103,11 +103,12 @@ final class PlanCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--snapshots is " + snapshots + ", expected at least 0");
     }
-    AuditedRule rule = Usage.of(spec, shape::rules).getFirst();
+    TensorRules rules = Usage.of(spec, shape::rules).getFirst();
     Optional<ModelArgument> argument =
         named == null ? Optional.empty() : Optional.of(ModelArgument.find(named));
+    argument.ifPresent(found -> found.sayNotCounted(spec));
     Optional<PlanTable.Run> run =
-        argument.isEmpty() ? Optional.empty() : Optional.of(run(argument.get(), rule));
+        argument.isEmpty() ? Optional.empty() : Optional.of(run(argument.get(), rules));
     long freed = argument.map(a -> FREED_BYTES * a.model().trainedParameters()).orElse(0L);
     PlanTable table =
         new PlanTable(
@@ -121,12 +122,13 @@ final class PlanCommand implements Callable<Integer> {
     lines.forEach(spec.commandLine().getOut()::println);
   }
 
-  private PlanTable.Run run(ModelArgument argument, AuditedRule rule) throws IOException {
+  private PlanTable.Run run(ModelArgument argument, TensorRules rules) throws IOException {
     AuditedModel audited = argument.model();
     GradientPlane gradients = argument.plane(shape.gradientPlane());
     Machine there = machine.machine();
     Planner.Snapshots taken = new Planner.Snapshots(snapshots, stepsPerSnapshot);
-    RunPlan plan = new Planner(audited, rule, shape.moments(), gradients, there, taken).plan();
+    Planner planner = new Planner(audited, rules, gradients, there, taken);
+    RunPlan plan = planner.plan();
     Long writes = endurance;
     Long steps =
         writes == null || plan.writtenPer1000() == 0
@@ -135,7 +137,7 @@ final class PlanCommand implements Callable<Integer> {
     return new PlanTable.Run(
         audited.name(),
         audited.parameters(),
-        rule.title() + ", gradient plane " + gradients.word(),
+        planner.title() + ", gradient plane " + gradients.word(),
         there,
         machine.source(),
         plan.modes().stream().map(PlanTable.Row::of).toList(),

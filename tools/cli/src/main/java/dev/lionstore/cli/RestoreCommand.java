@@ -1,7 +1,7 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.checkpoint.Places;
+import dev.lionstore.checkpoint.NestedFolders;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.checkpoint.Subset;
@@ -61,7 +61,7 @@ final class RestoreCommand implements Callable<Integer> {
     Usage.require(
         spec,
         () -> StoreBuilder.requireBounds(chunkElements, StoreBuilder.DEFAULT_POSITION_CAPACITY));
-    Places.requireOutside(store); // before a failure is laid to a snapshot
+    NestedFolders.requireOutside(store); // before a failure is laid to a snapshot
     if (step == null && !Snapshot.isSnapshot(path)) {
       restoreNewestGood();
     } else {

@@ -2,6 +2,14 @@ package dev.lionstore.cli;
 
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.state.StoreLayout;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.Set;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -10,7 +18,9 @@ final class RuleOptions {
   @Option(
       names = "--weight-decay",
       paramLabel = "X",
-      description = "Decoupled weight decay (default: step 0, adamw 0.01; train 0.1).")
+      description =
+          "Weight decay (default: step the rule's own, lion 0, adamw 0.01; train 0.1 for rules of"
+              + " these two kinds, else the rule's own).")
   private @Nullable Double weightDecay;
 
   @Option(
@@ -35,23 +45,139 @@ final class RuleOptions {
       description = "adamw: what is added to the root of the second moment (default: 1e-8).")
   private @Nullable Double eps;
 
-  /**
-   * A rule's settings with the options that were given.
-   *
-   * @param usual the others
-   * @throws IllegalArgumentException if one is not of this rule, or out of its bounds at this
-   *     learning rate
-   */
-  RuleSettings settings(RuleSettings usual, double learningRate) {
-    RuleSettings settings = with(usual, RuleSettings.WEIGHT_DECAY, weightDecay);
-    settings = with(settings, "beta1", beta1);
-    settings = with(settings, "beta2", beta2);
-    settings = with(settings, "eps", eps);
-    settings.hyperparameters(learningRate, ParameterGroup.ofDefaults());
-    return settings;
+  @Option(
+      names = "--set",
+      paramLabel = "NAME=X",
+      converter = Converters.OfSetting.class,
+      description =
+          "Any hyperparameter of the rule, may be repeated, for instance --set momentum=0.9; lionstore"
+              + " rule show NAME lists them with their defaults. --set GROUP.NAME=X sets that of one"
+              + " group, its learning_rate, too. A group with another rule than the store's takes"
+              + " that rule's defaults, and none of the options without its name but --lr.")
+  private List<Setting> settings = List.of();
+
+  /** A hyperparameter and what it is set to. */
+  record Setting(String name, double value) {
+    /** The group that it is of, as GROUP.NAME says; empty if it is of all that have no own. */
+    String group() {
+      return name.substring(0, Math.max(0, name.lastIndexOf('.')));
+    }
+
+    /** The same without its group. */
+    Setting ofItsGroup() {
+      return new Setting(name.substring(name.lastIndexOf('.') + 1), value);
+    }
   }
 
-  private static RuleSettings with(RuleSettings settings, String name, @Nullable Double value) {
-    return value == null ? settings : settings.with(name, value);
+  /**
+   * The settings of a layout's rules with the options that were given, the store's own rule first.
+   *
+   * @param usual the others of a rule
+   * @throws IllegalArgumentException if one is given twice, of a group that is not there, not of
+   *     its rule, or out of its bounds at this learning rate
+   */
+  List<RuleSettings> settings(
+      StoreLayout layout, UnaryOperator<RuleSettings> usual, double learningRate) {
+    requireGroups(layout);
+    List<RuleSettings> all = new ArrayList<>();
+    for (UpdateRule rule : layout.rules()) {
+      RuleSettings its = usual.apply(rule.settings());
+      if (rule.equals(layout.rule())) {
+        its = settings(its, learningRate);
+      }
+      for (ParameterGroup group : layout.groups()) {
+        if (layout.ruleOf(group.name()).equals(rule)) {
+          its = withGroup(its, group, learningRate);
+        }
+      }
+      all.add(its);
+    }
+    return all;
+  }
+
+  private void requireGroups(StoreLayout layout) {
+    List<String> groups = layout.groups().stream().map(ParameterGroup::name).toList();
+    for (Setting setting : settings) {
+      if (!setting.group().isEmpty() && !groups.contains(setting.group())) {
+        throw new IllegalArgumentException(
+            "--set "
+                + setting.name()
+                + ": there is no group "
+                + setting.group()
+                + ", expected one of "
+                + String.join(", ", groups));
+      }
+    }
+  }
+
+  private RuleSettings withGroup(RuleSettings common, ParameterGroup group, double learningRate) {
+    List<Setting> given =
+        settings.stream()
+            .filter(setting -> setting.group().equals(group.name()))
+            .map(Setting::ofItsGroup)
+            .toList();
+    if (given.isEmpty()) {
+      common.hyperparameters(learningRate, group);
+      return common;
+    }
+    RuleSettings own = with(common, given);
+    boolean hasRate = isAmong(given, RuleSettings.LEARNING_RATE);
+    boolean hasDecay = isAmong(given, RuleSettings.WEIGHT_DECAY);
+    ParameterGroup bare =
+        new ParameterGroup(
+            group.name(),
+            hasRate ? 1 : group.learningRateScale(),
+            hasDecay ? OptionalDouble.empty() : group.weightDecay());
+    double rate = hasRate ? own.get(RuleSettings.LEARNING_RATE) : learningRate;
+    return common.withGroup(group.name(), own.hyperparameters(rate, bare));
+  }
+
+  private static boolean isAmong(List<Setting> given, String name) {
+    return given.stream().anyMatch(setting -> setting.name().equals(name));
+  }
+
+  /**
+   * A rule's settings with the options that were given for no group.
+   *
+   * @param usual the others
+   * @throws IllegalArgumentException if one is given twice, not of this rule, or out of its bounds
+   *     at this learning rate
+   */
+  private RuleSettings settings(RuleSettings usual, double learningRate) {
+    List<Setting> given = new ArrayList<>();
+    add(given, RuleSettings.WEIGHT_DECAY, weightDecay);
+    add(given, "beta1", beta1);
+    add(given, "beta2", beta2);
+    add(given, "eps", eps);
+    settings.stream().filter(setting -> setting.group().isEmpty()).forEach(given::add);
+    if (given.stream().anyMatch(setting -> setting.name().equals(RuleSettings.LEARNING_RATE))) {
+      throw new IllegalArgumentException("--set: the learning rate is --lr");
+    }
+    RuleSettings all = with(usual, given);
+    all.hyperparameters(learningRate, ParameterGroup.ofDefaults());
+    return all;
+  }
+
+  /**
+   * Settings with others.
+   *
+   * @throws IllegalArgumentException if one is given twice, or wrong
+   */
+  static RuleSettings with(RuleSettings usual, List<Setting> given) {
+    Set<String> names = new HashSet<>();
+    RuleSettings all = usual;
+    for (Setting setting : given) {
+      if (!names.add(setting.name())) {
+        throw new IllegalArgumentException(setting.name() + " is given twice");
+      }
+      all = all.with(setting.name(), setting.value());
+    }
+    return all;
+  }
+
+  private static void add(List<Setting> given, String name, @Nullable Double value) {
+    if (value != null) {
+      given.add(new Setting(name, value));
+    }
   }
 }

@@ -1,11 +1,11 @@
 package dev.lionstore.cli;
 
-import dev.lionstore.trainer.ModelShape;
+import dev.lionstore.trainer.TransformerShape;
 import picocli.CommandLine.Option;
 
 /** The sizes of the model that is trained. */
 final class ShapeOptions {
-  private static final ModelShape SHAPE = ModelShape.defaults();
+  private static final TransformerShape SHAPE = TransformerShape.defaults();
 
   @Option(
       names = "--layers",
@@ -43,7 +43,7 @@ final class ShapeOptions {
    *
    * @throws IllegalArgumentException if there is none of these sizes
    */
-  ModelShape shape() {
-    return new ModelShape(layers, heads, width, feedForward, context);
+  TransformerShape shape() {
+    return new TransformerShape(layers, heads, width, feedForward, context);
   }
 }

@@ -1,16 +1,16 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.CarriedContent;
 import dev.lionstore.checkpoint.ModelExport;
-import dev.lionstore.checkpoint.Places;
+import dev.lionstore.checkpoint.NestedFolders;
 import dev.lionstore.checkpoint.Retention;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.checkpoint.SnapshotWriter;
 import dev.lionstore.checkpoint.StandingSnapshot;
 import dev.lionstore.checkpoint.Verified;
-import dev.lionstore.store.StateView;
+import dev.lionstore.state.StateView;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -65,7 +65,7 @@ final class SnapshotCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    Places.requireFolderOutside(directory);
+    NestedFolders.requireFolderOutside(directory);
     boolean isNew = !Files.exists(directory);
     try {
       return take();
@@ -108,7 +108,7 @@ final class SnapshotCommand implements Callable<Integer> {
     return 0;
   }
 
-  private Path write(Path place, StateView view, Carried carried) throws IOException {
+  private Path write(Path place, StateView view, CarriedContent carried) throws IOException {
     try {
       return Terminal.show(
           "snapshot",
@@ -140,7 +140,7 @@ final class SnapshotCommand implements Callable<Integer> {
   }
 
   /** A snapshot that stands already will do if it is whole and holds the same. */
-  private Path requireSame(Path place, StateView view, Carried carried) throws IOException {
+  private Path requireSame(Path place, StateView view, CarriedContent carried) throws IOException {
     StandingSnapshot.requireEqual(
         place,
         view,

@@ -4,7 +4,7 @@ import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.checkpoint.VerificationNote;
-import dev.lionstore.mapping.UnfinishedFolder;
+import dev.lionstore.os.UnfinishedFolder;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;

@@ -1,18 +1,18 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.FormatException;
-import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.CarriedContent;
 import dev.lionstore.checkpoint.ModelFolder;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotPointer;
 import dev.lionstore.checkpoint.SnapshotSums;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.safetensors.SafetensorsModel;
-import dev.lionstore.store.Condition;
-import dev.lionstore.store.StateView;
-import dev.lionstore.store.StoreBusyException;
+import dev.lionstore.state.Condition;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreBusyException;
+import dev.lionstore.state.StoreUnusableException;
 import dev.lionstore.store.StoreReader;
-import dev.lionstore.store.StoreUnusableException;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -28,7 +28,7 @@ final class Source {
 
   /** Does something with a state. */
   interface StateWork<T> {
-    T run(StateView view, Carried carried) throws IOException;
+    T run(StateView view, CarriedContent carried) throws IOException;
   }
 
   /** Does something with a plain model. */
@@ -48,13 +48,13 @@ final class Source {
   static <T> T withState(Path path, StateWork<T> work) throws IOException {
     if (StoreReader.isStore(path)) {
       try (StoreReader reader = onStore(path, () -> StoreReader.openAtRest(path));
-          Carried carried = onStore(path, () -> Carried.ofStore(reader))) {
+          CarriedContent carried = onStore(path, () -> CarriedContent.ofStore(reader))) {
         return work.run(reader, carried);
       }
     }
     if (Snapshot.isSnapshot(path)) {
       try (Snapshot snapshot = SnapshotSource.open(path);
-          Carried carried = SnapshotSource.attempt(path, snapshot::carried)) {
+          CarriedContent carried = SnapshotSource.attempt(path, snapshot::carried)) {
         SnapshotSource.verify(snapshot);
         return work.run(snapshot, carried);
       }
@@ -203,7 +203,7 @@ final class Source {
         .mapToLong(tensor ->
             view.layout().planesOf(tensor).stream()
                 .map(Plane::type)
-                .mapToLong(type -> type.bytes() * tensor.count())
+                .mapToLong(type -> type.bytes(tensor.count()))
                 .sum())
         .sum();
   }

@@ -3,14 +3,14 @@ package dev.lionstore.cli;
 import dev.lionstore.FormatException;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
-import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.CarriedContent;
 import dev.lionstore.checkpoint.ModelImport;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.RuleSettings;
-import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.safetensors.SafetensorsModel;
 import dev.lionstore.safetensors.SafetensorsType;
 import dev.lionstore.safetensors.TensorEntry;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
@@ -31,6 +31,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -147,17 +148,17 @@ final class StepCommand implements Callable<Integer> {
         Usage.of(spec, () -> backend.store(spec.commandLine().getErr()::println));
     Usage.requirePositive(spec, "--micro-batches", microBatches);
     Source.requireStore(store);
-    UpdateRule stored = Source.onStore(store, () -> StoreReader.layoutOf(store)).rule();
+    StoreLayout stored = Source.onStore(store, () -> StoreReader.layoutOf(store));
     StepRequest request = Usage.of(spec, () -> request(stored, positionBytes));
     try (SafetensorsModel values = Source.model(gradients);
         StateStore opened = Source.onStore(store, () -> StateStore.open(store, options))) {
       requireFromStep(opened.step());
       long begin = System.nanoTime();
       put(values, opened);
-      Double swallowed = meter ? opened.swallowed(request).share() : null;
+      Double swallowed = meter ? opened.roundingLoss(request).share() : null;
       StepResult result = opened.step(request);
       double seconds = (System.nanoTime() - begin) / 1e9;
-      return print(result, swallowed, opened.kernel().kernel().backend(), seconds);
+      return print(result, swallowed, opened.selection().kernel().backend(), seconds);
     }
   }
 
@@ -193,11 +194,12 @@ final class StepCommand implements Callable<Integer> {
     return Files.readAllBytes(file);
   }
 
-  private StepRequest request(UpdateRule stored, byte[] positionBytes) {
+  private StepRequest request(StoreLayout stored, byte[] positionBytes) {
+    List<RuleSettings> settings = rule.settings(stored, UnaryOperator.identity(), learningRate);
     Double clip = clipNorm;
     Long ownSeed = seed;
     return new StepRequest(
-        rule.settings(RuleSettings.defaults(stored), learningRate),
+        settings.getFirst(),
         learningRate,
         clip == null ? OptionalDouble.empty() : OptionalDouble.of(clip),
         lossScale,
@@ -205,7 +207,8 @@ final class StepCommand implements Callable<Integer> {
         Optional.ofNullable(rounding),
         ownSeed == null ? OptionalLong.empty() : OptionalLong.of(ownSeed),
         allowMissing ? StepRequest.Missing.ALLOWED : StepRequest.Missing.REFUSED,
-        positionBytes);
+        positionBytes,
+        settings.subList(1, settings.size()));
   }
 
   private void put(SafetensorsModel values, StateStore opened) throws IOException {
@@ -232,7 +235,7 @@ final class StepCommand implements Callable<Integer> {
       }
     }
     try {
-      opened.putGradients(found);
+      opened.gradients().putAll(found);
     } catch (IllegalArgumentException e) {
       throw new FormatException(gradients, String.valueOf(e.getMessage()));
     }
@@ -249,7 +252,7 @@ final class StepCommand implements Callable<Integer> {
   }
 
   private static String why(String tensor, StateStore opened) throws IOException {
-    try (Carried carried = Carried.ofStore(opened)) {
+    try (CarriedContent carried = CarriedContent.ofStore(opened)) {
       String parameter = carried.origin().tied().get(tensor);
       if (parameter != null) {
         return " is another name of "
@@ -280,7 +283,7 @@ final class StepCommand implements Callable<Integer> {
           tensor.shape() + "; save the gradient of the store's own tensor");
     }
     SafetensorsType type = entry.type();
-    if (!Carried.isTrained(type)) {
+    if (!CarriedContent.isTrained(type)) {
       throw new FormatException(
           gradients, "tensor " + tensor.name() + ", type", type, "F32, F16 or BF16; convert it");
     }

@@ -1,6 +1,7 @@
 package dev.lionstore.cli;
 
 import dev.lionstore.checkpoint.SnapshotOptions;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreReader;
 import dev.lionstore.trainer.Corpus;
 import dev.lionstore.trainer.RunFolder;
@@ -29,7 +30,7 @@ import picocli.CommandLine.Spec;
       "Trains a small byte-level transformer with its optimizer state in a store.",
       "Run the same command again after a kill and it goes on exactly where it was."
     })
-final class TrainCommand implements Callable<Integer> {
+final class TrainCommand implements Callable<Integer>, Main.NeedsLibtorch {
   @Spec private CommandSpec spec;
 
   @Mixin private RunOptions run = new RunOptions(Path.of("lionstore-run"));
@@ -88,12 +89,13 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    TrainingSettings settings = Usage.of(spec, () -> options.settings(run.batch));
     RunFolder folder =
         new RunFolder(
             run.folder,
             Optional.ofNullable(store).orElse(run.folder.resolve("store")),
             Optional.ofNullable(snapshots).orElse(run.folder.resolve("snapshots")));
+    Optional<StoreLayout> begun = begun(folder.store());
+    TrainingSettings settings = Usage.of(spec, () -> options.settings(run.batch, begun));
     TrainingRun.Schedule schedule = Usage.of(spec, this::schedule);
     RunText text = RunText.of(folder, run.texts);
     try (TrainProgress show =
@@ -106,6 +108,17 @@ final class TrainCommand implements Callable<Integer> {
       spec.commandLine().getOut().println(json ? Json.of(result) : result.words());
     }
     return 0;
+  }
+
+  /** The store has its rules' texts: a user's own file may be elsewhere by now. */
+  private static Optional<StoreLayout> begun(Path store) {
+    try {
+      return StoreReader.isStore(store)
+          ? Optional.of(StoreReader.layoutOf(store))
+          : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty(); // damaged: opening the run sees to it
+    }
   }
 
   private OptionalInt kept() {

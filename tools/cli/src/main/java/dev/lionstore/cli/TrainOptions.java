@@ -2,12 +2,18 @@ package dev.lionstore.cli;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.Rounding;
+import dev.lionstore.checkpoint.TensorRules;
 import dev.lionstore.rule.RuleSettings;
-import dev.lionstore.schedule.LearningRateSchedule;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.trainer.LanguageDefaults;
+import dev.lionstore.trainer.LearningRateSchedule;
 import dev.lionstore.trainer.Optimizer;
+import dev.lionstore.trainer.RunLayout;
 import dev.lionstore.trainer.TrainingSettings;
+import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -93,18 +99,35 @@ final class TrainOptions {
         : 0;
   }
 
-  private RuleSettings usual() {
-    return LanguageDefaults.of(rule.rule).settings().with(RuleSettings.WEIGHT_DECAY, 0.1);
+  private static RuleSettings usual(UpdateRule rule) {
+    LanguageDefaults defaults = LanguageDefaults.of(rule);
+    return defaults.settings().with(RuleSettings.WEIGHT_DECAY, defaults.weightDecay());
   }
 
-  /** With so many windows of text per step. */
-  TrainingSettings settings(int batch) {
+  private StoreLayout layout(Optional<StoreLayout> begun) {
+    if (rule.asked().isEmpty() && rule.byName().isEmpty() && begun.isPresent()) {
+      return begun.get();
+    }
+    UpdateRule ofMost = rule.asked().or(() -> begun.map(StoreLayout::rule)).orElseGet(rule::rule);
+    return new TensorRules(ofMost, rule.byName()).in(RunLayout.of(model.shape(), ofMost));
+  }
+
+  /**
+   * The run's settings.
+   *
+   * @param batch how many windows of text a step has
+   * @param begun the layout that the run began with, if it has: its rules need no option again
+   */
+  TrainingSettings settings(int batch, Optional<StoreLayout> begun) {
+    StoreLayout layout = layout(begun);
+    List<RuleSettings> settings =
+        hyperparameters.settings(layout, its -> usual(its.rule()), learningRate);
     return new TrainingSettings(
         model.shape(),
         batch,
         steps,
         new LearningRateSchedule(shape, learningRate, warmUpSteps(), steps, decaySteps(), floor),
-        Optimizer.of(hyperparameters.settings(usual(), learningRate)),
+        Optimizer.of(layout, settings, learningRate),
         clipNorm,
         seed,
         rounding,

@@ -2,12 +2,20 @@ package dev.lionstore.cli;
 
 import java.util.List;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** What is wrong with the words of a command line. */
 final class Usage {
+  /** A place in the text of a rule, and what is wrong there, whichever option named the text. */
+  private static final Pattern IN_TEXT =
+      Pattern.compile(
+          "(?:Invalid value for (?:option '.*?'|positional parameter at index .*?)(?: \\(.*?\\))?: )?"
+              + "(.+:[1-9][0-9]*:[1-9][0-9]*: .+)");
+
   private Usage() {}
 
   /** Makes something of options' values; what it refuses is a usage error. */
@@ -37,8 +45,12 @@ final class Usage {
     }
   }
 
-  /** The line for a usage error, with where help is. */
+  /** The line for a usage error, with where help is, or with the place that is wrong. */
   static String line(ParameterException error) {
+    Matcher inText = IN_TEXT.matcher(String.valueOf(error.getMessage()));
+    if (inText.matches()) {
+      return ErrorLine.of(inText.group(1));
+    }
     String command = error.getCommandLine().getCommandSpec().qualifiedName();
     return ErrorLine.of(new ParameterException(error.getCommandLine(), text(error)))
         + " (see "
@@ -72,7 +84,7 @@ final class Usage {
     if (error.isUnknownOption()) {
       return "unknown option " + word + meant(error.getSuggestions());
     }
-    boolean isCommand = error.getCommandLine().getParent() == null;
+    boolean isCommand = !error.getCommandLine().getSubcommands().isEmpty();
     return isCommand
         ? "unknown command " + word + meant(error.getSuggestions())
         : "unexpected argument " + word;

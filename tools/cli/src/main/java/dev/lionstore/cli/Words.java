@@ -3,8 +3,11 @@ package dev.lionstore.cli;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Text;
+import dev.lionstore.state.StoreLayout;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Collectors;
 
 /** Numbers and constants as users read them. */
@@ -17,9 +20,23 @@ final class Words {
     return rounding.name().toLowerCase(Locale.ROOT);
   }
 
+  /** The names of rules that groups have of their own, by the groups' names in their order. */
+  static Map<String, String> groupRules(StoreLayout layout) {
+    Map<String, String> names = new LinkedHashMap<>();
+    layout.groupRules().forEach((group, rule) -> names.put(group, rule.name()));
+    return names;
+  }
+
   /** A count with thousands separators. */
   static String count(long count) {
     return String.format(Locale.ROOT, "%,d", count);
+  }
+
+  /** A number, whole ones without a point. */
+  static String number(double value) {
+    return value == Math.rint(value) && Math.abs(value) < 1e9
+        ? String.valueOf((long) value)
+        : String.valueOf(value).replace(".0E", "E").replace('E', 'e');
   }
 
   /** How many tensors and which: the first three by name. */

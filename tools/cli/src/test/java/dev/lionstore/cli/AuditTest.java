@@ -119,7 +119,7 @@ class AuditTest {
     assertEquals(
         "model source parameters trained_parameters tensors systems stores measured", keys(audit));
     assertEquals(
-        "name weights master momentum second_moment at_rest optimizer_state gradients staging"
+        "name weights master momentum second_moment other_state at_rest optimizer_state gradients staging"
             + " host_ram gpu disk",
         keys(audit.at("/systems/0")));
     assertEquals("name gradient_plane file_bytes bytes", keys(audit.at("/stores/0")));
@@ -207,7 +207,9 @@ class AuditTest {
     assertTrue(Cli.refusal("audit", text).startsWith(text + ": "));
     assertTrue(Cli.refusal("audit", config).startsWith(config + ": model_type is 'bert'"));
     assertEquals(
-        numbers + ": has no tensor of F32, F16 or BF16, so nothing to train",
+        numbers
+            + ": has no tensor of type F32, F16 or BF16, the only ones that are trained; name"
+            + " another model, or convert it",
         Cli.refusal("audit", numbers));
     assertEquals(tree, Example.tree(folder));
   }
@@ -217,8 +219,8 @@ class AuditTest {
     Path store = folder.resolve("store");
     Example example = Example.in(Files.createDirectory(folder.resolve("example")));
     assertEquals(
-        "--moments is of AdamW; Lion's momentum is bf16, leave it out (see lionstore audit --help)",
-        Cli.usageError("audit", "gpt2", "--rule", "lion", "--moments", "f32"));
+        "--moments: rule sgd has no state (see lionstore audit --help)",
+        Cli.usageError("audit", "gpt2", "--rule", "sgd", "--moments", "f32"));
     assertTrue(
         Cli.refusal("audit", "7e9", "--measure", store)
             .startsWith("7e9: is a count; --measure makes a store of a configuration"));

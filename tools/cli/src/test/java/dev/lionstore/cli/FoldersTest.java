@@ -83,6 +83,60 @@ class FoldersTest {
     assertEquals(8, told);
   }
 
+  /** One decision, from the same code. */
+  @Test
+  void auditPlanAndInspectCountWhatImportTrains() throws IOException {
+    mixedModel();
+    String told = "tensors that are no parameters and not counted: 1 carried, 1 tied, 3 left out";
+    for (String command : List.of("audit", "plan", "inspect")) {
+      Cli.Run run = Cli.run(command, model, "--json");
+      assertEquals(0, run.exitCode(), run::err);
+      JsonNode json = new ObjectMapper().readTree(run.out());
+      assertEquals(12, json.findValue("parameters").asInt(), command);
+      for (String words : List.of(told, "1: 'x.inv_freq'", "1: 'old.safetensors'")) {
+        assertTrue(run.err().contains(words), run::err);
+      }
+    }
+    assertTrue(
+        Cli.result("inspect", model)
+            .contains("3 trained, 0 frozen, 1 carried, 1 tied, 3 left out"));
+  }
+
+  @Test
+  void auditPlanAndInspectKnowAQuantizedModel() throws IOException {
+    Safetensors.write(
+        model.resolve("model.safetensors"),
+        new Safetensors.Tensor("m.qweight", "I32", List.of(1L), new byte[4]),
+        ones("m.scales"));
+    String refusal = "is quantized (GPTQ or AWQ by tensor 'm.qweight')";
+    assertTrue(Cli.refusal("audit", model).contains(refusal));
+    assertTrue(Cli.refusal("plan", model).contains(refusal));
+    String shown = Cli.result("inspect", model);
+    assertTrue(shown.contains("parameters   0 in 0 tensors"), shown);
+    assertTrue(shown.contains("import refuses them: " + model + ": " + refusal), shown);
+  }
+
+  @Test
+  void floatsThatNoStoreTrainsAreNamed() throws IOException {
+    Safetensors.write(
+        model.resolve("model.safetensors"),
+        ones("w"),
+        new Safetensors.Tensor("deep.weight", "F64", List.of(1L), new byte[8]),
+        new Safetensors.Tensor("mine", "F64", List.of(1L), new byte[8]),
+        new Safetensors.Tensor("x.inv_freq", "F64", List.of(1L), new byte[8]));
+    Cli.Run run = Cli.run("import", model, store, "--carry", "mine");
+    assertEquals(0, run.exitCode(), run::err);
+    String told =
+        "F64 and C64 are types that no store trains (save them as F32 to train them), 1:"
+            + " 'deep.weight'";
+    assertTrue(run.err().contains(told), run::err);
+    assertTrue(run.out().contains("1 trained (4 parameters), 0 frozen, 3 carried"), run::out);
+    assertEquals(
+        "--train deep.* matches 'deep.weight' of type F64, expected F32, F16 or BF16; save it as"
+            + " F32 to train it",
+        Cli.refusal("import", model, folder.resolve("no"), "--train", "deep.*"));
+  }
+
   @Test
   void inspectListsWhatIsCarriedAndTied() throws IOException {
     mixedModel();
@@ -184,6 +238,9 @@ class FoldersTest {
     Files.writeString(
         model.resolve("config.json"), "{\"quantization_config\":{\"quant_method\":\"fp8\"}}");
     assertTrue(Cli.refusal("import", model, store).endsWith("or add --dequantize"));
+    Cli.Run audit = Cli.run("audit", model, "--json");
+    assertEquals(4, new ObjectMapper().readTree(audit.out()).get("parameters").asInt());
+    assertTrue(audit.err().contains("1 of its tensors are F8 and counted as"), audit::err);
     assertTrue(Cli.result("import", model, store, "--dequantize").endsWith("1 left out"));
     Safetensors.Tensor out = requireNonNull(exported("--master").get("m.weight"));
     assertArrayEquals(

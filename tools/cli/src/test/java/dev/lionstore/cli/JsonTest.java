@@ -33,7 +33,7 @@ class JsonTest {
     Example example = Example.in(folder);
     JsonNode json = json("import", example.model(), folder.resolve("new"), "--json");
     assertEquals(
-        "store rule parameters tensors gradient_plane rounding momentum_tensors momentum_zero_tensors"
+        "store rule group_rules parameters tensors gradient_plane rounding momentum_tensors momentum_zero_tensors"
             + " momentum_rounded_values disk_bytes trained_parameters trained_tensors"
             + " frozen_tensors tied_tensors carried_tensors left_out_tensors",
         keys(json));
@@ -80,14 +80,18 @@ class JsonTest {
       total += size;
     }
     assertEquals(total, store.get("disk_bytes").asLong());
-    assertEquals("name learning_rate_scale weight_decay parameters", keys(store.at("/groups/0")));
+    assertEquals(
+        "name learning_rate_scale weight_decay parameters rule", keys(store.at("/groups/0")));
     assertEquals("name type shape parameters group", keys(store.at("/tensors/0")));
 
     String snapshot = Cli.result("snapshot", example.store(), folder.resolve("snapshots"));
     assertEquals(state, keys(json("inspect", snapshot, "--json")));
 
     JsonNode model = json("inspect", example.model(), "--json");
-    assertEquals("kind parameters data_bytes files tensors", keys(model));
+    assertEquals(
+        "kind parameters data_bytes files tensors trained_tensors carried_tensors tied_tensors"
+            + " left_out_tensors refusal",
+        keys(model));
     assertEquals("name type shape parameters group", keys(model.at("/tensors/0")));
   }
 

@@ -4,10 +4,13 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lionstore.kernel.VectorModule;
+import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,6 +21,8 @@ class MainProcessTest {
       "@" + System.getProperty("lionstore.root") + "/tools/bin/jvm.options";
 
   @TempDir private Path folder;
+
+  private String classPath = System.getProperty("java.class.path");
 
   @Test
   void nothingStandsBesideTheResult() throws Exception {
@@ -38,6 +43,24 @@ class MainProcessTest {
   }
 
   @Test
+  void whatTrainsSaysThatTheWheelHasNoLibtorch() throws Exception {
+    classPath =
+        Stream.of(classPath.split(File.pathSeparator))
+            .filter(jar -> !jar.contains("pytorch"))
+            .collect(Collectors.joining(File.pathSeparator));
+    for (String command : List.of("train", "compare")) {
+      String expected =
+          "lionstore: "
+              + command
+              + " needs libtorch, which the Python wheel leaves out: run tools/bin/lionstore "
+              + command
+              + " in the project's sources\n";
+      assertEquals(List.of("1", "", expected), run(Main.class, command, folder.toString()));
+      assertEquals("0", run(Main.class, command, "--help").getFirst());
+    }
+  }
+
+  @Test
   void vectorModuleIsLoadedAsTheJvmWouldHave() throws Exception {
     assertEquals(List.of("0", "jdk.incubator.vector null 3.0\n", ""), run(UsesVectors.class));
   }
@@ -54,7 +77,7 @@ class MainProcessTest {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add(FLAGS);
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+    command.addAll(List.of("-cp", classPath, main.getName()));
     command.addAll(List.of(arguments));
     int exitCode =
         new ProcessBuilder(command)

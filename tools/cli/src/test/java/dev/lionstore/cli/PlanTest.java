@@ -126,7 +126,6 @@ class PlanTest {
     "'plan gpt2 --snapshots -1', '--snapshots is -1, expected at least 0'",
     "'plan gpt2 --snapshot-every 0', '--snapshot-every: ''0'' is no whole number from 1'",
     "'plan gpt2 --task poetry', '--task: ''poetry'' is none of language, other'",
-    "'plan gpt2 --rule sgd', '--rule: ''sgd'' is none of lion, adamw'",
     "'plan gpt2 --disk-bandwidth 0', '--disk-bandwidth: ''0'' is no size, expected for instance 5GB'"
   })
   void wrongWordsAreNamed(String words, String line) {

@@ -187,7 +187,7 @@ class TrainFallsBackTest {
     layout[11] = 7;
     Files.write(store.resolve("layout"), layout);
     assertEquals(
-        store.resolve("layout") + ": version is 7, expected 1; use a newer Lionstore",
+        store.resolve("layout") + ": version is 7, expected 1 or 2; use a newer Lionstore",
         Cli.refusal(train()));
     assertFalse(Files.exists(run.resolve("store.unusable-1")));
   }

@@ -19,11 +19,12 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * What a process that has this JVM in it calls: the public functions of {@link BuildFunctions},
- * {@link StoreFunctions} and {@link SnapshotFunctions} as C functions of {@value #ARGUMENTS} {@code
- * int64_t}, of which each uses those that it has, and an {@code int64_t} result. A result below
- * zero is an error's number ({@link Failure}); what it says, and every result that is text or
- * bytes, waits for the calling thread until it {@code take}s it. Any thread may call.
+ * What a process that has this JVM in it calls: the public functions of {@link RuleFunctions},
+ * {@link BuildFunctions}, {@link StoreFunctions} and {@link SnapshotFunctions} as C functions of
+ * {@value #ARGUMENTS} {@code int64_t}, of which each uses those that it has, and an {@code int64_t}
+ * result. A result below zero is an error's number ({@link Failure}); what it says, and every
+ * result that is text or bytes, waits for the calling thread until it {@code take}s it. Any thread
+ * may call.
  *
  * <p>The table, little-endian:
  *
@@ -37,8 +38,9 @@ import java.util.List;
  */
 public final class Abi {
   private static final List<Class<?>> OWNERS =
-      List.of(BuildFunctions.class, StoreFunctions.class, SnapshotFunctions.class);
-  private static final long VERSION = 3;
+      List.of(
+          RuleFunctions.class, BuildFunctions.class, StoreFunctions.class, SnapshotFunctions.class);
+  private static final long VERSION = 5;
   private static final int HEAD_WORDS = 2;
   private static final int ENTRY_WORDS = 2;
 

@@ -1,6 +1,6 @@
 package dev.lionstore.python;
 
-import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.CarriedContent;
 import dev.lionstore.checkpoint.Retention;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotJob;
@@ -46,7 +46,7 @@ final class BackgroundSnapshot {
 
   private static BackgroundSnapshot standing(
       StateStore store, Path place, Map<String, byte[]> extras, int keep) throws IOException {
-    try (Carried carried = Carried.ofStore(store)) {
+    try (CarriedContent carried = CarriedContent.ofStore(store)) {
       StandingSnapshot.requireEqual(
           place, store, carried, extras, (_, check) -> check.run(_ -> {}));
     }

@@ -1,13 +1,18 @@
 package dev.lionstore.python;
 
+import dev.lionstore.ParameterGroup;
 import dev.lionstore.TensorSpec;
-import dev.lionstore.checkpoint.Carried;
+import dev.lionstore.checkpoint.CarriedContent;
 import dev.lionstore.checkpoint.Snapshot;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StoreBuilder;
 import dev.lionstore.store.StoreReader;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * What describes a model and makes stores: functions of the {@link Abi}. They take and give 64-bit
@@ -21,9 +26,11 @@ final class BuildFunctions {
    * Begins to describe what is trained, with room for positions of so many bytes; 0: as many as a
    * store has room for unless asked otherwise.
    */
-  public static long newPlan(long rounding, long seed, long gradientPlane, long positionCapacity) {
+  public static long newPlan(
+      long rule, long rounding, long seed, long gradientPlane, long positionCapacity) {
     return Handles.add(
         new Plan(
+            Handles.get(UpdateRule.class, rule),
             Native.rounding(rounding),
             seed,
             Native.gradientPlane(gradientPlane),
@@ -32,13 +39,14 @@ final class BuildFunctions {
                 : Native.toInt("position capacity", positionCapacity)));
   }
 
-  /** Adds a parameter group to a plan. */
-  public static long addGroup(long plan, long name, long nameBytes) {
-    Handles.get(Plan.class, plan).addGroup(Native.text(name, nameBytes));
+  /** Adds a parameter group, which is stepped by a rule, to a plan. */
+  public static long addGroup(long plan, long rule, long name, long nameBytes) {
+    Handles.get(Plan.class, plan)
+        .addGroup(Handles.get(UpdateRule.class, rule), Native.text(name, nameBytes));
     return 0;
   }
 
-  /** Adds a tensor to the group of a plan that was added last. */
+  /** Adds a parameter to the group of a plan that was added last. */
   public static long addTensor(
       long plan, long name, long nameBytes, long shape, long rank, long trainable) {
     Handles.get(Plan.class, plan)
@@ -46,6 +54,18 @@ final class BuildFunctions {
             Native.text(name, nameBytes),
             Arrays.stream(Native.longs(shape, rank)).boxed().toList(),
             trainable != 0 ? TensorSpec.Role.TRAINABLE : TensorSpec.Role.FROZEN);
+    return 0;
+  }
+
+  /**
+   * Adds the next tensor that the model's files have of the parameter that was added last; they are
+   * its elements in their order.
+   */
+  public static long addTensorInFiles(long plan, long name, long nameBytes, long shape, long rank) {
+    Handles.get(Plan.class, plan)
+        .addTensorInFiles(
+            Native.text(name, nameBytes),
+            Arrays.stream(Native.longs(shape, rank)).boxed().toList());
     return 0;
   }
 
@@ -63,6 +83,22 @@ final class BuildFunctions {
     return StoreReader.isStore(Native.path(path, pathBytes)) ? 1 : 0;
   }
 
+  /** Leaves the names of a store's groups, a line each, in its order. */
+  public static long groupNames(long path, long pathBytes) throws IOException {
+    StoreLayout layout = StoreReader.layoutOf(Native.path(path, pathBytes));
+    return Results.leave(lines(layout.groups().stream().map(ParameterGroup::name)));
+  }
+
+  /** Leaves the names of a store's tensors, a line each. */
+  public static long tensorNames(long path, long pathBytes) throws IOException {
+    StoreLayout layout = StoreReader.layoutOf(Native.path(path, pathBytes));
+    return Results.leave(lines(layout.tensors().stream().map(TensorSpec::name)));
+  }
+
+  private static String lines(Stream<String> names) {
+    return names.collect(Collectors.joining("\n"));
+  }
+
   /** Begins a store for a plan. */
   public static long build(long plan, long path, long pathBytes) throws IOException {
     Plan planned = Handles.get(Plan.class, plan);
@@ -71,9 +107,32 @@ final class BuildFunctions {
 
   /** Puts a model folder's files that are no weights into a store that is being made. */
   public static long carryFiles(long building, long folder, long folderBytes) throws IOException {
-    try (Carried carried = Carried.filesOf(Native.path(folder, folderBytes))) {
+    try (CarriedContent carried = CarriedContent.filesOf(Native.path(folder, folderBytes))) {
       Handles.get(NewStore.class, building).carry(carried);
     }
+    return 0;
+  }
+
+  /** Puts one more file of a model folder into a store that is being made. */
+  public static long carryFile(
+      long building, long name, long nameBytes, long content, long contentBytes)
+      throws IOException {
+    Handles.get(NewStore.class, building)
+        .carry(Native.text(name, nameBytes), Native.bytes(content, contentBytes));
+    return 0;
+  }
+
+  /** Says what the files of weights are called that leave a store that is being made. */
+  public static long setBaseName(long building, long name, long nameBytes) {
+    Handles.get(NewStore.class, building).setBaseName(Native.text(name, nameBytes));
+    return 0;
+  }
+
+  /** Gives a parameter of a store that is being made a second name, under which it leaves, too. */
+  public static long setTied(
+      long building, long name, long nameBytes, long parameter, long parameterBytes) {
+    Handles.get(NewStore.class, building)
+        .setTied(Native.text(name, nameBytes), Native.text(parameter, parameterBytes));
     return 0;
   }
 
@@ -83,9 +142,20 @@ final class BuildFunctions {
     return 0;
   }
 
-  /** Sets a tensor's momentum, rounded to nearest, in a store that is being made. */
-  public static long setInitialMomentum(long building, long tensor, long type, long values) {
-    Handles.get(NewStore.class, building).setMomentum(tensor, type, values);
+  /**
+   * Sets one of a tensor's states, by its number in its rule, in a store that is being made; what
+   * is bfloat16 there is rounded to nearest.
+   */
+  public static long setInitialState(
+      long building, long tensor, long plane, long type, long values) {
+    Handles.get(NewStore.class, building)
+        .setState(tensor, Native.toInt("plane", plane), type, values);
+    return 0;
+  }
+
+  /** Says how many steps a tensor has taken, if the rule counts them. */
+  public static long setStepCount(long building, long tensor, long count) {
+    Handles.get(NewStore.class, building).setStepCount(tensor, count);
     return 0;
   }
 
@@ -111,7 +181,8 @@ final class BuildFunctions {
 
   /** Begins a store for a plan that takes over what an open store has of it. */
   public static long buildSuccessor(long store, long plan) throws IOException {
-    return Handles.add(NewStore.succeeding(OpenStore.of(store), Handles.get(Plan.class, plan)));
+    return Handles.add(
+        NewStore.succeeding(OpenStore.of(store).store(), Handles.get(Plan.class, plan)));
   }
 
   /** Closes a store and gives its place to its successor, which has been finished. */

@@ -1,14 +1,13 @@
 package dev.lionstore.python;
 
-import dev.lionstore.ParameterGroup;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.RuleConfig;
+import dev.lionstore.rule.RuleSettings;
 import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -22,7 +21,7 @@ import java.util.Map;
  *  3  rounding: -1 the store's, 0 nearest, 1 stochastic
  *  4  is set: the global norm before clipping
  *  5  is set: the clip coefficient
- *  6  for each group of the plan: learning rate, beta1, beta2, weight decay
+ *  6  for each group of the plan: its rule's hyperparameters, in their order
  * </pre>
  */
 final class StepArguments {
@@ -33,46 +32,26 @@ final class StepArguments {
   private static final int NORM = 4;
   private static final int CLIP_COEFFICIENT = 5;
   private static final int GROUPS = 6;
-  private static final int GROUP_DOUBLES = 4;
 
   private final MemorySegment memory;
+  private final StoreLayout layout;
   private final List<String> groupNames;
 
-  StepArguments(long address, List<String> groupNames) {
-    long count = GROUPS + (long) GROUP_DOUBLES * groupNames.size();
+  StepArguments(long address, StoreLayout layout, List<String> groupNames) {
+    long count =
+        GROUPS
+            + groupNames.stream()
+                .mapToLong(name -> layout.ruleOf(name).hyperparameters().size())
+                .sum();
     this.memory = Native.at(address, count * Double.BYTES);
+    this.layout = layout;
     this.groupNames = groupNames;
-  }
-
-  /** The hyperparameters of every group, by its name; the request's learning rate is not used. */
-  private record PerGroup(Map<String, double[]> hyperparameters) implements RuleConfig {
-    @Override
-    public UpdateRule rule() {
-      return Lion.RULE;
-    }
-
-    @Override
-    public double[] hyperparameters(double learningRate, ParameterGroup group) {
-      // A group that the plan lacks has no tensors.
-      double[] own = hyperparameters.getOrDefault(group.name(), new double[GROUP_DOUBLES]).clone();
-      Lion.RULE.coefficients(own, 1, 1);
-      return own;
-    }
   }
 
   /** The request, for a step that leaves tensors without gradients alone. */
   StepRequest request(byte[] position) {
-    Map<String, double[]> groups = new HashMap<>();
-    for (int g = 0; g < groupNames.size(); g++) {
-      long from = GROUPS + (long) GROUP_DOUBLES * g;
-      groups.put(
-          groupNames.get(g),
-          memory
-              .asSlice(from * Double.BYTES, (long) GROUP_DOUBLES * Double.BYTES)
-              .toArray(ValueLayout.JAVA_DOUBLE));
-    }
     StepRequest request =
-        StepRequest.of(new PerGroup(groups), 0)
+        settings()
             .withScale(get(LOSS_SCALE), (int) get(MICRO_BATCHES))
             .withMissing(StepRequest.Missing.ALLOWED)
             .withPosition(position);
@@ -81,6 +60,28 @@ final class StepArguments {
     }
     int rounding = (int) get(ROUNDING);
     return rounding < 0 ? request : request.withRounding(Native.rounding(rounding));
+  }
+
+  /** The settings of each of the store's rules. */
+  private StepRequest settings() {
+    Map<UpdateRule, RuleSettings> settings = new LinkedHashMap<>();
+    layout.rules().forEach(rule -> settings.put(rule, rule.settings()));
+    long from = GROUPS;
+    for (String name : groupNames) {
+      UpdateRule rule = layout.ruleOf(name);
+      long count = rule.hyperparameters().size();
+      double[] given =
+          memory
+              .asSlice(from * Double.BYTES, count * Double.BYTES)
+              .toArray(ValueLayout.JAVA_DOUBLE);
+      settings.computeIfPresent(rule, (_, those) -> those.withGroup(name, given));
+      from += count;
+    }
+    StepRequest request = StepRequest.of(layout.rule().settings(), 0);
+    for (RuleSettings its : settings.values()) {
+      request = request.withRule(its);
+    }
+    return request;
   }
 
   /** Tells the caller what came of it. */

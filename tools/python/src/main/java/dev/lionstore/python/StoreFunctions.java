@@ -42,7 +42,7 @@ final class StoreFunctions {
 
   /** Leaves which kernel steps and why. */
   public static long kernel(long store) {
-    return Results.leave(OpenStore.of(store).store().kernel().reason());
+    return Results.leave(OpenStore.of(store).store().selection().reason());
   }
 
   /** Leaves the bytes that were published with the last step. */
@@ -55,12 +55,18 @@ final class StoreFunctions {
     return OpenStore.of(store).store().positionCapacity();
   }
 
-  /** The address of a tensor's bfloat16 weights. */
-  public static long weights(long store, long tensor) {
-    return OpenStore.of(store).weightsAddress(tensor);
+  /** Copies a parameter's bfloat16 weights. */
+  public static long copyWeights(long store, long tensor, long address) {
+    OpenStore.of(store).copyWeights(tensor, address);
+    return 0;
   }
 
-  /** Where they are in the file weights.plane, in bytes from its beginning. */
+  /** Whether a parameter is one tensor of the store. */
+  public static long isOneTensor(long store, long tensor) {
+    return OpenStore.of(store).isOneTensor(tensor) ? 1 : 0;
+  }
+
+  /** Where its weights are then in the file weights.plane, in bytes from its beginning. */
   public static long weightsOffset(long store, long tensor) {
     return OpenStore.of(store).weightsOffset(tensor);
   }
@@ -88,10 +94,15 @@ final class StoreFunctions {
     return 0;
   }
 
-  /** Copies a momentum into float32 memory. */
-  public static long copyMomentum(long store, long tensor, long address) {
-    OpenStore.of(store).copyMomentum(tensor, address);
+  /** Copies one of a tensor's states, by its number in the rule, into float32 memory. */
+  public static long copyState(long store, long tensor, long plane, long address) {
+    OpenStore.of(store).copyState(tensor, Native.toInt("plane", plane), address);
     return 0;
+  }
+
+  /** How many steps a tensor has taken; of a rule that does not count them, the store's. */
+  public static long stepCount(long store, long tensor) {
+    return OpenStore.of(store).stepCount(tensor);
   }
 
   /** Takes a tensor's gradient. */
@@ -134,7 +145,7 @@ final class StoreFunctions {
 
   /** Forgets the gradients that have been put. */
   public static long discard(long store) {
-    OpenStore.of(store).store().discardGradients();
+    OpenStore.of(store).store().gradients().discard();
     return 0;
   }
 

@@ -5,7 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lionstore.ElementType;
+import dev.lionstore.GradientPlane;
+import dev.lionstore.ParameterGroup;
+import dev.lionstore.Rounding;
+import dev.lionstore.TensorSpec;
+import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Bf16;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.store.StoreBuilder;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,6 +26,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -42,11 +52,20 @@ class StoreFunctionsTest {
     return arena.allocateFrom(ValueLayout.JAVA_LONG, values);
   }
 
+  private long rule(String name) {
+    MemorySegment text = text(name);
+    return RuleFunctions.namedRule(text.address(), text.byteSize(), 0);
+  }
+
   /** Tensor 0 is trained, tensor 1 frozen; in the store's order they are the other way round. */
   private long plan(long positionCapacity) {
-    long plan = BuildFunctions.newPlan(0, 1, 2, positionCapacity);
+    return plan(rule("lion"), positionCapacity);
+  }
+
+  private long plan(long rule, long positionCapacity) {
+    long plan = BuildFunctions.newPlan(rule, 0, 1, 2, positionCapacity);
     MemorySegment group = text("all");
-    BuildFunctions.addGroup(plan, group.address(), group.byteSize());
+    BuildFunctions.addGroup(plan, rule, group.address(), group.byteSize());
     MemorySegment shape = longs(COUNT);
     String[] names = {"weight", "frozen"};
     for (int t = 0; t < names.length; t++) {
@@ -84,14 +103,14 @@ class StoreFunctionsTest {
     MemorySegment position = arena.allocate(BIG_POSITION).fill((byte) 7);
     BuildFunctions.setInitial(building, 0, F32, masters.address());
     BuildFunctions.setInitial(building, 1, F32, masters.address());
-    BuildFunctions.setInitialMomentum(building, 0, F32, momentum.address());
+    BuildFunctions.setInitialState(building, 0, 0, F32, momentum.address());
     BuildFunctions.setProgress(building, 41, position.address(), BIG_POSITION);
     BuildFunctions.finishBuild(building);
     long store = open(plan);
     assertEquals(41, StoreFunctions.steps(store));
     assertEquals(BIG_POSITION, StoreFunctions.position(store));
     MemorySegment found = arena.allocate(4L * COUNT, 4);
-    StoreFunctions.copyMomentum(store, 0, found.address());
+    StoreFunctions.copyState(store, 0, 0, found.address());
     for (int i = 0; i < COUNT; i++) {
       float wide = momentum.getAtIndex(ValueLayout.JAVA_FLOAT, i);
       assertEquals(
@@ -120,7 +139,7 @@ class StoreFunctionsTest {
       IllegalArgumentException momentum =
           assertThrows(
               IllegalArgumentException.class,
-              () -> BuildFunctions.setInitialMomentum(building, 0, F32, values.address()));
+              () -> BuildFunctions.setInitialState(building, 0, 0, F32, values.address()));
       assertTrue(
           String.valueOf(momentum.getMessage()).startsWith("momentum of weight: element 3 is"),
           momentum::toString);
@@ -128,7 +147,7 @@ class StoreFunctionsTest {
     MemorySegment good = floats(1, 2, 3, 4, 5, 6);
     assertThrows(
         IllegalArgumentException.class,
-        () -> BuildFunctions.setInitialMomentum(building, 1, F32, good.address()));
+        () -> BuildFunctions.setInitialState(building, 1, 0, F32, good.address()));
     assertThrows(
         IllegalArgumentException.class, () -> BuildFunctions.setProgress(building, -1, 0, 0));
     MemorySegment position = arena.allocate(BIG_POSITION);
@@ -205,6 +224,104 @@ class StoreFunctionsTest {
     StoreFunctions.close(store);
   }
 
+  /** A parameter that the model's files have as two tensors, beside one that they have as it is. */
+  private long planOfFused(int groups) {
+    long lion = rule("lion");
+    long plan = BuildFunctions.newPlan(lion, 0, 1, 2, 0);
+    MemorySegment one = longs(COUNT);
+    MemorySegment half = longs(COUNT / 2);
+    for (String name : new String[] {"experts", "plain"}) {
+      if (name.equals("experts") || groups > 1) {
+        MemorySegment group = text("of " + name);
+        BuildFunctions.addGroup(plan, lion, group.address(), group.byteSize());
+      }
+      MemorySegment text = text(name);
+      BuildFunctions.addTensor(plan, text.address(), text.byteSize(), one.address(), 1, 1);
+      if (name.equals("experts")) {
+        for (String part : new String[] {"expert.10", "expert.9"}) {
+          MemorySegment file = text(part);
+          BuildFunctions.addTensorInFiles(plan, file.address(), file.byteSize(), half.address(), 1);
+        }
+      }
+    }
+    return plan;
+  }
+
+  private long openedFused() throws IOException {
+    long plan = planOfFused(1);
+    long building = build(plan);
+    MemorySegment masters = floats(1.1f, 2.2f, 3.3f, 4.4f, 5.5f, 6.6f);
+    BuildFunctions.setInitial(building, 0, F32, masters.address());
+    BuildFunctions.setInitial(building, 1, F32, masters.address());
+    BuildFunctions.finishBuild(building);
+    return open(plan);
+  }
+
+  @Test
+  void aParameterThatFilesHaveInTwoIsOneForItsCaller() throws IOException {
+    long store = openedFused();
+    assertEquals(
+        List.of("expert.10", "expert.9", "plain"),
+        OpenStore.of(store).store().layout().tensors().stream().map(TensorSpec::name).toList());
+    assertEquals(0, StoreFunctions.isOneTensor(store, 0));
+    assertEquals(1, StoreFunctions.isOneTensor(store, 1));
+    assertArrayEquals(new float[] {1.1f, 2.2f, 3.3f, 4.4f, 5.5f, 6.6f}, masters(store, 0));
+    MemorySegment weights = arena.allocate(2L * COUNT, 2);
+    StoreFunctions.copyWeights(store, 0, weights.address());
+    assertEquals(Bf16.nearest(4.4f), weights.getAtIndex(ValueLayout.JAVA_SHORT, 3));
+    MemorySegment gradient = floats(1, 2, 3, 4, 5, 6);
+    StoreFunctions.put(store, 0, F32, gradient.address());
+    StoreFunctions.accumulate(store, 0, F32, gradient.address());
+    MemorySegment room = arena.allocate(4L * COUNT, 4);
+    StoreFunctions.copyGradient(store, 0, room.address());
+    assertArrayEquals(new float[] {2, 4, 6, 8, 10, 12}, room.toArray(ValueLayout.JAVA_FLOAT));
+    MemorySegment norm = arena.allocate(8, 8);
+    StoreFunctions.copyNorm(store, 0, norm.address());
+    assertEquals(Math.sqrt(4 * 91), norm.get(ValueLayout.JAVA_DOUBLE, 0));
+    MemorySegment changed = floats(1.1f, 2.2f, 3.3f, 4.4f, 9, 6.6f);
+    MemorySegment tensors = longs(0);
+    MemorySegment types = longs(F32);
+    MemorySegment values = longs(changed.address());
+    assertEquals(
+        1, StoreFunctions.takeOver(store, 1, tensors.address(), types.address(), values.address()));
+    assertArrayEquals(new float[] {1.1f, 2.2f, 3.3f, 4.4f, 9, 6.6f}, masters(store, 0));
+    StoreFunctions.close(store);
+  }
+
+  @Test
+  void anImportedStoreGetsThePlansGroups() throws IOException {
+    Path model = folder.resolve("model.safetensors");
+    StoreLayout imported =
+        new StoreLayout(
+            UpdateRules.LION,
+            Rounding.NEAREST,
+            0,
+            GradientPlane.F32,
+            List.of(ParameterGroup.ofDefaults()),
+            List.of(
+                new TensorSpec("expert.10", List.of(3L), "default", TensorSpec.Role.TRAINABLE),
+                new TensorSpec("expert.9", List.of(3L), "default", TensorSpec.Role.TRAINABLE),
+                new TensorSpec("plain", List.of(6L), "default", TensorSpec.Role.TRAINABLE)));
+    try (StoreBuilder builder = StoreBuilder.create(folder.resolve("store"), imported)) {
+      for (int t = 0; t < imported.tensors().size(); t++) {
+        MemorySegment values = arena.allocate(4L * imported.tensors().get(t).count(), 4);
+        values.setAtIndex(ValueLayout.JAVA_FLOAT, 0, t + 1.5f);
+        builder.setMaster(t, new GradientValues(ElementType.F32, values), model);
+      }
+      builder.finish(7, new byte[0]);
+    }
+    long store = open(planOfFused(2));
+    assertEquals(7, StoreFunctions.steps(store));
+    assertEquals(
+        List.of("of experts", "of experts", "of plain"),
+        OpenStore.of(store).store().layout().tensors().stream().map(TensorSpec::group).toList());
+    assertArrayEquals(new float[] {1.5f, 0, 0, 2.5f, 0, 0}, masters(store, 0));
+    StoreFunctions.close(store);
+    assertThrows(Failure.MismatchException.class, () -> open(plan(0)), "another model");
+    store = open(planOfFused(2));
+    StoreFunctions.close(store);
+  }
+
   private long snapshot(long store, String extra) throws IOException {
     long extras = SnapshotFunctions.newExtras();
     MemorySegment name = text("rng");
@@ -239,5 +356,56 @@ class StoreFunctionsTest {
     assertThrows(IllegalArgumentException.class, () -> Native.at(4096, -1));
     assertThrows(IllegalArgumentException.class, () -> Native.longs(0, 3));
     assertThrows(IllegalArgumentException.class, () -> Native.bytes(4096, -8));
+  }
+
+  @Test
+  void everyStateOfARuleIsSetAndReadAndTensorsCountTheirSteps() throws IOException {
+    long plan = plan(rule("adamw"), 0);
+    long building = build(plan);
+    MemorySegment values = floats(1, -0f, 1e-40f, Float.MAX_VALUE, 0.1f, 6);
+    MemorySegment squares = floats(6, 5, 4, 3, 2, 1);
+    BuildFunctions.setInitialState(building, 0, 0, F32, values.address());
+    BuildFunctions.setInitialState(building, 0, 1, F32, squares.address());
+    BuildFunctions.setStepCount(building, 0, 3);
+    BuildFunctions.setProgress(building, 5, 0, 0);
+    BuildFunctions.finishBuild(building);
+    long store = open(plan);
+    assertEquals(5, StoreFunctions.steps(store));
+    assertEquals(3, StoreFunctions.stepCount(store, 0));
+    MemorySegment found = arena.allocate(4L * COUNT, 4);
+    for (int plane = 0; plane < 2; plane++) {
+      StoreFunctions.copyState(store, 0, plane, found.address());
+      assertEquals(-1, found.mismatch(plane == 0 ? values : squares));
+    }
+    long successor = BuildFunctions.buildSuccessor(store, plan);
+    BuildFunctions.finishBuild(successor);
+    BuildFunctions.succeed(store);
+    store = open(plan);
+    assertEquals(3, StoreFunctions.stepCount(store, 0), "a rebuilt store keeps the count");
+    StoreFunctions.close(store);
+  }
+
+  @Test
+  void aRuleIsDescribedAndItsBoundsAreChecked() {
+    long rule = rule("adamw-bf16");
+    String text = new String(taken(RuleFunctions.describeRule(rule)), StandardCharsets.UTF_8);
+    assertEquals(
+        List.of(
+            "rule\tadamw-bf16\t1",
+            "hyperparameter\tlearning_rate\t0.001",
+            "hyperparameter\tbeta1\t0.9",
+            "hyperparameter\tbeta2\t0.999",
+            "hyperparameter\teps\t1.0E-8",
+            "hyperparameter\tweight_decay\t0.01",
+            "state\texp_avg\t2.0",
+            "state\texp_avg_sq\t2.0"),
+        text.lines().toList());
+    MemorySegment bad = arena.allocateFrom(ValueLayout.JAVA_DOUBLE, 1e-3, 1, 0.9, 1e-8, 0);
+    IllegalArgumentException refusal =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> RuleFunctions.requireBounds(rule, 5, bad.address()));
+    assertTrue(String.valueOf(refusal.getMessage()).startsWith("beta1 is 1.0"), refusal::toString);
+    assertThrows(IllegalArgumentException.class, () -> rule("adamx"));
   }
 }

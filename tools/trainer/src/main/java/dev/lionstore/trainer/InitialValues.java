@@ -14,11 +14,12 @@ public final class InitialValues {
    * Fills a tensor.
    *
    * @param shape the model
-   * @param tensorIndex position in {@link ModelShape#parameters()}
+   * @param tensorIndex position in {@link TransformerShape#parameters()}
    * @param seed names the run's random values
    * @param target fp32, native byte order, exactly {@link ParameterTensor#count()} elements
    */
-  public static void fill(ModelShape shape, int tensorIndex, long seed, MemorySegment target) {
+  public static void fill(
+      TransformerShape shape, int tensorIndex, long seed, MemorySegment target) {
     ParameterTensor tensor = shape.parameters().get(tensorIndex);
     if (target.byteSize() != tensor.count() * Float.BYTES) {
       throw new IllegalArgumentException(

@@ -19,7 +19,7 @@ final class Network implements AutoCloseable {
   private static final double NORM_EPSILON = 1e-5;
   private static final int HEAD_DIMENSION = 3;
 
-  private final ModelShape shape;
+  private final TransformerShape shape;
   private final Tensor embedding;
   private final List<Layer> layers;
   private final Tensor finalNorm;
@@ -40,9 +40,9 @@ final class Network implements AutoCloseable {
   /**
    * Takes the parameters apart.
    *
-   * @param parameters in the order of {@link ModelShape#parameters()}, all of {@code compute}
+   * @param parameters in the order of {@link TransformerShape#parameters()}, all of {@code compute}
    */
-  Network(ModelShape shape, ElementType compute, List<Tensor> parameters) {
+  Network(TransformerShape shape, ElementType compute, List<Tensor> parameters) {
     this.shape = shape;
     this.embedding = parameters.getFirst();
     this.layers = layers(parameters);
@@ -54,9 +54,9 @@ final class Network implements AutoCloseable {
   private static List<Layer> layers(List<Tensor> all) {
     List<Layer> layers = new ArrayList<>();
     for (int i = 1;
-        i + ModelShape.TENSORS_PER_LAYER < all.size();
-        i += ModelShape.TENSORS_PER_LAYER) {
-      List<Tensor> own = all.subList(i, i + ModelShape.TENSORS_PER_LAYER);
+        i + TransformerShape.TENSORS_PER_LAYER < all.size();
+        i += TransformerShape.TENSORS_PER_LAYER) {
+      List<Tensor> own = all.subList(i, i + TransformerShape.TENSORS_PER_LAYER);
       layers.add(
           new Layer(
               own.get(0),
@@ -86,7 +86,7 @@ final class Network implements AutoCloseable {
     }
     Tensor logits = logits(torch.tensor(inputs).view(batch.size(), positions));
     return torch.cross_entropy_loss(
-        logits.view(inputs.length, ModelShape.VOCABULARY), torch.tensor(targets));
+        logits.view(inputs.length, TransformerShape.VOCABULARY), torch.tensor(targets));
   }
 
   /** Scores of the next byte, fp32, from tokens (batch, positions): (batch, positions, 256). */

@@ -16,7 +16,7 @@ final class PositionTables implements AutoCloseable {
   private final Tensor sine;
   private final Tensor mask;
 
-  PositionTables(ModelShape shape, ScalarType type) {
+  PositionTables(TransformerShape shape, ScalarType type) {
     int width = shape.headWidth();
     float[] cosines = new float[shape.context() * width];
     float[] sines = new float[cosines.length];

@@ -2,7 +2,7 @@ package dev.lionstore.trainer;
 
 import dev.lionstore.FormatException;
 import dev.lionstore.checkpoint.SnapshotPointer;
-import dev.lionstore.mapping.Posix;
+import dev.lionstore.os.Posix;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

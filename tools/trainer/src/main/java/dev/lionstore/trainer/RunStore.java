@@ -2,18 +2,16 @@ package dev.lionstore.trainer;
 
 import dev.lionstore.ElementType;
 import dev.lionstore.FormatException;
-import dev.lionstore.ParameterGroup;
-import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.Snapshot;
 import dev.lionstore.checkpoint.SnapshotFolder;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.state.StateView;
+import dev.lionstore.state.StoreLayout;
+import dev.lionstore.state.StoreUnusableException;
 import dev.lionstore.store.StateStore;
-import dev.lionstore.store.StateView;
 import dev.lionstore.store.StoreBuilder;
-import dev.lionstore.store.StoreLayout;
 import dev.lionstore.store.StoreOptions;
 import dev.lionstore.store.StoreReader;
-import dev.lionstore.store.StoreUnusableException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -22,14 +20,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.function.Consumer;
 
 /** Opens a run's store, making it first, or bringing it back from the newest snapshot. */
 final class RunStore {
-  /** Scales of norms, which weight decay would pull to zero. */
-  private static final ParameterGroup NORMS = new ParameterGroup("norms", 1, OptionalDouble.of(0));
-
   private final RunFolder folder;
   private final TrainingSettings settings;
   private final String text;
@@ -148,7 +142,7 @@ final class RunStore {
   }
 
   private void create() throws IOException {
-    try (StoreBuilder builder = StoreBuilder.create(folder.store(), layout());
+    try (StoreBuilder builder = StoreBuilder.create(folder.store(), RunLayout.of(settings));
         Arena arena = Arena.ofConfined()) {
       List<ParameterTensor> parameters = settings.shape().parameters();
       for (int p = 0; p < parameters.size(); p++) {
@@ -160,22 +154,6 @@ final class RunStore {
       builder.finish(0, TrainingPosition.of(0, settings, text).encode());
     }
     say.accept("made " + folder.store() + " with seed " + settings.seed());
-  }
-
-  private StoreLayout layout() {
-    return new StoreLayout(
-        settings.optimizer().settings().rule(),
-        settings.rounding(),
-        settings.seed(),
-        settings.gradientPlane(),
-        List.of(NORMS, ParameterGroup.ofDefaults()),
-        settings.shape().parameters().stream()
-            .map(p -> new TensorSpec(p.name(), p.shape(), group(p), TensorSpec.Role.TRAINABLE))
-            .toList());
-  }
-
-  private static String group(ParameterTensor parameter) {
-    return parameter.shape().size() == 1 ? NORMS.name() : ParameterGroup.DEFAULT_NAME;
   }
 
   private void requireContinuable(StateStore store) throws IOException {

@@ -1,10 +1,13 @@
 package dev.lionstore.trainer;
 
 import dev.lionstore.ElementType;
+import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.ContentHash;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Bf16;
-import dev.lionstore.rule.Bf16Lion;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
+import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StepRequest;
 import dev.lionstore.store.StepResult;
@@ -23,8 +26,8 @@ import java.util.OptionalDouble;
 
 /**
  * A training run whose state lives in a store. Killed at any instant and run again, it goes on
- * where it was, with the bits of a run that was never interrupted. Gradients go to the store in
- * fp32; each forward pass reads the exact master from it.
+ * where it was, with the bits of a run that was never interrupted. ModelGradients go to the store
+ * in fp32; each forward pass reads the exact master from it.
  */
 public final class TrainingRun implements AutoCloseable {
   /** How many windows of held-out text the loss is of. */
@@ -201,7 +204,7 @@ public final class TrainingRun implements AutoCloseable {
             ? OptionalDouble.of(heldOutBitsPerByte())
             : OptionalDouble.empty();
     Batch batch = corpus.trainingBatch(settings.seed(), step, settings.windows());
-    try (Gradients gradients = model.gradients(batch)) {
+    try (ModelGradients gradients = model.gradients(batch)) {
       double tokensPerSecond =
           lastMilliseconds > 0 ? batch.predictions() / lastMilliseconds * 1e3 : 0;
       put(gradients);
@@ -214,23 +217,27 @@ public final class TrainingRun implements AutoCloseable {
               tokensPerSecond,
               lastMilliseconds,
               heldOut.isPresent()
-                  ? OptionalDouble.of(store.swallowed(request).share())
+                  ? OptionalDouble.of(store.roundingLoss(request).share())
                   : OptionalDouble.empty());
       curve.append(row);
       listener.stepped(row, apply(request));
     }
   }
 
-  private void put(Gradients gradients) {
+  private void put(ModelGradients gradients) {
     int index = 0;
     for (Map.Entry<String, MemorySegment> gradient : gradients.byName().entrySet()) {
-      store.putGradient(tensors[index], new GradientValues(ElementType.F32, gradient.getValue()));
+      store
+          .gradients()
+          .put(tensors[index], new GradientValues(ElementType.F32, gradient.getValue()));
       index++;
     }
   }
 
   private StepRequest request(long step) {
-    return StepRequest.of(settings.optimizer().settings(), settings.schedule().at(step))
+    return settings
+        .optimizer()
+        .request(settings.schedule().at(step))
         .withClipNorm(settings.clipNorm())
         .withPosition(TrainingPosition.of(step + 1, settings, fingerprint).encode());
   }
@@ -277,7 +284,7 @@ public final class TrainingRun implements AutoCloseable {
         heldOut,
         median(rows.stream().mapToDouble(LossCurve.Row::tokensPerSecond).toArray()),
         median(rows.stream().mapToDouble(LossCurve.Row::milliseconds).toArray()),
-        parameters * store.layout().planes().stream().mapToInt(p -> p.type().bytes()).sum(),
+        stateBytes(store.layout()),
         median(rows.stream().flatMapToDouble(row -> row.swallowed().stream()).toArray()),
         unmovedShare(),
         ContentHash.of(store, _ -> {}),
@@ -300,13 +307,24 @@ public final class TrainingRun implements AutoCloseable {
         folder.chart());
   }
 
+  private static long stateBytes(StoreLayout layout) {
+    return layout.tensors().stream()
+        .mapToLong(tensor ->
+            layout.planesOf(tensor).stream()
+                .mapToLong(plane -> plane.type().bytes(tensor.count()))
+                .sum())
+        .sum();
+  }
+
   /** Counted from the masters that were read last. */
   private double unmovedShare() {
-    boolean bf16Alone = store.layout().rule().equals(Bf16Lion.RULE);
+    UpdateRule withoutMaster = UpdateRules.required("lion-bf16");
     long unmoved = 0;
     try (Arena scratch = Arena.ofConfined()) {
       List<ParameterTensor> parameters = settings.shape().parameters();
       for (int p = 0; p < parameters.size(); p++) {
+        TensorSpec tensor = store.layout().tensors().get(tensors[p]);
+        boolean bf16Alone = store.layout().ruleOf(tensor).equals(withoutMaster);
         MemorySegment initial = scratch.allocate(masters.get(p).byteSize(), Float.BYTES);
         InitialValues.fill(settings.shape(), p, settings.seed(), initial);
         for (long i = 0; i < parameters.get(p).count(); i++) {

@@ -3,7 +3,6 @@ package dev.lionstore.trainer;
 import dev.lionstore.GradientPlane;
 import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
-import dev.lionstore.schedule.LearningRateSchedule;
 
 /**
  * Everything that decides a run's bits beside its text. A run is resumed with equal settings alone.
@@ -19,7 +18,7 @@ import dev.lionstore.schedule.LearningRateSchedule;
  * @param gradientPlane which gradients the store keeps; f32, or none
  */
 public record TrainingSettings(
-    ModelShape shape,
+    TransformerShape shape,
     int windows,
     long steps,
     LearningRateSchedule schedule,
@@ -35,6 +34,7 @@ public record TrainingSettings(
     Require.atLeast(1, "batch", windows);
     Require.between(Double.MIN_VALUE, Double.MAX_VALUE, "clip norm", clipNorm);
     optimizer.settings().hyperparameters(schedule.peak(), ParameterGroup.ofDefaults());
+    optimizer.request(schedule.peak());
     if (gradientPlane == GradientPlane.BF16) {
       throw new IllegalArgumentException(
           "gradient plane is bf16, but the trainer's gradients are f32: use f32 or none");

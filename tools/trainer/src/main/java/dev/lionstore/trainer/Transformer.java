@@ -16,16 +16,16 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Loss and gradients of a {@link ModelShape}, computed on weights that stay where the caller keeps
- * them: each call reads them as they are then. A batch is cut into shards of fixed size, which run
- * on any number of threads and are added in order, so the number of threads changes no bit. One
- * call at a time; the weights must not change during it.
+ * Loss and gradients of a {@link TransformerShape}, computed on weights that stay where the caller
+ * keeps them: each call reads them as they are then. A batch is cut into shards of fixed size,
+ * which run on any number of threads and are added in order, so the number of threads changes no
+ * bit. One call at a time; the weights must not change during it.
  */
 public final class Transformer implements AutoCloseable {
   private static final int WINDOWS_PER_SHARD = 4;
   private static final double NATS_PER_BIT = StrictMath.log(2);
 
-  private final ModelShape shape;
+  private final TransformerShape shape;
   private final Precision precision;
   private final ParameterLeaves leaves;
   private final Network network;
@@ -36,7 +36,7 @@ public final class Transformer implements AutoCloseable {
    *
    * @param weights type of the weights in the caller's memory and of the computation: F32 anywhere,
    *     BF16 only where the CPU multiplies bf16, or it takes many times as long
-   * @param gradients type of {@link Gradients#byName()}; shards are always added in fp32
+   * @param gradients type of {@link ModelGradients#byName()}; shards are always added in fp32
    */
   public record Precision(ElementType weights, ElementType gradients) {
     /** Everything in fp32. */
@@ -57,12 +57,12 @@ public final class Transformer implements AutoCloseable {
   /**
    * Opens the model on weights in place.
    *
-   * @param weights one native segment per tensor of {@link ModelShape#parameters()}, row-major,
-   *     native byte order; kept reachable, never written
+   * @param weights one native segment per tensor of {@link TransformerShape#parameters()},
+   *     row-major, native byte order; kept reachable, never written
    * @param threads shards that run at once, at least 1
    */
   public Transformer(
-      ModelShape shape, Precision precision, List<MemorySegment> weights, int threads) {
+      TransformerShape shape, Precision precision, List<MemorySegment> weights, int threads) {
     Require.atLeast(1, "threads", threads);
     Libtorch.start();
     this.shape = shape;
@@ -73,16 +73,16 @@ public final class Transformer implements AutoCloseable {
   }
 
   /** The sizes of the model. */
-  public ModelShape shape() {
+  public TransformerShape shape() {
     return shape;
   }
 
   /**
    * One forward and backward pass.
    *
-   * @param batch windows of at most {@link ModelShape#context()} + 1 bytes
+   * @param batch windows of at most {@link TransformerShape#context()} + 1 bytes
    */
-  public Gradients gradients(Batch batch) {
+  public ModelGradients gradients(Batch batch) {
     requireFitting(batch);
     List<Callable<ShardResult>> shards = new ArrayList<>();
     for (Batch shard : batch.shards(WINDOWS_PER_SHARD)) {
@@ -99,7 +99,7 @@ public final class Transformer implements AutoCloseable {
     }
     TensorVector result = NativeTensors.convert(first.gradients(), precision.gradients());
     first.gradients().close();
-    return new Gradients(loss / NATS_PER_BIT, leaves.parameters(), result);
+    return new ModelGradients(loss / NATS_PER_BIT, leaves.parameters(), result);
   }
 
   /** Mean loss over all predictions of a batch of any size, in bits per byte. */
@@ -119,7 +119,7 @@ public final class Transformer implements AutoCloseable {
   /**
    * Scores of every byte value as the one that follows.
    *
-   * @param text 1 to {@link ModelShape#context()} bytes
+   * @param text 1 to {@link TransformerShape#context()} bytes
    */
   public float[] nextByteScores(byte[] text) {
     if (text.length < 1 || text.length > shape.context()) {

@@ -10,10 +10,11 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.kernel.TensorStep;
-import dev.lionstore.rule.AdamW;
-import dev.lionstore.rule.AdamW.AdamWCoefficients;
-import dev.lionstore.rule.AdamWConfig;
+import dev.lionstore.rule.Coefficients;
 import dev.lionstore.rule.Master;
+import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -29,6 +30,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** AdamW against PyTorch's own operations, bit for bit. */
 final class AdamWEqualsPyTorchTest {
+  private static final UpdateRule ADAMW = UpdateRules.required("adamw");
   private static final long SEED = 20261128;
   private static final int STEPS = 20;
 
@@ -73,9 +75,15 @@ final class AdamWEqualsPyTorchTest {
   })
   void manyStepsGiveTheSameMasterAndMoments(
       String backend, double lr, double beta1, double beta2, double eps, double decay) {
-    AdamWConfig config = new AdamWConfig(AdamW.RULE, beta1, beta2, eps, decay);
+    RuleSettings config =
+        ADAMW
+            .settings()
+            .with("beta1", beta1)
+            .with("beta2", beta2)
+            .with("eps", eps)
+            .with("weight_decay", decay);
     double[] hyperparameters = config.hyperparameters(lr, ParameterGroup.ofDefaults());
-    Kernel kernel = Kernels.select(backend, AdamW.RULE).kernel();
+    Kernel kernel = Kernels.select(backend, ADAMW).kernel();
     try (Arena arena = Arena.ofShared()) {
       Planes expected = Planes.allocate(arena);
       Planes found = Planes.allocate(arena);
@@ -84,7 +92,7 @@ final class AdamWEqualsPyTorchTest {
       for (int step = 1; step <= STEPS; step++) {
         fillGradient(gradient, step);
         pyTorch(expected, gradient, config, lr, step);
-        ours.step(gradient, AdamW.RULE.coefficients(hyperparameters, 1, step));
+        ours.step(gradient, ADAMW.coefficients(hyperparameters, 1, step));
         assertEquals("", difference(expected, found), "step " + step);
       }
     }
@@ -92,19 +100,21 @@ final class AdamWEqualsPyTorchTest {
 
   @Test
   void aCoefficientThatIsOneUnitInTheLastPlaceOffIsCaught() {
-    assertNotEquals("", firstStep(k -> with(k, Math.nextUp(k.o2()), k.root(), k.step())));
-    assertNotEquals("", firstStep(k -> with(k, k.o2(), Math.nextUp(k.root()), k.step())));
-    assertNotEquals("", firstStep(k -> with(k, k.o2(), k.root(), Math.nextUp(k.step()))));
+    for (String name : List.of(UpdateRule.SCALE, "o2", "root", "rate", "decay")) {
+      assertNotEquals("", firstStep(k -> nextUp(k, name)), name);
+    }
     assertEquals("", firstStep(k -> k));
   }
 
-  private static AdamWCoefficients with(AdamWCoefficients k, float o2, float root, float step) {
-    return new AdamWCoefficients(
-        k.o1(), k.b2(), o2, root, k.eps(), step, k.decay(), k.gradientScale());
+  private static Coefficients nextUp(Coefficients k, String name) {
+    float[] values = k.values().clone();
+    int index = ADAMW.coefficientNames().indexOf(name);
+    values[index] = Math.nextUp(values[index]);
+    return new Coefficients(ADAMW, values);
   }
 
-  private static String firstStep(UnaryOperator<AdamWCoefficients> change) {
-    AdamWConfig config = AdamWConfig.defaults();
+  private static String firstStep(UnaryOperator<Coefficients> change) {
+    RuleSettings config = ADAMW.settings();
     try (Arena arena = Arena.ofShared()) {
       Planes expected = Planes.allocate(arena);
       Planes found = Planes.allocate(arena);
@@ -112,9 +122,9 @@ final class AdamWEqualsPyTorchTest {
       fillGradient(gradient, 1);
       pyTorch(expected, gradient, config, 1e-3, 1);
       double[] hyperparameters = config.hyperparameters(1e-3, ParameterGroup.ofDefaults());
-      Kernel kernel = Kernels.select("vector", AdamW.RULE).kernel();
+      Kernel kernel = Kernels.select("vector", ADAMW).kernel();
       new Contender(kernel, found, arena)
-          .step(gradient, change.apply(AdamW.RULE.coefficients(hyperparameters, 1, 1)));
+          .step(gradient, change.apply(ADAMW.coefficients(hyperparameters, 1, 1)));
       return difference(expected, found);
     }
   }
@@ -123,7 +133,7 @@ final class AdamWEqualsPyTorchTest {
    * The operations of {@code _single_tensor_adamw} in {@code torch/optim/adamw.py}, in their order.
    */
   private static void pyTorch(
-      Planes planes, MemorySegment gradient, AdamWConfig config, double lr, int step) {
+      Planes planes, MemorySegment gradient, RuleSettings config, double lr, int step) {
     try (PointerScope _ = new PointerScope();
         NoGradGuard _ = new NoGradGuard()) {
       long[] shape = {COUNT};
@@ -131,12 +141,14 @@ final class AdamWEqualsPyTorchTest {
       Tensor average = NativeTensors.alias(planes.momentum, ElementType.F32, shape);
       Tensor squares = NativeTensors.alias(planes.secondMoment, ElementType.F32, shape);
       Tensor grad = NativeTensors.alias(gradient, ElementType.F32, shape);
-      p.mul_(new Scalar(1 - lr * config.weightDecay()));
-      average.lerp_(grad, new Scalar(1 - config.beta1()));
-      squares.mul_(new Scalar(config.beta2())).addcmul_(grad, grad, new Scalar(1 - config.beta2()));
-      double correction1 = 1 - Math.pow(config.beta1(), step);
-      double root = Math.sqrt(1 - Math.pow(config.beta2(), step));
-      Tensor denominator = squares.sqrt().div(new Scalar(root)).add_(new Scalar(config.eps()));
+      p.mul_(new Scalar(1 - lr * config.get("weight_decay")));
+      average.lerp_(grad, new Scalar(1 - config.get("beta1")));
+      squares
+          .mul_(new Scalar(config.get("beta2")))
+          .addcmul_(grad, grad, new Scalar(1 - config.get("beta2")));
+      double correction1 = 1 - Math.pow(config.get("beta1"), step);
+      double root = Math.sqrt(1 - Math.pow(config.get("beta2"), step));
+      Tensor denominator = squares.sqrt().div(new Scalar(root)).add_(new Scalar(config.get("eps")));
       p.addcdiv_(average, denominator, new Scalar(-(lr / correction1)));
     }
   }
@@ -154,7 +166,7 @@ final class AdamWEqualsPyTorchTest {
               planes.secondMoment));
     }
 
-    void step(MemorySegment gradient, AdamWCoefficients coefficients) {
+    void step(MemorySegment gradient, Coefficients coefficients) {
       for (long i = 0; i < COUNT; i++) {
         int bits = planes.master.getAtIndex(ValueLayout.JAVA_INT, i);
         state.get(0).setAtIndex(ValueLayout.JAVA_SHORT, i, Master.weights(bits));

@@ -24,7 +24,7 @@ final class DeterminismTest {
       List<String> checksums = new ArrayList<>();
       try (Transformer model = tiny.open(threads)) {
         for (int step = 0; step < STEPS; step++) {
-          try (Gradients gradients = model.gradients(tiny.batch(step, 30))) {
+          try (ModelGradients gradients = model.gradients(tiny.batch(step, 30))) {
             checksums.add(Long.toHexString(TinyModel.checksum(gradients)));
             tiny.step(gradients, 0.01f);
           }
@@ -68,8 +68,8 @@ final class DeterminismTest {
   void anotherBatchGivesOtherBits() {
     try (Arena arena = Arena.ofShared();
         Transformer model = TinyModel.create(arena).open(1);
-        Gradients first = model.gradients(TinyModel.create(arena).batch(0, 4));
-        Gradients second = model.gradients(TinyModel.create(arena).batch(1, 4))) {
+        ModelGradients first = model.gradients(TinyModel.create(arena).batch(0, 4));
+        ModelGradients second = model.gradients(TinyModel.create(arena).batch(1, 4))) {
       assertNotEquals(TinyModel.checksum(first), TinyModel.checksum(second));
     }
   }

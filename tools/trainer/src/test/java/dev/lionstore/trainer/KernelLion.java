@@ -7,10 +7,9 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.kernel.TensorStep;
-import dev.lionstore.rule.Lion;
-import dev.lionstore.rule.LionConfig;
+import dev.lionstore.rule.Coefficients;
 import dev.lionstore.rule.Master;
-import dev.lionstore.rule.UpdateRule;
+import dev.lionstore.rule.UpdateRules;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -19,7 +18,7 @@ import java.util.List;
 /** A kernel of the store, over planes that are split before the step and joined after it. */
 record KernelLion(Kernel kernel) implements LionUnderTest {
   static KernelLion of(String backend) {
-    return new KernelLion(Kernels.select(backend, Lion.RULE).kernel());
+    return new KernelLion(Kernels.select(backend, UpdateRules.LION).kernel());
   }
 
   @Override
@@ -30,9 +29,13 @@ record KernelLion(Kernel kernel) implements LionUnderTest {
       long count,
       Settings settings) {
     double[] hyperparameters =
-        new LionConfig(settings.beta1(), settings.beta2(), settings.weightDecay())
+        UpdateRules.LION
+            .settings()
+            .with("beta1", settings.beta1())
+            .with("beta2", settings.beta2())
+            .with("weight_decay", settings.weightDecay())
             .hyperparameters(settings.learningRate(), ParameterGroup.ofDefaults());
-    UpdateRule.Coefficients coefficients = Lion.RULE.coefficients(hyperparameters, 1, 1);
+    Coefficients coefficients = UpdateRules.LION.coefficients(hyperparameters, 1, 1);
     try (Arena arena = Arena.ofConfined()) {
       long bytes = Short.BYTES * Math.ceilDiv(count, (long) Kernel.ALIGNMENT) * Kernel.ALIGNMENT;
       List<MemorySegment> planes =

@@ -38,7 +38,7 @@ final class TextSamplerTest {
   void aLowTemperatureAlwaysTakesTheLikeliestByte() {
     try (Transformer model = tiny.open(1)) {
       for (int step = 0; step < 60; step++) {
-        try (Gradients gradients = model.gradients(tiny.batch(step, 8))) {
+        try (ModelGradients gradients = model.gradients(tiny.batch(step, 8))) {
           tiny.step(gradients, 0.01f);
         }
       }

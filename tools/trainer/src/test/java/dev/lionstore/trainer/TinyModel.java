@@ -10,11 +10,11 @@ import java.util.List;
 import java.util.zip.CRC32C;
 
 /** A model small enough for a test, with its weights in native memory. */
-record TinyModel(ModelShape shape, List<MemorySegment> weights) {
+record TinyModel(TransformerShape shape, List<MemorySegment> weights) {
   private static final String TEXT = "the store keeps what the model learns, byte by byte; ";
 
   static TinyModel create(Arena arena) {
-    ModelShape shape = new ModelShape(2, 2, 16, 24, 12);
+    TransformerShape shape = new TransformerShape(2, 2, 16, 24, 12);
     List<MemorySegment> weights = new ArrayList<>();
     for (int i = 0; i < shape.parameters().size(); i++) {
       MemorySegment memory = arena.allocate(shape.parameters().get(i).count() * Float.BYTES, 64);
@@ -49,7 +49,7 @@ record TinyModel(ModelShape shape, List<MemorySegment> weights) {
   }
 
   /** One step against the sign of the gradient, enough to move the weights. */
-  void step(Gradients gradients, float learningRate) {
+  void step(ModelGradients gradients, float learningRate) {
     for (int i = 0; i < weights.size(); i++) {
       MemorySegment gradient = gradients.of(shape.parameters().get(i).name());
       MemorySegment weight = weights.get(i);
@@ -62,7 +62,7 @@ record TinyModel(ModelShape shape, List<MemorySegment> weights) {
   }
 
   /** A checksum of the loss and of every bit of every gradient. */
-  static long checksum(Gradients gradients) {
+  static long checksum(ModelGradients gradients) {
     CRC32C crc = new CRC32C();
     gradients.byName().values().forEach(segment -> crc.update(segment.asByteBuffer()));
     return crc.getValue() ^ Double.doubleToLongBits(gradients.bitsPerByte());

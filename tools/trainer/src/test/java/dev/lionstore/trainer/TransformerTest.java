@@ -58,11 +58,11 @@ final class TransformerTest {
     try (Transformer model = tiny.open(2)) {
       // At the start attention is flat and its gradients drown in the rounding of the loss.
       for (int step = 0; step < 20; step++) {
-        try (Gradients gradients = model.gradients(batch)) {
+        try (ModelGradients gradients = model.gradients(batch)) {
           tiny.step(gradients, 0.01f);
         }
       }
-      try (Gradients gradients = model.gradients(batch)) {
+      try (ModelGradients gradients = model.gradients(batch)) {
         for (int i = 0; i < tiny.weights().size(); i++) {
           String name = tiny.shape().parameters().get(i).name();
           MemorySegment gradient = gradients.of(name);
@@ -102,7 +102,7 @@ final class TransformerTest {
   void theModelLearnsWhatTheCallerWritesIntoItsWeights() {
     try (Transformer model = tiny.open(2)) {
       for (int step = 0; step < 150; step++) {
-        try (Gradients gradients = model.gradients(tiny.batch(step, 8))) {
+        try (ModelGradients gradients = model.gradients(tiny.batch(step, 8))) {
           tiny.step(gradients, 0.005f);
         }
       }
@@ -116,8 +116,8 @@ final class TransformerTest {
     Batch batch = tiny.batch(0, 8);
     try (Transformer exact = tiny.open(1);
         Transformer rounded = tiny.openInBf16(arena, ElementType.F32);
-        Gradients expected = exact.gradients(batch);
-        Gradients found = rounded.gradients(batch)) {
+        ModelGradients expected = exact.gradients(batch);
+        ModelGradients found = rounded.gradients(batch)) {
       assertEquals(expected.bitsPerByte(), found.bitsPerByte(), 0.02);
       expected
           .byName()
@@ -125,7 +125,7 @@ final class TransformerTest {
     }
   }
 
-  private static double cosine(MemorySegment gradient, Gradients others, String name) {
+  private static double cosine(MemorySegment gradient, ModelGradients others, String name) {
     MemorySegment other = others.of(name);
     double product = 0;
     for (long i = 0; i < gradient.byteSize() / Float.BYTES; i++) {
@@ -139,7 +139,7 @@ final class TransformerTest {
   @Test
   void gradientsComeInTheTypeThatWasAskedFor() {
     try (Transformer model = tiny.openInBf16(arena, ElementType.BF16);
-        Gradients gradients = model.gradients(tiny.batch(0, 4))) {
+        ModelGradients gradients = model.gradients(tiny.batch(0, 4))) {
       for (ParameterTensor tensor : tiny.shape().parameters()) {
         assertEquals(2 * tensor.count(), gradients.of(tensor.name()).byteSize(), tensor.name());
       }
@@ -159,7 +159,7 @@ final class TransformerTest {
   @Test
   void gradientsCannotBeReadOnceTheyAreClosed() {
     try (Transformer model = tiny.open(1)) {
-      Gradients gradients = model.gradients(tiny.batch(0, 4));
+      ModelGradients gradients = model.gradients(tiny.batch(0, 4));
       MemorySegment segment = gradients.of("model.norm.weight");
       gradients.close();
       gradients.close();

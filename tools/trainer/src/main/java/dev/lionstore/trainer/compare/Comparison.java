@@ -2,16 +2,16 @@ package dev.lionstore.trainer.compare;
 
 import dev.lionstore.GradientPlane;
 import dev.lionstore.rule.RuleSettings;
-import dev.lionstore.schedule.LearningRateSchedule;
 import dev.lionstore.store.StepResult;
 import dev.lionstore.trainer.Corpus;
+import dev.lionstore.trainer.LearningRateSchedule;
 import dev.lionstore.trainer.LossCurve;
-import dev.lionstore.trainer.ModelShape;
 import dev.lionstore.trainer.Optimizer;
 import dev.lionstore.trainer.RunFolder;
 import dev.lionstore.trainer.RunSnapshots;
 import dev.lionstore.trainer.TrainingRun;
 import dev.lionstore.trainer.TrainingSettings;
+import dev.lionstore.trainer.TransformerShape;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,7 +47,7 @@ public record Comparison(Path folder, Plan plan, List<Contender> contenders) {
    * @param seeds how many, from 1
    * @param threads of the model and the store
    */
-  public record Plan(ModelShape shape, int windows, long steps, int seeds, int threads) {
+  public record Plan(TransformerShape shape, int windows, long steps, int seeds, int threads) {
     /** Refuses what makes no comparison. */
     public Plan {
       if (seeds < 1) {

@@ -2,13 +2,16 @@ package dev.lionstore.trainer.compare;
 
 import dev.lionstore.Rounding;
 import dev.lionstore.rule.RuleSettings;
+import dev.lionstore.rule.RuleSource;
 import dev.lionstore.rule.UpdateRule;
-import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.trainer.LanguageDefaults;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * An update rule and the grid of settings that it is tried with.
@@ -25,6 +28,10 @@ public record Contender(
     Rounding rounding,
     List<Double> learningRates,
     List<Double> weightDecays) {
+  /** The settings are the words at the end that have values; the rule is what comes before. */
+  private static final Pattern RULE_AND_SETTINGS =
+      Pattern.compile("(?<rule>.+?)(?<settings>(?:\\s+[A-Za-z_][A-Za-z0-9_]*=\\S*)*)");
+
   private static final String LEARNING_RATE = "lr";
   private static final String WEIGHT_DECAY = "wd";
   private static final String ROUNDING = "rounding";
@@ -36,41 +43,46 @@ public record Contender(
   }
 
   /**
-   * Reads one as a user writes it: {@code RULE [lr=X,X…] [wd=X,X…] [rounding=W] [NAME=X…]}.
+   * Reads one as a user writes it: {@code RULE [lr=X,X…] [wd=X,X…] [rounding=W] [NAME=X…]}, the
+   * rule a name or a file, whose path may have spaces.
    *
    * @throws IllegalArgumentException saying what is wrong
    */
   public static Contender parse(String text) {
-    String[] words = text.strip().split("\\s+");
-    UpdateRule rule =
-        UpdateRules.named(words[0])
-            .orElseThrow(() ->
-                new IllegalArgumentException(
-                    "'"
-                        + words[0]
-                        + "' is no update rule, expected one of "
-                        + String.join(
-                            ", ", UpdateRules.all().stream().map(UpdateRule::name).toList())));
+    Matcher parts = RULE_AND_SETTINGS.matcher(text.strip().replaceAll("[\\r\\n]", " "));
+    if (!parts.matches()) {
+      throw new IllegalArgumentException("no rule is named, expected RULE or RULE NAME=VALUE");
+    }
+    String named = parts.group("rule");
+    List<String> given =
+        Pattern.compile("\\S+")
+            .matcher(parts.group("settings"))
+            .results()
+            .map(MatchResult::group)
+            .toList();
+    String[] names = named.split("\\s+");
+    if (names.length > 1 && !RuleSource.isFile(named)) {
+      throw new IllegalArgumentException("'" + names[1] + "' has no value, expected NAME=VALUE");
+    }
+    UpdateRule rule = RuleSource.of(named).rule();
     LanguageDefaults usual = LanguageDefaults.of(rule);
     RuleSettings settings = usual.settings();
     Rounding rounding = Rounding.NEAREST;
     List<Double> rates = usual.learningRates();
     List<Double> decays = usual.weightDecays();
-    for (String word : Arrays.asList(words).subList(1, words.length)) {
+    for (String word : given) {
       int equals = word.indexOf('=');
-      if (equals < 1) {
-        throw new IllegalArgumentException("'" + word + "' has no value, expected NAME=VALUE");
-      }
       String name = word.substring(0, equals);
       String value = word.substring(equals + 1);
       switch (name) {
-        case LEARNING_RATE -> rates = numbers(name, value);
-        case WEIGHT_DECAY -> decays = numbers(name, value);
+        case LEARNING_RATE, RuleSettings.LEARNING_RATE -> rates = numbers(name, value);
+        case WEIGHT_DECAY, RuleSettings.WEIGHT_DECAY -> decays = numbers(name, value);
         case ROUNDING -> rounding = rounding(value);
         default -> settings = settings.with(name, number(name, value));
       }
     }
-    return new Contender(String.join(" ", words), settings, rounding, rates, decays);
+    return new Contender(
+        (named + " " + String.join(" ", given)).strip(), settings, rounding, rates, decays);
   }
 
   private static Rounding rounding(String value) {

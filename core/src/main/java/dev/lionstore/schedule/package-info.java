@@ -1,5 +1,0 @@
-/** Learning rates by step. */
-@NullMarked
-package dev.lionstore.schedule;
-
-import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,169 @@
+package dev.lionstore.opencl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lionstore.ElementType;
+import dev.lionstore.Rounding;
+import dev.lionstore.opencl.DeviceSteps.Way;
+import dev.lionstore.opencl.driver.Context;
+import dev.lionstore.rule.UpdateRules;
+import java.lang.foreign.Arena;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A form with two states is broken on purpose, in each entry; the comparison of bits notices. */
+class FormMutationTest {
+  private static final KernelSource FLOATS = KernelSource.of(UpdateRules.required("adamw"));
+  private static final KernelSource ROUNDED = KernelSource.of(UpdateRules.required("adamw-bf16"));
+
+  /** Several chunks: the last one ends in a vector, or with a unit, so that all saved is equal. */
+  private static final List<Integer> SIZES = List.of(3_333, 3_328);
+
+  /**
+   * A change of the form's text.
+   *
+   * @param name what it breaks
+   * @param original whose text is changed
+   * @param change how
+   * @param ways which of a device's ways shall notice it
+   */
+  record Mutation(
+      String name, KernelSource original, UnaryOperator<String> change, List<Way> ways) {
+    KernelSource applied() {
+      String text = change.apply(original.text());
+      assertNotEquals(original.text(), text, () -> name + ": the text has changed");
+      return original.withText(text);
+    }
+
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
+
+  private static Mutation step(String name, KernelSource of, String original, String mutation) {
+    return new Mutation(
+        name, of, text -> text.replace(original, mutation), List.of(Way.SAVING, Way.STREAMING));
+  }
+
+  private static Mutation undo(String name, String original, String mutation) {
+    return new Mutation(
+        name, FLOATS, text -> text.replace(original, mutation), List.of(Way.SAVING));
+  }
+
+  static Stream<Mutation> formulas() {
+    return Stream.of(
+        step(
+            "the momentum's fma is split",
+            FLOATS,
+            "fma((float16)(k.x_uniform_0), x_d, k.x_uniform_1 != 0.0f ? x_m : x_g)",
+            "k.x_uniform_0 * x_d + (k.x_uniform_1 != 0.0f ? x_m : x_g)"),
+        step(
+            "the second moment's fma is split",
+            FLOATS,
+            "fma(k.x_o2 * x_g, x_g, x_v * k.x_b2)",
+            "(k.x_o2 * x_g) * x_g + x_v * k.x_b2"),
+        step(
+            "a choice takes the other operand",
+            FLOATS,
+            "k.x_uniform_1 != 0.0f ? x_m : x_g",
+            "k.x_uniform_1 != 0.0f ? x_g : x_m"),
+        step("a quotient is a product", FLOATS, "/ k.x_root", "* (1.0f / k.x_root)"),
+        step("a difference does not saturate", FLOATS, "saturate16(x_g - x_m)", "(x_g - x_m)"),
+        step("the second moment does not saturate", FLOATS, "= saturate16(fma(", "= (fma("),
+        step("a bf16 state does not saturate", ROUNDED, ", LARGEST_BF16)", ", (uint16)(0x7FFFu))"),
+        step(
+            "a state has another's next value",
+            ROUNDED,
+            "round_bf16(x_v_next, random_v)",
+            "round_bf16(x_m_next, random_v)"),
+        step(
+            "a state is rounded as another",
+            ROUNDED,
+            "round_bf16(x_v_next, random_v)",
+            "round_bf16(x_v_next, random_m)"));
+  }
+
+  static Stream<Mutation> entries() {
+    return Stream.of(
+        step("the master is joined wrongly", FLOATS, "(old_w) << 16", "(old_w) << 15"),
+        step("the master is split wrongly", FLOATS, "(bits + 0x8000u) >> 16", "bits >> 16"),
+        step("a state is widened wrongly", ROUNDED, "(stored) << 16)", "(stored) << 15)"),
+        step(
+            "planes share a key",
+            ROUNDED,
+            "hashes_of_plane(key, 1, i)",
+            "hashes_of_plane(key, 0, i)"),
+        step("the plane is no part of a key", ROUNDED, "0x9E3779B97F4A7C15ul * plane", "plane"),
+        step("halves of a hash are swapped", ROUNDED, "hash_v & 0xFFFFu", "hash_v >> 16"),
+        step("the upper half is stored below", FLOATS, "at_v + 1, ", "at_v, "),
+        step("gradients of both halves are the lower's", FLOATS, "g + 16, i + 16", "g, i"),
+        new Mutation(
+            "the gradient's tail is not the tensor's",
+            FLOATS,
+            KernelText::gradientsBeyondTheEnd,
+            List.of(Way.IN_PLACE, Way.SAVING)));
+  }
+
+  static Stream<Mutation> savings() {
+    return Stream.of(
+        new Mutation(
+            "what is saved has changed", FLOATS, KernelText::savedFromChanged, List.of(Way.SAVING)),
+        new Mutation("nothing is saved", FLOATS, KernelText::nothingSaved, List.of(Way.SAVING)),
+        undo("saved halves are swapped", "lower_v, upper_v);", "upper_v, lower_v);"),
+        undo("a saved plane lies upon another", "unit + 8 * SAVED_UNIT", "unit + 4 * SAVED_UNIT"),
+        undo("units lie upon another", "turn * SAVED_UNIT * 12", "turn * SAVED_UNIT * 8"),
+        undo("less is counted than saved", "(i + GRANULE - chunk)", "(i - chunk)"),
+        undo("a plane does not move on", "at_v += 2;", ""));
+  }
+
+  @ParameterizedTest
+  @MethodSource({"formulas", "entries", "savings"})
+  void aMutationIsNoticed(Mutation mutation) {
+    KernelSource mutated = mutation.applied();
+    for (Way way : mutation.ways()) {
+      assertTrue(difference(mutated, way).isPresent(), way::name);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void theFormsThemselvesAreNotAccused(Way way) {
+    assertEquals(Optional.empty(), difference(FLOATS, way));
+    assertEquals(Optional.empty(), difference(ROUNDED, way));
+  }
+
+  private static Optional<String> difference(KernelSource source, Way way) {
+    return SIZES.stream()
+        .flatMap(count ->
+            Stream.of(HostileTensor.Values.HOSTILE, HostileTensor.Values.EXTREME)
+                .map(values ->
+                    new HostileTensor.Shape(
+                        HostileTensor.settings(source.rule()).getFirst(),
+                        ElementType.F32,
+                        count,
+                        1,
+                        values)))
+        .flatMap(shape -> difference(source, way, shape).stream())
+        .findFirst();
+  }
+
+  private static Optional<String> difference(
+      KernelSource source, Way way, HostileTensor.Shape shape) {
+    try (Arena arena = Arena.ofShared();
+        Context context = new Context(Drivers.device(Drivers.POCL))) {
+      HostileTensor expected = HostileTensor.of(arena, shape);
+      HostileTensor found = HostileTensor.of(arena, shape);
+      DeviceSteps.ofReference(way, expected, Rounding.STOCHASTIC);
+      DeviceSteps.of(context, source, way, found, Rounding.STOCHASTIC);
+      return expected.difference(found);
+    }
+  }
+}

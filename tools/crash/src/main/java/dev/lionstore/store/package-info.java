@@ -1,8 +1,0 @@
-/**
- * The crash harness's way into the store: parts that die or cheat, in the place of the store's own
- * (see {@link dev.lionstore.store.StoreParts}).
- */
-@NullMarked
-package dev.lionstore.store;
-
-import org.jspecify.annotations.NullMarked;

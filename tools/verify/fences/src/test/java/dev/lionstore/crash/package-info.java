@@ -1,0 +1,4 @@
+@NullMarked
+package dev.lionstore.crash;
+
+import org.jspecify.annotations.NullMarked;
