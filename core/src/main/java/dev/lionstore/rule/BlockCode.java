@@ -37,7 +37,8 @@ public final class BlockCode {
   /** Codes of values that are not negative, beside 0. */
   public static final float UNSIGNED_CODES = 255;
 
-  private static final float RANDOM_VALUES = 0x1p16f;
+  /** Of 16 random bits. */
+  public static final float RANDOM_VALUES = 0x1p16f;
 
   private final boolean signed;
 

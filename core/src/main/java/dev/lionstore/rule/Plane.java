@@ -45,7 +45,8 @@ public record Plane(String name, String suffix, Type type) {
 
     /** Bytes of the blocks of so many consecutive values, the first of which begins a block. */
     public long bytes(long values) {
-      return Math.multiplyExact(Math.ceilDiv(values, (long) blockValues), (long) blockBytes);
+      long blocks = isBlocks() ? Math.ceilDiv(values, (long) blockValues) : values;
+      return Math.multiplyExact(blocks, (long) blockBytes);
     }
 
     /** Bytes per value, its part of the scale included. */

@@ -30,6 +30,9 @@ final class Lanes {
   /** Lanes of one vector; divides 16 on every machine that has 128 to 512 bits. */
   static final int COUNT = F32.length();
 
+  /** Bytes of one vector. */
+  static final int BYTES = COUNT * Float.BYTES;
+
   /** What a half's magnitude, moved to a float's place, is multiplied with to get its value. */
   private static final float HALF_REBIAS = 0x1p112f;
 

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 final class VectorStepper implements Kernel.Stepper {
   private final Loop loop;
   private final Plane.Type[] types;
-  private final @Nullable Blocks[] blocks;
+  private final @Nullable VectorBlocks[] blocks;
   private final boolean hasBlocks;
   private final long undoBytes;
   private final Random16[] random16;
@@ -29,38 +29,16 @@ final class VectorStepper implements Kernel.Stepper {
 
   private final GradientSlice slice = new GradientSlice();
 
-  /** A slice's values of a state that is stored in blocks. */
-  private static final class Blocks {
-    private final VectorBlockCode code;
-    private final MemorySegment decoded = Random16.scratch(Kernel.MAX_SLICE * Float.BYTES);
-
-    Blocks(Plane.Type type) {
-      this.code = new VectorBlockCode(type);
-    }
-
-    long values() {
-      return decoded.address();
-    }
-
-    void decode(long blocks, int count) {
-      code.decode(blocks, values(), count);
-    }
-
-    void encode(long blocks, int count, long random16) {
-      code.encode(values(), blocks, count, random16);
-    }
-  }
-
   VectorStepper(UpdateRule rule, Loop loop) {
     this.loop = loop;
     List<Plane> states = rule.statePlanes();
     this.types = states.stream().map(Plane::type).toArray(Plane.Type[]::new);
-    this.blocks = new Blocks[types.length];
+    this.blocks = new VectorBlocks[types.length];
     this.random16 = new Random16[types.length];
     for (int p = 0; p < types.length; p++) {
       random16[p] = new Random16();
       if (types[p].isBlocks()) {
-        blocks[p] = new Blocks(types[p]);
+        blocks[p] = VectorBlocks.of(types[p]);
       }
     }
     this.hasBlocks = rule.hasBlocks();
@@ -121,7 +99,7 @@ final class VectorStepper implements Kernel.Stepper {
   }
 
   private void setState(LoopArguments a, int state, TensorStep tensor, long from) {
-    Blocks decoded = blocks[state];
+    VectorBlocks decoded = blocks[state];
     if (decoded != null) {
       decoded.decode(address(tensor, state, from, a.count), a.count);
       a.planes[state] = decoded.values();
@@ -135,14 +113,13 @@ final class VectorStepper implements Kernel.Stepper {
 
   private void encode(TensorStep tensor, long from, int count) {
     for (int p = 0; p < types.length; p++) {
-      Blocks decoded = blocks[p];
-      if (decoded != null) {
-        long random = VectorBlockCode.NO_RANDOM;
+      VectorBlocks stepped = blocks[p];
+      if (stepped != null) {
         if (tensor.rounding() == Rounding.STOCHASTIC) {
           random16[p].fill(tensor, p, from, count);
-          random = random16[p].address();
         }
-        decoded.encode(address(tensor, p, from, count), count, random);
+        long to = address(tensor, p, from, count);
+        stepped.encode(to, count, tensor.rounding(), random16[p].address());
       }
     }
   }

@@ -61,8 +61,8 @@ final class EveryLoop {
     add("norm of " + gradient.type(), () -> norm(lion.newSquareSum(), gradient));
     for (Rounding rounding : Rounding.values()) {
       addStep(lion, UpdateRules.LION, planes.step(rounding));
-      for (UpdateRule rule :
-          List.of(UpdateRules.required("adamw"), UpdateRules.required("adamw-bf16"))) {
+      for (String name : List.of("adamw", "adamw-bf16", "adamw-8bit")) {
+        UpdateRule rule = UpdateRules.required(name);
         addStep(kernel(rule), rule, step(rule, planes, rounding));
       }
     }
