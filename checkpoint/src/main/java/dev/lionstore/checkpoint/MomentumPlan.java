@@ -134,6 +134,10 @@ record MomentumPlan(Map<String, TensorEntry> sources, List<String> absent, List<
   private static void requireFits(Path path, TensorEntry entry, TensorSpec tensor)
       throws FormatException {
     String name = "tensor " + Text.quoted(entry.name());
+    if (entry.type() == SafetensorsType.U8) {
+      throw new FormatException(
+          path, name + " is a state of 8 bits, which goes into a store by lionstore restore alone");
+    }
     if (!entry.shape().equals(tensor.shape())) {
       throw new FormatException(
           path, name + ", shape", entry.shape(), tensor.shape() + ", the model's own");

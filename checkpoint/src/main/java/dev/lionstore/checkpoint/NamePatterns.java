@@ -15,6 +15,11 @@ final class NamePatterns {
    * @throws IllegalArgumentException with how patterns work
    */
   static void requireMatch(String option, Pattern pattern, List<String> names) {
+    requireMatch(option, pattern, names, "tensors");
+  }
+
+  /** The same, of tensors that are called so in the message. */
+  static void requireMatch(String option, Pattern pattern, List<String> names, String kind) {
     if (names.stream().noneMatch(name -> pattern.matcher(name).matches())) {
       throw new IllegalArgumentException(
           option
@@ -22,7 +27,9 @@ final class NamePatterns {
               + pattern
               + " matches the whole name of none of the "
               + names.size()
-              + " tensors; the first is "
+              + " "
+              + kind
+              + "; the first is "
               + Text.quoted(names.getFirst())
               + "; .* stands for any part of a name");
     }

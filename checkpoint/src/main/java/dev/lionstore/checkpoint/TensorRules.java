@@ -26,7 +26,11 @@ public record TensorRules(UpdateRule rule, List<ByName> byName) {
    * @param names matches their whole names
    * @param rule that steps them
    */
-  public record ByName(Pattern names, UpdateRule rule) {}
+  public record ByName(Pattern names, UpdateRule rule) {
+    private boolean matches(String name) {
+      return names.matcher(name).matches();
+    }
+  }
 
   /** Copies the list. */
   public TensorRules {
@@ -115,7 +119,7 @@ public record TensorRules(UpdateRule rule, List<ByName> byName) {
 
   private UpdateRule ruleOf(TensorSpec tensor) {
     return byName.stream()
-        .filter(each -> each.names().matcher(tensor.name()).matches())
+        .filter(each -> each.matches(tensor.name()))
         .findFirst()
         .map(ByName::rule)
         .orElse(rule);
@@ -123,6 +127,19 @@ public record TensorRules(UpdateRule rule, List<ByName> byName) {
 
   private void requireMatches(List<TensorSpec> trained) {
     List<String> names = trained.stream().map(TensorSpec::name).toList();
-    byName.forEach(each -> NamePatterns.requireMatch("--rule-for", each.names(), names));
+    for (int i = 0; i < byName.size(); i++) {
+      Pattern pattern = byName.get(i).names();
+      NamePatterns.requireMatch("--rule-for", pattern, names, "trained tensors");
+      List<ByName> before = byName.subList(0, i);
+      if (names.stream()
+          .filter(name -> pattern.matcher(name).matches())
+          .allMatch(name -> before.stream().anyMatch(each -> each.matches(name)))) {
+        throw new IllegalArgumentException(
+            "--rule-for "
+                + pattern
+                + " decides for no tensor: the first that matches wins, and each of its tensors is"
+                + " matched by one before it; put it first or leave it out");
+      }
+    }
   }
 }

@@ -315,9 +315,9 @@ final class Converters {
     @Override
     public RuleOptions.Setting convert(String text) {
       int equals = text.indexOf('=');
-      if (equals < 1) {
+      if (equals < 1 || text.charAt(equals - 1) == '.') {
         throw new TypeConversionException(
-            "'" + text + "', expected NAME=X, for instance beta1=0.9");
+            "'" + text + "', expected NAME=X, for instance beta1=0.9, or GROUP.NAME=X");
       }
       double value = new OfDouble().convert(text.substring(equals + 1));
       return new RuleOptions.Setting(text.substring(0, equals), value);

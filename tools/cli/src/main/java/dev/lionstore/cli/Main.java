@@ -23,6 +23,9 @@ import picocli.CommandLine.Spec;
     synopsisSubcommandLabel = "COMMAND",
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {
+  /** As a shell tells of a process that SIGPIPE ended. */
+  private static final int CLOSED_PIPE = 128 + 13;
+
   private static final List<Class<?>> COMMANDS =
       List.of(
           TrainCommand.class,
@@ -47,6 +50,7 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the JVM with its exit code. */
   public static void main(String[] arguments) {
+    StandardOutput output = StandardOutput.install();
     CommandLine line = commandLine(arguments);
     int exitCode;
     try {
@@ -54,13 +58,16 @@ public final class Main implements Runnable {
     } catch (Error error) { // picocli hands exceptions to the handler below, errors to its caller
       exitCode = fail(error, line.getErr());
     }
-    System.exit(exitCode == ExitCode.OK ? written(line) : exitCode);
+    System.exit(exitCode == ExitCode.OK ? written(line, output) : exitCode);
   }
 
-  /** A result that nobody can read is none. */
-  private static int written(CommandLine line) {
+  /** A result that nobody can read is none. A reader that has seen enough is no failure to tell. */
+  private static int written(CommandLine line, StandardOutput output) {
     line.getOut().flush();
     if (System.out.checkError()) {
+      if (output.isClosed()) {
+        return CLOSED_PIPE;
+      }
       IOException failure =
           new IOException("standard output could not be written: is its disk full?");
       return fail(failure, line.getErr());

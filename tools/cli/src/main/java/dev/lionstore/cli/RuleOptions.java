@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -79,6 +80,7 @@ final class RuleOptions {
   List<RuleSettings> settings(
       StoreLayout layout, UnaryOperator<RuleSettings> usual, double learningRate) {
     requireGroups(layout);
+    requireUse(layout);
     List<RuleSettings> all = new ArrayList<>();
     for (UpdateRule rule : layout.rules()) {
       RuleSettings its = usual.apply(rule.settings());
@@ -93,6 +95,25 @@ final class RuleOptions {
       all.add(its);
     }
     return all;
+  }
+
+  /** Options that no group would take are a mistake. */
+  private void requireUse(StoreLayout layout) {
+    List<Setting> given = ofNoGroup();
+    List<String> groups = layout.groups().stream().map(ParameterGroup::name).toList();
+    if (!given.isEmpty()
+        && groups.stream().noneMatch(name -> layout.ruleOf(name).equals(layout.rule()))) {
+      throw new IllegalArgumentException(
+          given.getFirst().name()
+              + " is given for the store's rule, "
+              + layout.rule().name()
+              + ", which no group has; expected --set GROUP."
+              + given.getFirst().name()
+              + "=X with one of the groups "
+              + groups.stream()
+                  .map(name -> name + " (" + layout.ruleOf(name).name() + ")")
+                  .collect(Collectors.joining(", ")));
+    }
   }
 
   private void requireGroups(StoreLayout layout) {
@@ -120,7 +141,7 @@ final class RuleOptions {
       common.hyperparameters(learningRate, group);
       return common;
     }
-    RuleSettings own = with(common, given);
+    RuleSettings own = ofGroup(common, group.name(), given);
     boolean hasRate = isAmong(given, RuleSettings.LEARNING_RATE);
     boolean hasDecay = isAmong(given, RuleSettings.WEIGHT_DECAY);
     ParameterGroup bare =
@@ -130,6 +151,14 @@ final class RuleOptions {
             hasDecay ? OptionalDouble.empty() : group.weightDecay());
     double rate = hasRate ? own.get(RuleSettings.LEARNING_RATE) : learningRate;
     return common.withGroup(group.name(), own.hyperparameters(rate, bare));
+  }
+
+  private static RuleSettings ofGroup(RuleSettings common, String group, List<Setting> given) {
+    try {
+      return with(common, given);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("group " + group + ": " + e.getMessage(), e);
+    }
   }
 
   private static boolean isAmong(List<Setting> given, String name) {
@@ -144,18 +173,23 @@ final class RuleOptions {
    *     at this learning rate
    */
   private RuleSettings settings(RuleSettings usual, double learningRate) {
-    List<Setting> given = new ArrayList<>();
-    add(given, RuleSettings.WEIGHT_DECAY, weightDecay);
-    add(given, "beta1", beta1);
-    add(given, "beta2", beta2);
-    add(given, "eps", eps);
-    settings.stream().filter(setting -> setting.group().isEmpty()).forEach(given::add);
+    List<Setting> given = ofNoGroup();
     if (given.stream().anyMatch(setting -> setting.name().equals(RuleSettings.LEARNING_RATE))) {
       throw new IllegalArgumentException("--set: the learning rate is --lr");
     }
     RuleSettings all = with(usual, given);
     all.hyperparameters(learningRate, ParameterGroup.ofDefaults());
     return all;
+  }
+
+  private List<Setting> ofNoGroup() {
+    List<Setting> given = new ArrayList<>();
+    add(given, RuleSettings.WEIGHT_DECAY, weightDecay);
+    add(given, "beta1", beta1);
+    add(given, "beta2", beta2);
+    add(given, "eps", eps);
+    settings.stream().filter(setting -> setting.group().isEmpty()).forEach(given::add);
+    return given;
   }
 
   /**

@@ -43,7 +43,12 @@ final class RuleShowCommand implements Callable<Integer>, Main.OnlyReads {
       List<HyperparameterRow> hyperparameters,
       List<RuleListCommand.PlaneRow> planes,
       int step,
-      Map<String, Double> coefficients) {}
+      Map<String, Double> coefficients) {
+    /** Whether the state has the text's types: another rule's name ends with its own. */
+    private boolean isAsWritten() {
+      return text.lines().anyMatch(line -> line.strip().equals("rule " + name));
+    }
+  }
 
   /** What is printed of one of a store's several rules. */
   record OfGroups(List<String> groups, Result rule) {}
@@ -114,7 +119,8 @@ final class RuleShowCommand implements Callable<Integer>, Main.OnlyReads {
           set,
           row.expected());
     }
-    out.println("planes");
+    out.println(
+        result.isAsWritten() ? "planes" : "planes, stored in other types than the text's own");
     out.println("  remainder              i16");
     for (RuleListCommand.PlaneRow plane : result.planes()) {
       out.printf(

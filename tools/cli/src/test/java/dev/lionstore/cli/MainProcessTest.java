@@ -42,6 +42,17 @@ class MainProcessTest {
         run(Path.of("/dev/full"), Main.class, "--version"));
   }
 
+  /** As {@code lionstore rule list | head -n 1}: who has read enough is no disk that is full. */
+  @Test
+  void aReaderThatLeavesIsNoFailure() throws Exception {
+    Path err = folder.resolve("err");
+    Process listing =
+        new ProcessBuilder(command(Main.class, "rule", "list")).redirectError(err.toFile()).start();
+    listing.getInputStream().close();
+    assertEquals(141, listing.waitFor());
+    assertEquals("", Files.readString(err, UTF_8));
+  }
+
   @Test
   void whatTrainsSaysThatTheWheelHasNoLibtorch() throws Exception {
     classPath =
@@ -74,18 +85,22 @@ class MainProcessTest {
   /** The exit code and what is on standard error. */
   private List<String> run(Path out, Class<?> main, String... arguments) throws Exception {
     Path err = folder.resolve("err");
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.add(FLAGS);
-    command.addAll(List.of("-cp", classPath, main.getName()));
-    command.addAll(List.of(arguments));
     int exitCode =
-        new ProcessBuilder(command)
+        new ProcessBuilder(command(main, arguments))
             .redirectOutput(out.toFile())
             .redirectError(err.toFile())
             .start()
             .waitFor();
     return List.of(Integer.toString(exitCode), Files.readString(err, UTF_8));
+  }
+
+  private List<String> command(Class<?> main, String... arguments) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add(FLAGS);
+    command.addAll(List.of("-cp", classPath, main.getName()));
+    command.addAll(List.of(arguments));
+    return command;
   }
 
   static final class UsesVectors {

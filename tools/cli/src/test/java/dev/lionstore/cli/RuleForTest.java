@@ -98,6 +98,32 @@ class RuleForTest {
   }
 
   @Test
+  void aRuleThatDecidesForNoTensorIsRefused() {
+    assertEquals(
+        "--rule-for b decides for no tensor: the first that matches wins, and each of its tensors is"
+            + " matched by one before it; put it first or leave it out",
+        Cli.refusal(
+            "import",
+            example.model(),
+            folder.resolve("no"),
+            "--rule-for=w=adam",
+            "--rule-for=w|b=sgd",
+            "--rule-for=b=lion"));
+  }
+
+  /** Of a store in which AdamW steps everything, lion is the rule's name alone. */
+  @Test
+  void anOptionThatNoGroupTakesIsRefused() {
+    Path all = imported("all", "--rule-for", ".*=adamw");
+    assertEquals(
+        "weight_decay is given for the store's rule, lion, which no group has; expected --set"
+            + " GROUP.weight_decay=X with one of the groups default (adamw) (see lionstore step"
+            + " --help)",
+        Cli.usageError(
+            "step", all, "--gradients", example.gradients(), "--lr=0.01", "--weight-decay=0.1"));
+  }
+
+  @Test
   void aGroupThatStaysWholeKeepsItsNameAndItsValues() throws IOException {
     Object[] group = {"--group", "norms", "--match", "b", "--lr-scale", "0.5"};
     Path whole = imported("whole", with(group, "--rule-for", ".*b=adamw"));
@@ -211,7 +237,7 @@ class RuleForTest {
     assertTrue(words.contains("Lionstore sgd + AdamW"), words);
     assertTrue(
         Cli.refusal(with(new Object[] {"audit", "1e6"}, rules))
-            .contains("--rule-for w matches the whole name of none of the 1 tensors"));
+            .contains("--rule-for w matches the whole name of none of the 1 trained tensors"));
   }
 
   @Test
