@@ -27,7 +27,7 @@ class TrainSurvivesKillsTest {
    */
   private static final int KILLS_AT_START = 2;
 
-  private static final int KILLS = 4;
+  private static final int KILLS = 3;
 
   @TempDir private Path folder;
 

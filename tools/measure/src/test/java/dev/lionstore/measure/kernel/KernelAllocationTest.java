@@ -11,7 +11,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -22,13 +21,13 @@ class KernelAllocationTest {
   private static final Duration PATIENCE = Duration.ofSeconds(20);
 
   /** As a training that does one kind of step. */
-  @RepeatedTest(2)
+  @Test
   void stepsOfLionAllocateNothing() throws IOException, InterruptedException {
     assertQuiet(new SplittableRandom().nextLong(), "lion of BF16");
   }
 
   /** What is compiled first decides which classes of vectors the JDK's methods have seen. */
-  @RepeatedTest(2)
+  @Test
   void noLoopAllocatesInWhateverOrder() throws IOException, InterruptedException {
     assertQuiet(new SplittableRandom().nextLong(), "");
   }
