@@ -206,10 +206,7 @@ class Rule(OfRule):
         super().__init__(params, {"lr": rate, **defaults, **given, "maximize": maximize}, **options)
 
     def _read_rule(self, moments: _rules.Moments) -> UpdateRule:
-        try:
-            return _rules.of_text(self._text, moments)
-        except errors.ArgumentError as failure:
-            raise errors.ArgumentError(f"{self._file}, {failure}") from None
+        return _rules.of_text(self._text, self._file, moments)
 
     def _rule_for(self, group: Mapping[str, Any], moments: _rules.Moments) -> UpdateRule:
         self._require_supported(group)

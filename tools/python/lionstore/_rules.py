@@ -59,12 +59,13 @@ def named(name: str, moments: Moments = None) -> UpdateRule:
     return _described(java().call("namedRule", name, _STATES[moments]))
 
 
-def of_text(text: str, moments: Moments = None) -> UpdateRule:
+def of_text(text: str, file: str, moments: Moments = None) -> UpdateRule:
     """The rule that a text describes.
 
-    :raises ArgumentError: if it describes none, with the line and the column
+    :param file: where the text is, which errors name
+    :raises ArgumentError: if it describes none, with file, line and column
     """
-    return _described(java().call("ruleOf", text, _STATES[moments]))
+    return _described(java().call("ruleOf", text, file, _STATES[moments]))
 
 
 def _described(handle: int) -> UpdateRule:

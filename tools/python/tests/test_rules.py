@@ -618,7 +618,7 @@ class OwnRuleTest(RuleCase):
             own(self.rule(), momentum=0.9)
         with self.refuses("beta1 is 2"):
             own(self.rule(), beta1=2)
-        with self.refuses("my.rule, line .*column"):
+        with self.refuses(r"my\.rule:\d+:\d+: "):
             own(self.rule(("fma(o2", "fmb(o2")))
         with self.refuses("no such file", by=lionstore.MissingError):
             own(f"{self.folder}/none.rule")

@@ -2,6 +2,7 @@ package dev.lionstore.python;
 
 import dev.lionstore.formula.Hyperparameter;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.RuleSource;
 import dev.lionstore.rule.StateType;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
@@ -18,9 +19,11 @@ final class RuleFunctions {
     return Handles.add(withState(UpdateRules.required(Native.text(name, nameBytes)), state));
   }
 
-  /** The rule that a text describes, with its states of a type: {@link #withState}. */
-  public static long ruleOf(long text, long textBytes, long state) {
-    return Handles.add(withState(UpdateRules.own(Native.text(text, textBytes)), state));
+  /** The rule that a file's text describes, with its states of a type: {@link #withState}. */
+  public static long ruleOf(long text, long textBytes, long file, long fileBytes, long state) {
+    RuleSource source =
+        RuleSource.ofText(Native.text(text, textBytes), Native.text(file, fileBytes));
+    return Handles.add(withState(source.rule(), state));
   }
 
   /** With states as the text has them, 0, in bfloat16, 1, in float32, 2, or in 8 bits, 3. */
