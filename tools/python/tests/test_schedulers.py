@@ -1,7 +1,7 @@
 """Every scheduler of PyTorch, killed wherever a kill can fall: it goes on as if nothing had happened.
 
-LIONSTORE_SCHEDULERS=all tries every combination; else each scheduler and each habit is tried with
-some kills, chosen by a seed that is printed.
+LIONSTORE_SCHEDULERS=all tries every combination; else each scheduler is tried with every other habit and some kills,
+chosen by a seed that is printed.
 """
 
 from __future__ import annotations
@@ -305,8 +305,10 @@ class SchedulersTest(LionTest):
         dice = random.Random(seed)
         takes_all = os.environ.get("LIONSTORE_SCHEDULERS") == "all"
         compared = 0
-        for (name, (_, make)), habit in itertools.product(SCHEDULERS.items(), HABITS):
-            if not applies(name, habit):
+        skipped = dice.randrange(2)
+        pairs = itertools.product(enumerate(SCHEDULERS.items()), enumerate(HABITS))
+        for (row, (name, (_, make))), (column, habit) in pairs:
+            if not applies(name, habit) or (not takes_all and (row + column) % 2 == skipped):
                 continue
             is_double = habit is one_each_step_and_one_each_epoch
             makes = [make, SCHEDULERS["ExponentialLR"][1]] if is_double else [make]
