@@ -50,11 +50,15 @@ uint16 magnitude_of(block_type type, float16 value) {
   return type == I8 ? as_uint16(value) & MAGNITUDE : as_uint16(max(as_int16(value), (int16)(0)));
 }
 
+// In an array: Oclgrind 21.10 takes halves of a vector for uninitialised.
 uint largest_of(uint16 values) {
-  uint8 of_8 = max(values.lo, values.hi);
-  uint4 of_4 = max(of_8.lo, of_8.hi);
-  uint2 of_2 = max(of_4.lo, of_4.hi);
-  return max(of_2.x, of_2.y);
+  uint each[16];
+  vstore16(values, 0, each);
+  uint largest = each[0];
+  for (uint v = 1; v < 16; v++) {
+    largest = max(largest, each[v]);
+  }
+  return largest;
 }
 
 // Where a share lies among the codes.

@@ -133,7 +133,7 @@ class FormMutationTest {
             "a quotient is a product",
             "code / (type == I8 ? 127.0f",
             "code * (type == I8 ? (1.0f / 127.0f)"),
-        block("the scale is not the largest", "max(of_2.x, of_2.y)", "of_2.x"),
+        block("the scale is not the largest", "uint v = 1; v < 16", "uint v = 1; v < 15"),
         block("a scale is another part's", "most = max(most, magnitude", "most = (magnitude"),
         block("a place rounds down", "convert_uint16(rint(place))", "convert_uint16(place)"),
         block(
