@@ -16,12 +16,20 @@ import java.util.Optional;
  * @param progress what {@link Undo} writes to
  */
 public record StoreMemory(
-    List<MemorySegment> planes, Optional<MemorySegment> gradients, MemorySegment progress) {
+    List<PlaneFile> planes, Optional<MemorySegment> gradients, MemorySegment progress) {
   /** Where the part of the first page that belongs to nobody begins, in bytes. */
   public static final long SCRATCH_OFFSET = 4032;
 
   /** How long it is, in bytes. */
   public static final long SCRATCH_BYTES = 64;
+
+  /**
+   * A plane of the state.
+   *
+   * @param memory the file
+   * @param firstValue where its first value is, in bytes
+   */
+  public record PlaneFile(MemorySegment memory, long firstValue) {}
 
   /** Copies the list. */
   public StoreMemory {

@@ -9,7 +9,6 @@ import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,7 +24,7 @@ class KernelOfRulesTest {
   /** Tells what it is told. */
   private static class Told extends ForwardingKernel {
     final List<Long> elements = new ArrayList<>();
-    final List<MemorySegment> memory = new ArrayList<>();
+    final List<StoreMemory.PlaneFile> memory = new ArrayList<>();
     boolean isClosed;
 
     Told(UpdateRule rule) {
@@ -84,10 +83,12 @@ class KernelOfRulesTest {
   void eachKernelSeesItsOwnPlanesInItsOwnOrderAndItsShareOfTheElements() {
     Told lion = new Told(LION);
     Told adamw = new Told(ADAMW);
-    List<MemorySegment> files =
-        rules().planes().stream().map(_ -> Arena.ofAuto().allocate(8)).toList();
+    List<StoreMemory.PlaneFile> files =
+        rules().planes().stream()
+            .map(_ -> new StoreMemory.PlaneFile(Arena.ofAuto().allocate(8), 0))
+            .toList();
     try (Kernel kernel = new KernelOfRules(rules(), List.of(lion, adamw))) {
-      StoreMemory memory = new StoreMemory(files, Optional.empty(), files.getFirst());
+      StoreMemory memory = new StoreMemory(files, Optional.empty(), files.getFirst().memory());
       assertEquals("attached", kernel.attach(memory));
       assertPlanes(LION, files, lion.memory);
       assertPlanes(ADAMW, files, adamw.memory);
@@ -100,7 +101,7 @@ class KernelOfRulesTest {
   }
 
   private static void assertPlanes(
-      UpdateRule rule, List<MemorySegment> files, List<MemorySegment> found) {
+      UpdateRule rule, List<StoreMemory.PlaneFile> files, List<StoreMemory.PlaneFile> found) {
     for (int p = 0; p < rule.allPlanes().size(); p++) {
       assertSame(files.get(rules().planes().indexOf(rule.allPlanes().get(p))), found.get(p));
     }

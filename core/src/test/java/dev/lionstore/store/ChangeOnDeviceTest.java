@@ -45,7 +45,7 @@ class ChangeOnDeviceTest {
 
     @Override
     public String attach(StoreMemory memory) {
-      files = memory.planes();
+      files = memory.planes().stream().map(StoreMemory.PlaneFile::memory).toList();
       return "";
     }
 

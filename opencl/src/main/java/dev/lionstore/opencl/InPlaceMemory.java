@@ -3,7 +3,8 @@ package dev.lionstore.opencl;
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.opencl.driver.Context;
-import java.lang.foreign.MemorySegment;
+import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -14,10 +15,18 @@ final class InPlaceMemory implements AutoCloseable {
   private final List<MappedMemory> gradients = new ArrayList<>();
   private final MappedMemory progress;
 
-  InPlaceMemory(Context context, StoreMemory memory, long windowBytes) {
+  /**
+   * The files of a store.
+   *
+   * @param memory whose planes are the rule's
+   * @param windowBytes the most bytes of a window
+   */
+  InPlaceMemory(Context context, UpdateRule rule, StoreMemory memory, long windowBytes) {
+    List<Plane.Type> types = PlaneMemory.types(rule);
     try {
-      for (MemorySegment plane : memory.planes()) {
-        planes.add(MappedMemory.inPlace(context, plane, windowBytes));
+      for (int p = 0; p < types.size(); p++) {
+        StoreMemory.PlaneFile plane = memory.planes().get(p);
+        planes.add(MappedMemory.inPlace(context, plane, types.get(p), windowBytes));
       }
       if (memory.gradients().isPresent()) {
         gradients.add(MappedMemory.inPlace(context, memory.gradients().get(), windowBytes));

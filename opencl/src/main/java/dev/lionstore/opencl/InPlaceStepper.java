@@ -9,6 +9,7 @@ import dev.lionstore.opencl.driver.Device;
 import dev.lionstore.opencl.driver.DeviceBuffer;
 import dev.lionstore.opencl.driver.Queue;
 import dev.lionstore.os.MappedFile;
+import dev.lionstore.rule.Plane;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -24,7 +25,7 @@ import org.jspecify.annotations.Nullable;
 final class InPlaceStepper extends CpuAssistedStepper {
   private final Context context;
   private final InPlaceMemory memory;
-  private final List<Integer> planeBytes;
+  private final List<Plane.Type> types;
   private final KernelCalls calls;
   private @Nullable Queue queue;
 
@@ -32,7 +33,7 @@ final class InPlaceStepper extends CpuAssistedStepper {
     super(cpu);
     this.context = context;
     this.memory = memory;
-    this.planeBytes = PlaneMemory.bytesPerElement(source.rule());
+    this.types = PlaneMemory.types(source.rule());
     this.calls = new KernelCalls(context, source);
   }
 
@@ -132,20 +133,18 @@ final class InPlaceStepper extends CpuAssistedStepper {
 
   private List<PlanePart> parts(TensorStep tensor, Gradient gradient, long at) {
     List<PlanePart> parts = new ArrayList<>();
-    int gradientBytes = tensor.gradient().type().bytes();
-    parts.add(
-        new PlanePart(gradient.file(), gradient.address() + at * gradientBytes, gradientBytes));
-    for (int p = 0; p < planeBytes.size(); p++) {
-      int bytes = planeBytes.get(p);
-      long address = tensor.planes().get(p).address() + at * bytes;
-      parts.add(new PlanePart(memory.plane(tensor, p), address, bytes));
+    Plane.Type like = PlaneMemory.typeOfSize(tensor.gradient().type());
+    parts.add(new PlanePart(gradient.file(), gradient.address() + like.bytes(at), like));
+    for (int p = 0; p < types.size(); p++) {
+      long address = tensor.planes().get(p).address() + types.get(p).bytes(at);
+      parts.add(new PlanePart(memory.plane(tensor, p), address, types.get(p)));
     }
     return parts;
   }
 
   /** The one side's stores to a part become the other side's to see. */
   private void handOver(PlanePart part, long count) {
-    long bytes = Math.min(count * part.bytes(), part.file().left(part.address()));
+    long bytes = Math.min(part.type().bytes(count), part.file().left(part.address()));
     DeviceBuffer window = part.file().window(part.address());
     long mapped = queue().map(window, part.file().offset(part.address()), bytes);
     queue().unmap(window, mapped);

@@ -6,13 +6,14 @@ import dev.lionstore.opencl.driver.Context;
 import dev.lionstore.opencl.driver.DeviceBuffer;
 import dev.lionstore.opencl.driver.KernelCall;
 import dev.lionstore.opencl.driver.Queue;
+import dev.lionstore.rule.Plane;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
 /** A rule's calls, one for each variant and entry that has been used. For one thread at a time. */
 public final class KernelCalls implements Closers.Closer {
-  /** Work-items of a group: 2,048 elements. */
+  /** Work-items of a group: 2,048 elements, or as many blocks. */
   private static final long GROUP = 64;
 
   private final Context context;
@@ -29,9 +30,15 @@ public final class KernelCalls implements Closers.Closer {
    * Where a device finds an operand.
    *
    * @param buffer that has it
-   * @param at where it has the first element that is stepped, in elements
+   * @param at where it has the first element that is stepped, in elements; of blocks, in words of
+   *     four bytes
    */
-  public record Operand(DeviceBuffer buffer, long at) {}
+  public record Operand(DeviceBuffer buffer, long at) {
+    /** The same with the place in bytes. */
+    static Operand of(DeviceBuffer buffer, long offset, Plane.Type type) {
+      return new Operand(buffer, offset / PlaneMemory.indexBytes(type));
+    }
+  }
 
   /**
    * Where a device saves chunks that it changes, in bytes; the last arguments of an entry that
@@ -56,7 +63,7 @@ public final class KernelCalls implements Closers.Closer {
     KernelCall call =
         plain.computeIfAbsent(variant(tensor), variant -> call(variant, source.entry()));
     set(call, tensor, operands, first, end);
-    long items = Math.ceilDiv(end - first, (long) KernelSource.GRANULE);
+    long items = Math.ceilDiv(end - first, (long) source.elementsOfItem());
     queue.run(call, Math.ceilDiv(items, GROUP) * GROUP, GROUP);
   }
 

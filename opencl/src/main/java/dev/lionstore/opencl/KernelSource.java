@@ -5,6 +5,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.kernel.Undo;
 import dev.lionstore.opencl.driver.Device;
 import dev.lionstore.opencl.driver.Program;
+import dev.lionstore.rule.BlockCode;
 import dev.lionstore.rule.UpdateRule;
 import java.io.IOException;
 import java.io.InputStream;
@@ -13,20 +14,21 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A rule's form in OpenCL C: what all rules have in common, then what {@link OpenClForm} makes of
- * its formula. Of two entries one steps with a work-item for {@link #GRANULE} elements, one with a
- * work-item for a chunk, whose values it saves.
+ * A rule's form in OpenCL C: what all rules have in common, what those with blocks have, if it is
+ * one, then what {@link OpenClForm} makes of its formula. Of two entries one steps with a work-item
+ * for {@link #elementsOfItem} elements, one with a work-item for a chunk, whose values it saves.
  *
  * @param rule which one
  * @param text of the program
  */
 public record KernelSource(UpdateRule rule, String text) {
-  /** What a work-item steps, in elements. */
-  static final int GRANULE = 32;
+  /** What a work-item steps, in elements, unless some share a scale. */
+  private static final int GRANULE = 32;
 
   /** The form of a rule. */
   public static KernelSource of(UpdateRule rule) {
-    return new KernelSource(rule, read("common.cl") + "\n" + OpenClForm.of(rule));
+    String blocks = rule.hasBlocks() ? read("blocks.cl") + "\n" : "";
+    return new KernelSource(rule, read("common.cl") + "\n" + blocks + OpenClForm.of(rule));
   }
 
   /** The same with another text. */
@@ -77,6 +79,11 @@ public record KernelSource(UpdateRule rule, String text) {
             + (device.features().contains(Device.Feature.EXACT_DIVISION)
                 ? " -cl-fp32-correctly-rounded-divide-sqrt"
                 : ""));
+  }
+
+  /** What a work-item of the entry that saves nothing steps, in elements. */
+  int elementsOfItem() {
+    return rule.hasBlocks() ? BlockCode.VALUES : GRANULE;
   }
 
   /** The entry that leaves saving to others. */

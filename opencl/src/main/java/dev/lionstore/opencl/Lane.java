@@ -6,6 +6,7 @@ import dev.lionstore.opencl.driver.Closers;
 import dev.lionstore.opencl.driver.Context;
 import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
 import dev.lionstore.opencl.driver.TransferLane;
+import dev.lionstore.rule.Plane;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,7 +22,7 @@ final class Lane implements AutoCloseable {
 
   private final TransferLane transfers;
   private final KernelCalls calls;
-  private final List<Integer> planeBytes;
+  private final List<Plane.Type> types;
   private @Nullable Piece piece;
 
   /**
@@ -43,8 +44,8 @@ final class Lane implements AutoCloseable {
    * @throws OutOfDeviceMemoryException if the device has no room for it
    */
   Lane(Context context, KernelSource source, int elements) {
-    this.planeBytes = PlaneMemory.bytesPerElement(source.rule());
-    long bytes = bytes(planeBytes, elements);
+    this.types = PlaneMemory.types(source.rule());
+    long bytes = bytes(types, elements);
     Closers made = new Closers();
     try {
       this.calls = made.add(new KernelCalls(context, source));
@@ -59,8 +60,9 @@ final class Lane implements AutoCloseable {
   }
 
   /** What it takes of a device's memory for pieces of so many elements. */
-  static long bytes(List<Integer> planeBytes, long elements) {
-    return elements * (GRADIENT_BYTES + planeBytes.stream().mapToInt(Integer::intValue).sum());
+  static long bytes(List<Plane.Type> types, long elements) {
+    return elements * GRADIENT_BYTES
+        + types.stream().mapToLong(type -> PlaneMemory.room(type, elements)).sum();
   }
 
   /** Begins a piece; the lane is idle. */
@@ -77,12 +79,12 @@ final class Lane implements AutoCloseable {
     List<KernelCalls.Operand> operands = new ArrayList<>();
     operands.add(new KernelCalls.Operand(transfers.buffer(), 0));
     long at = planesOffset(next);
-    for (int p = 0; p < planeBytes.size(); p++) {
-      long bytes = (long) next.padded() * planeBytes.get(p);
-      MemorySegment.copy(
-          tensor.planes().get(p), next.from() * planeBytes.get(p), staging, at, bytes);
-      operands.add(new KernelCalls.Operand(transfers.buffer(), at / planeBytes.get(p)));
-      at += bytes;
+    for (int p = 0; p < types.size(); p++) {
+      Plane.Type type = types.get(p);
+      long bytes = type.bytes(next.padded());
+      MemorySegment.copy(tensor.planes().get(p), type.bytes(next.from()), staging, at, bytes);
+      operands.add(KernelCalls.Operand.of(transfers.buffer(), at, type));
+      at += PlaneMemory.room(type, next.padded());
     }
     transfers.send(at);
     calls.step(transfers.queue(), tensor, operands, next.from(), next.from() + next.count());
@@ -101,15 +103,15 @@ final class Lane implements AutoCloseable {
     piece = null;
     transfers.queue().finish();
     long at = planesOffset(ended);
-    for (int p = 0; p < planeBytes.size(); p++) {
-      long bytes = (long) ended.padded() * planeBytes.get(p);
+    for (int p = 0; p < types.size(); p++) {
+      Plane.Type type = types.get(p);
       MemorySegment.copy(
           transfers.staging(),
           at,
           ended.tensor().planes().get(p),
-          ended.from() * planeBytes.get(p),
-          bytes);
-      at += bytes;
+          type.bytes(ended.from()),
+          type.bytes(ended.padded()));
+      at += PlaneMemory.room(type, ended.padded());
     }
   }
 

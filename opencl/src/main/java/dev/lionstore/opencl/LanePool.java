@@ -3,6 +3,7 @@ package dev.lionstore.opencl;
 import dev.lionstore.kernel.DeviceException;
 import dev.lionstore.opencl.driver.Context;
 import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
+import dev.lionstore.rule.Plane;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -41,18 +42,17 @@ final class LanePool implements AutoCloseable {
     this.context = context;
     this.source = source;
     this.memoryBytes = memoryBytes;
-    List<Integer> planeBytes = PlaneMemory.bytesPerElement(source.rule());
-    long least = Lane.bytes(planeBytes, LEAST_ELEMENTS);
+    List<Plane.Type> types = PlaneMemory.types(source.rule());
+    long least = Lane.bytes(types, LEAST_ELEMENTS);
     if (memoryBytes < least) {
       throw new IllegalArgumentException(
           "device memory is " + memoryBytes + " bytes, expected at least " + least);
     }
     this.elements = MOST_ELEMENTS;
-    while (elements > LEAST_ELEMENTS
-        && Lane.bytes(planeBytes, elements) * MOST_LANES > memoryBytes) {
+    while (elements > LEAST_ELEMENTS && Lane.bytes(types, elements) * MOST_LANES > memoryBytes) {
       elements /= 2;
     }
-    this.most = Math.clamp(memoryBytes / Lane.bytes(planeBytes, elements), 1, MOST_LANES);
+    this.most = Math.clamp(memoryBytes / Lane.bytes(types, elements), 1, MOST_LANES);
   }
 
   /** The most elements of a piece. */

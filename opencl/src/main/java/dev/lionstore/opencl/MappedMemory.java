@@ -1,10 +1,12 @@
 package dev.lionstore.opencl;
 
+import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.opencl.driver.Context;
 import dev.lionstore.opencl.driver.DeviceBuffer;
 import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
 import dev.lionstore.opencl.driver.Queue;
 import dev.lionstore.os.MappedFile;
+import dev.lionstore.rule.Plane;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,10 +14,15 @@ import java.util.List;
 /**
  * A mapped file as a device sees it: windows side by side, none larger than the device allows, all
  * on page boundaries. Windows never overlap: OpenCL leaves open what overlapping ones would see.
- * They are the file's memory itself, or have room for a copy of it.
+ * They are the file's memory itself, or have room for a copy of it. No block of values lies in two
+ * of them.
  */
 final class MappedMemory implements AutoCloseable {
   private final MemorySegment memory;
+
+  /** What the first window has more than others: up to a page that begins with a block. */
+  private final long lead;
+
   private final long windowBytes;
   private final List<DeviceBuffer> windows = new ArrayList<>();
 
@@ -24,14 +31,16 @@ final class MappedMemory implements AutoCloseable {
     DeviceBuffer window(MemorySegment part);
   }
 
-  private MappedMemory(MemorySegment memory, long most, Maker maker) {
-    this.memory = memory;
-    long pages = Math.max(1, most / MappedFile.PAGE_BYTES) * MappedFile.PAGE_BYTES;
-    this.windowBytes = Math.min(pages, memory.byteSize());
+  private MappedMemory(StoreMemory.PlaneFile file, Plane.Type type, long most, Maker maker) {
+    this.memory = file.memory();
+    this.lead = lead(file.firstValue(), type.blockBytes());
+    long step = wholeBlocks(type.blockBytes());
+    long whole = Math.max(1, (most - lead) / step) * step;
+    this.windowBytes = Math.min(whole, memory.byteSize());
     try {
-      for (long at = 0; at < memory.byteSize(); at += windowBytes) {
-        long bytes = Math.min(windowBytes, memory.byteSize() - at);
-        windows.add(maker.window(memory.asSlice(at, bytes)));
+      for (long at = 0; at < memory.byteSize(); at = start(windows.size())) {
+        long end = Math.min(start(windows.size() + 1), memory.byteSize());
+        windows.add(maker.window(memory.asSlice(at, end - at)));
       }
     } catch (RuntimeException e) {
       close();
@@ -39,14 +48,40 @@ final class MappedMemory implements AutoCloseable {
     }
   }
 
+  /** The first page from whose beginning on the values are whole blocks. */
+  private static long lead(long firstValue, int blockBytes) {
+    long page = 0;
+    while ((page - firstValue) % blockBytes != 0) {
+      page += MappedFile.PAGE_BYTES;
+    }
+    return page;
+  }
+
+  /** The fewest pages that are blocks without a rest: a page has a power of two of bytes. */
+  private static long wholeBlocks(int blockBytes) {
+    return (long) blockBytes / Integer.lowestOneBit(blockBytes) * MappedFile.PAGE_BYTES;
+  }
+
+  /** Where a window begins. */
+  private long start(int window) {
+    return window == 0 ? 0 : lead + window * windowBytes;
+  }
+
   /**
-   * The file's memory itself.
+   * A plane's memory itself.
    *
-   * @param memory of the file, from a page on
-   * @param most the most bytes of a window
+   * @param plane a file, from a page on
+   * @param type of its values
+   * @param most the most bytes of a window, if that is enough for some blocks
    */
+  static MappedMemory inPlace(
+      Context context, StoreMemory.PlaneFile plane, Plane.Type type, long most) {
+    return new MappedMemory(plane, type, most, part -> DeviceBuffer.over(context, part));
+  }
+
+  /** The same of another file, without blocks. */
   static MappedMemory inPlace(Context context, MemorySegment memory, long most) {
-    return new MappedMemory(memory, most, part -> DeviceBuffer.over(context, part));
+    return inPlace(context, new StoreMemory.PlaneFile(memory, 0), Plane.Type.F32, most);
   }
 
   /**
@@ -54,8 +89,10 @@ final class MappedMemory implements AutoCloseable {
    *
    * @throws OutOfDeviceMemoryException if the device has none left
    */
-  static MappedMemory copied(Context context, MemorySegment memory, long most) {
-    return new MappedMemory(memory, most, part -> DeviceBuffer.allocate(context, part.byteSize()));
+  static MappedMemory copied(
+      Context context, StoreMemory.PlaneFile plane, Plane.Type type, long most) {
+    return new MappedMemory(
+        plane, type, most, part -> DeviceBuffer.allocate(context, part.byteSize()));
   }
 
   /** Copies all of it to the device. */
@@ -77,7 +114,7 @@ final class MappedMemory implements AutoCloseable {
   }
 
   private MemorySegment part(int window) {
-    return memory.asSlice(window * windowBytes, windows.get(window).bytes());
+    return memory.asSlice(start(window), windows.get(window).bytes());
   }
 
   /** Whether a part of some memory is a part of this file. */
@@ -94,12 +131,16 @@ final class MappedMemory implements AutoCloseable {
 
   /** The window that an address is in. */
   DeviceBuffer window(long address) {
-    return windows.get((int) ((address - memory.address()) / windowBytes));
+    return windows.get(index(address));
   }
 
   /** Where it is in its window, in bytes. */
   long offset(long address) {
-    return (address - memory.address()) % windowBytes;
+    return address - memory.address() - start(index(address));
+  }
+
+  private int index(long address) {
+    return (int) (Math.max(0, address - memory.address() - lead) / windowBytes);
   }
 
   /** How many bytes its window has from there on. */

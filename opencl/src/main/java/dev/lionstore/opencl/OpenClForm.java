@@ -26,62 +26,27 @@ final class OpenClForm {
   private final UpdateRule rule;
   private final OpenClNames names;
   private final OpenClStep formula;
-  private final List<Stored> planes = new ArrayList<>();
-
-  /**
-   * A plane.
-   *
-   * @param name as OpenCL C spells it
-   * @param symbol of the state; empty for the master's two planes
-   * @param index among the state planes; negative for the master's
-   * @param bytes of an element
-   * @param isWritten whether a step changes it
-   * @param isRounded whether a step rounds it
-   */
-  private record Stored(
-      String name, String symbol, int index, int bytes, boolean isWritten, boolean isRounded) {
-    boolean isState() {
-      return index >= 0;
-    }
-
-    boolean isWide() {
-      return bytes == Float.BYTES;
-    }
-
-    String type() {
-      return isWide() ? "float16" : "ushort16";
-    }
-
-    String orderedType() {
-      return isWide() ? "ordered_floats" : "ordered_plane";
-    }
-  }
+  private final List<StoredPlane> planes = new ArrayList<>();
 
   private OpenClForm(UpdateRule rule) {
     this.rule = rule;
     this.names = new OpenClNames(rule);
     this.formula = new OpenClStep(rule, names);
     for (Plane plane : Plane.MASTER) {
-      planes.add(new Stored(plane.name(), "", -1, plane.type().blockBytes(), true, false));
+      planes.add(new StoredPlane(plane.name(), "", -1, plane.type(), true));
     }
     for (int p = 0; p < rule.statePlanes().size(); p++) {
       Plane plane = rule.statePlanes().get(p);
       String symbol = rule.stateSymbols().get(p);
       boolean isWritten = rule.next(symbol).isPresent();
-      planes.add(
-          new Stored(
-              names.of(symbol),
-              symbol,
-              p,
-              plane.type().blockBytes(),
-              isWritten,
-              isWritten && plane.isRounded()));
+      planes.add(new StoredPlane(names.of(symbol), symbol, p, plane.type(), isWritten));
     }
   }
 
   /** The text of a rule's form. */
   static String of(UpdateRule rule) {
     OpenClForm form = new OpenClForm(rule);
+    String step64 = rule.hasBlocks() ? new OpenClBlocks(form).step() : "";
     return """
     // Rule %s, made of its formula; after common.cl.
 
@@ -93,7 +58,8 @@ final class OpenClForm {
     %s
     %s\
     """
-        .formatted(rule.name(), form.coefficients(""), form.step(), form.plain(), form.saving());
+        .formatted(
+            rule.name(), form.coefficients(""), form.step(), step64 + form.plain(), form.saving());
   }
 
   /** The name of the entry that saves nothing; with the prefix it is no keyword. */
@@ -119,7 +85,13 @@ final class OpenClForm {
     return text.toString();
   }
 
-  private String each(Function<Stored, String> text) {
+  /** The planes, in their order. */
+  List<StoredPlane> planes() {
+    return planes;
+  }
+
+  /** A text for each plane. */
+  String each(Function<StoredPlane, String> text) {
     return planes.stream().map(text).collect(Collectors.joining());
   }
 
@@ -146,10 +118,10 @@ final class OpenClForm {
             stores());
   }
 
-  private static String parameters(Stored plane) {
+  private static String parameters(StoredPlane plane) {
     return "    "
-        + (plane.isWritten() ? plane.orderedType() + " at_" + plane.name() + ", " : "")
-        + plane.type()
+        + (plane.isWritten() ? plane.ordered() + "at_" + plane.name() + ", " : "")
+        + plane.loaded()
         + " old_"
         + plane.name()
         + ","
@@ -157,7 +129,7 @@ final class OpenClForm {
         + "\n";
   }
 
-  private String widened(Stored plane) {
+  private String widened(StoredPlane plane) {
     if (!plane.isState()) {
       return "";
     }
@@ -176,12 +148,12 @@ final class OpenClForm {
     return "  split(at_weights, at_remainder, %s);\n".formatted(master) + each(this::store);
   }
 
-  private String store(Stored plane) {
+  private String store(StoredPlane plane) {
     Optional<Statement> next = plane.isState() ? rule.next(plane.symbol()) : Optional.empty();
     return next.map(s -> "  *at_%s = %s;\n".formatted(plane.name(), stored(plane, s))).orElse("");
   }
 
-  private String stored(Stored plane, Statement next) {
+  private String stored(StoredPlane plane, Statement next) {
     String value = formula.name(next.name());
     if (!plane.isWide()) {
       return "round_bf16(" + value + ", random_" + plane.name() + ")";
@@ -197,17 +169,25 @@ final class OpenClForm {
     __kernel void %s(
     %s) {
       coefficients k = {%s};
-      ulong at = (ulong)get_global_id(0) * GRANULE;
-      ulong i = first + at;
-      if (i >= end) {
-        return;
-      }
-    %s%s%s%s}
+    %s}
     """
         .formatted(
             entry(rule),
             arguments(),
             coefficients(""),
+            rule.hasBlocks() ? new OpenClBlocks(this).plain() : granuleAtOnce());
+  }
+
+  private String granuleAtOnce() {
+    return """
+      ulong at = (ulong)get_global_id(0) * GRANULE;
+      ulong i = first + at;
+      if (i >= end) {
+        return;
+      }
+    %s%s%s%s\
+    """
+        .formatted(
             pointers("at"),
             hashes(),
             call(Half.LOWER, plane -> "at_" + plane.name() + "[0]", "end"),
@@ -215,6 +195,8 @@ final class OpenClForm {
   }
 
   private String saving() {
+    OpenClBlocks blocks = new OpenClBlocks(this);
+    String from = "(from - first)";
     return """
     __kernel void %s(
     %s,
@@ -230,7 +212,7 @@ final class OpenClForm {
           (volatile __global ulong *)(progress + word_at + slot * slot_bytes);
       ulong nothing_saved = word + slot * word_step;
       __global uchar *units = progress + saved_at + slot * slot_bytes;
-      for (ulong i = from; i < to; i += GRANULE) {
+      for (ulong i = from; i < to; i += %s) {
     %s  }
     }
     """
@@ -238,8 +220,9 @@ final class OpenClForm {
             savingEntry(rule),
             arguments(),
             coefficients(""),
-            pointers("(from - first)"),
-            indented(granule()));
+            rule.hasBlocks() ? blocks.pointers(from) : pointers(from),
+            rule.hasBlocks() ? "BLOCK" : "GRANULE",
+            rule.hasBlocks() ? blocks.saving() : indented(granule()));
   }
 
   private static String indented(String lines) {
@@ -248,11 +231,11 @@ final class OpenClForm {
 
   /** 32 elements of a chunk: saved, counted, changed. */
   private String granule() {
-    int bytes = planes.stream().mapToInt(Stored::bytes).sum();
+    int bytes = planes.stream().mapToInt(plane -> plane.type().blockBytes()).sum();
     return hashes()
         + each(plane ->
             "  %2$s lower_%1$s = at_%1$s[0], upper_%1$s = at_%1$s[1];\n"
-                .formatted(plane.name(), plane.type()))
+                .formatted(plane.name(), plane.loaded()))
         + """
 
           ulong in_unit = (i - chunk) %% SAVED_UNIT;
@@ -275,11 +258,11 @@ final class OpenClForm {
   private String saves() {
     StringBuilder text = new StringBuilder();
     int before = 0;
-    for (Stored plane : planes) {
+    for (StoredPlane plane : planes) {
       text.append(
           "  save_%2$s(unit + %3$d * SAVED_UNIT, in_unit, lower_%1$s, upper_%1$s);\n"
               .formatted(plane.name(), plane.isWide() ? "floats" : "shorts", before));
-      before += plane.bytes();
+      before += plane.type().blockBytes();
     }
     return text.toString();
   }
@@ -288,7 +271,7 @@ final class OpenClForm {
     return "    __global const gradient *gradients, ulong gradients_at,\n"
         + each(plane ->
             "    __global %2$s *state_%1$s, ulong offset_%1$s,\n"
-                .formatted(plane.name(), plane.type()))
+                .formatted(plane.name(), plane.stored()))
         + "    ulong first, ulong end, ulong key,\n    "
         + coefficients("float ");
   }
@@ -296,7 +279,7 @@ final class OpenClForm {
   private String pointers(String at) {
     return each(plane ->
         "  __global %2$s *at_%1$s = state_%1$s + (offset_%1$s + %3$s) / 16;\n"
-            .formatted(plane.name(), plane.type(), at))
+            .formatted(plane.name(), plane.stored(), at))
         + "  __global const gradient *g = gradients + gradients_at + %s;\n".formatted(at);
   }
 
@@ -322,14 +305,14 @@ final class OpenClForm {
     }
   }
 
-  private String call(Half half, Function<Stored, String> old, String end) {
+  private String call(Half half, Function<StoredPlane, String> old, String end) {
     String later = half == Half.LOWER ? "" : " + 16";
     return "  step16(\n"
         + each(plane -> "      " + operands(plane, half, old.apply(plane)) + "\n")
         + "      load_before(g%1$s, i%1$s, %2$s), k);\n".formatted(later, end);
   }
 
-  private static String operands(Stored plane, Half half, String old) {
+  private static String operands(StoredPlane plane, Half half, String old) {
     return (plane.isWritten() ? "at_" + plane.name() + half.vector + ", " : "")
         + old
         + ","

@@ -126,7 +126,8 @@ final class OpenClKernel implements Kernel {
   private String tryInPlace(StoreMemory memory) {
     try {
       InPlaceMemory tried =
-          new InPlaceMemory(context, memory, context.device().memory().largestBufferBytes());
+          new InPlaceMemory(
+              context, source.rule(), memory, context.device().memory().largestBufferBytes());
       String refusal;
       try (ZeroCopyProbe probe = new ZeroCopyProbe(context)) {
         refusal =

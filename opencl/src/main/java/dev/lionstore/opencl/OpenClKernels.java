@@ -46,16 +46,10 @@ public final class OpenClKernels implements KernelProvider {
 
   @Override
   public List<DeviceCandidate> candidates(UpdateRule rule) {
-    List<DeviceReport> reports = offers(rule) ? DeviceReport.all(rule) : List.of();
-    return reports.stream()
+    return DeviceReport.all(rule).stream()
         .filter(report -> report.verdict().map(Verdict::conforms).orElse(false))
         .map(report -> candidate(report.device()))
         .toList();
-  }
-
-  /** A kernel steps element by element: blocks have a scale in common. */
-  private static boolean offers(UpdateRule rule) {
-    return !rule.hasBlocks();
   }
 
   private static DeviceCandidate candidate(Device device) {
@@ -69,9 +63,6 @@ public final class OpenClKernels implements KernelProvider {
 
   @Override
   public Optional<Kernels.Selection> open(UpdateRule rule, DeviceRequest request) {
-    if (!offers(rule)) {
-      return Optional.empty();
-    }
     KernelSource source = KernelSource.of(rule);
     Context context = new Context(Devices.named(request.name()));
     try {

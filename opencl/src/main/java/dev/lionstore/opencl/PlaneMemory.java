@@ -1,27 +1,43 @@
 package dev.lionstore.opencl;
 
+import dev.lionstore.ElementType;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.os.MappedFile;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.UpdateRule;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import java.util.stream.Stream;
 
 /** Where the values of planes are. */
 final class PlaneMemory {
+  /** Kernels access 16 floats at once, aligned. */
+  private static final int VECTOR_BYTES = 16 * Float.BYTES;
+
   private PlaneMemory() {}
 
-  /** Bytes of an element in each plane of a rule's state, the master's first. */
-  static List<Integer> bytesPerElement(UpdateRule rule) {
-    return Stream.concat(Plane.MASTER.stream(), rule.statePlanes().stream())
-        .map(plane -> plane.type().blockBytes())
-        .toList();
+  /** How the planes of a rule's state are stored, the master's first. */
+  static List<Plane.Type> types(UpdateRule rule) {
+    return rule.allPlanes().stream().map(Plane::type).toList();
+  }
+
+  /** A plane's type whose values are as large as a gradient's. */
+  static Plane.Type typeOfSize(ElementType gradient) {
+    return gradient.bytes() == Float.BYTES ? Plane.Type.F32 : Plane.Type.BF16;
+  }
+
+  /** What a kernel counts in when it is told where in a buffer values are, in bytes. */
+  static int indexBytes(Plane.Type type) {
+    return type.isBlocks() ? Integer.BYTES : type.blockBytes();
   }
 
   /** A count rounded up to what tensors are padded to. */
   static long padded(long count) {
     return Math.ceilDiv(count, (long) Kernel.ALIGNMENT) * Kernel.ALIGNMENT;
+  }
+
+  /** What values take of a buffer where those of another plane follow, in bytes. */
+  static long room(Plane.Type type, long elements) {
+    return Math.ceilDiv(type.bytes(elements), (long) VECTOR_BYTES) * VECTOR_BYTES;
   }
 
   /** The pages that some memory is in: all of it can be touched, whatever it belongs to. */

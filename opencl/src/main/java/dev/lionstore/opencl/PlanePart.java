@@ -1,19 +1,21 @@
 package dev.lionstore.opencl;
 
+import dev.lionstore.rule.Plane;
+
 /**
  * Where a file has an operand.
  *
  * @param file which
- * @param address of the first element, in the file's memory
- * @param bytes of an element
+ * @param address of the first element, or of the block that begins with it, in the file's memory
+ * @param type how elements are stored; of a gradient, one of the same size
  */
-record PlanePart(MappedMemory file, long address, int bytes) {
+record PlanePart(MappedMemory file, long address, Plane.Type type) {
   /** How many elements its window has from there on. */
   long elementsLeft() {
-    return file.left(address) / bytes;
+    return file.left(address) / type.blockBytes() * type.blockValues();
   }
 
   KernelCalls.Operand operand() {
-    return new KernelCalls.Operand(file.window(address), file.offset(address) / bytes);
+    return KernelCalls.Operand.of(file.window(address), file.offset(address), type);
   }
 }

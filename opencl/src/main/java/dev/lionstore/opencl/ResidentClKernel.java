@@ -10,7 +10,6 @@ import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.opencl.driver.Context;
 import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
 import dev.lionstore.rule.UpdateRule;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -54,7 +53,7 @@ final class ResidentClKernel implements ResidentKernel {
 
   @Override
   public String attach(StoreMemory memory) {
-    long bytes = memory.planes().stream().mapToLong(MemorySegment::byteSize).sum();
+    long bytes = memory.planes().stream().mapToLong(plane -> plane.memory().byteSize()).sum();
     long there = context.device().memory().globalBytes();
     if (bytes > there) {
       throw tooLarge(bytes, "has " + there + " bytes of memory");

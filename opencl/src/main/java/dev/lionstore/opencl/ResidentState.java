@@ -5,7 +5,7 @@ import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.opencl.driver.Context;
 import dev.lionstore.opencl.driver.OutOfDeviceMemoryException;
 import dev.lionstore.opencl.driver.Queue;
-import java.lang.foreign.MemorySegment;
+import dev.lionstore.rule.Plane;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -21,7 +21,7 @@ final class ResidentState implements AutoCloseable {
   private static final int LEAST_ELEMENTS = 1 << 10;
   private static final int MOST_GRADIENT_BYTES = Float.BYTES;
 
-  private final List<Integer> planeBytes;
+  private final List<Plane.Type> types;
   private final int elements;
   private final List<MappedMemory> planes = new ArrayList<>();
   private final List<GradientLane> lanes = new ArrayList<>();
@@ -40,11 +40,12 @@ final class ResidentState implements AutoCloseable {
       StoreMemory memory,
       long windowBytes,
       long gradientBytes) {
-    this.planeBytes = PlaneMemory.bytesPerElement(source.rule());
+    this.types = PlaneMemory.types(source.rule());
     this.elements = elements(gradientBytes);
     try {
-      for (MemorySegment plane : memory.planes()) {
-        planes.add(MappedMemory.copied(context, plane, windowBytes));
+      for (int p = 0; p < types.size(); p++) {
+        StoreMemory.PlaneFile plane = memory.planes().get(p);
+        planes.add(MappedMemory.copied(context, plane, types.get(p), windowBytes));
       }
       for (int lane = 0; lane < LANES; lane++) {
         lanes.add(new GradientLane(context, source, (long) elements * MOST_GRADIENT_BYTES));
@@ -107,9 +108,9 @@ final class ResidentState implements AutoCloseable {
 
   private List<PlanePart> parts(TensorStep tensor, long at) {
     List<PlanePart> parts = new ArrayList<>();
-    for (int p = 0; p < planeBytes.size(); p++) {
-      int bytes = planeBytes.get(p);
-      parts.add(new PlanePart(planes.get(p), tensor.planes().get(p).address() + at * bytes, bytes));
+    for (int p = 0; p < types.size(); p++) {
+      long address = tensor.planes().get(p).address() + types.get(p).bytes(at);
+      parts.add(new PlanePart(planes.get(p), address, types.get(p)));
     }
     return parts;
   }

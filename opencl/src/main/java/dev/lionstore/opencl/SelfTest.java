@@ -6,6 +6,7 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.kernel.TensorStep;
+import dev.lionstore.rule.BlockCode;
 import dev.lionstore.rule.Coefficients;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
@@ -43,6 +44,11 @@ final class SelfTest {
 
   /** Of the tensor's step, for rules that count. */
   private static final long NUMBER = 3;
+
+  /** What values of a block are multiplied by, as powers of two; with the least some become 0. */
+  private static final int LEAST_EXPONENT = -152;
+
+  private static final int MOST_EXPONENT = 118;
 
   private static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT;
 
@@ -123,8 +129,8 @@ final class SelfTest {
   private List<MemorySegment> planes(Arena arena, Kind kind) {
     SplittableRandom random = new SplittableRandom(SEED);
     List<MemorySegment> planes =
-        PlaneMemory.bytesPerElement(rule).stream()
-            .map(bytes -> arena.allocate((long) bytes * COUNT, Kernel.ALIGNMENT))
+        PlaneMemory.types(rule).stream()
+            .map(type -> arena.allocate(type.bytes(COUNT), Kernel.ALIGNMENT))
             .toList();
     for (int i = 0; i < COUNT; i++) {
       float theta = number(random, kind);
@@ -135,25 +141,62 @@ final class SelfTest {
         int state = p - MASTER_PLANES;
         float value = state(random, kind, i * (1 + state * EVEN) & (COUNT - 1));
         boolean isSigned = TellingSettings.isSigned(rule.statePlanes().get(state));
-        set(planes.get(p), i, isSigned ? value : Math.abs(value));
+        set(planes, p, i, isSigned ? value : Math.abs(value));
+      }
+    }
+    for (int p = MASTER_PLANES; p < planes.size(); p++) {
+      if (type(p).isBlocks()) {
+        fillBlocks(type(p), planes.get(p), new SplittableRandom(SEED + p), kind);
       }
     }
     return planes;
   }
 
-  /** A value that bfloat16 holds, in a plane of either type. */
-  private static void set(MemorySegment plane, int i, float value) {
-    if (plane.byteSize() == (long) Float.BYTES * COUNT) {
-      plane.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-    } else {
-      plane.setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));
+  private Plane.Type type(int plane) {
+    return rule.allPlanes().get(plane).type();
+  }
+
+  /** A value that bfloat16 holds, in a plane of either type; blocks are filled as a whole. */
+  private void set(List<MemorySegment> planes, int p, int i, float value) {
+    switch (type(p)) {
+      case F32 -> planes.get(p).setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+      case BF16, I16 ->
+          planes.get(p).setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));
+      case I8, U8 -> {
+        // Follow when all else is there.
+      }
     }
   }
 
-  private static float get(MemorySegment plane, int i) {
-    return plane.byteSize() == (long) Float.BYTES * COUNT
-        ? plane.getAtIndex(ValueLayout.JAVA_FLOAT, i)
-        : Float.intBitsToFloat(plane.getAtIndex(I16, i) << 16);
+  private static void fillBlocks(
+      Plane.Type type, MemorySegment plane, SplittableRandom random, Kind kind) {
+    BlockCode code = new BlockCode(type);
+    int[] bits = new int[BlockCode.VALUES];
+    for (int from = 0; from < COUNT; from += BlockCode.VALUES) {
+      for (int i = 0; i < BlockCode.VALUES; i++) {
+        float value = numberOfBlock(random, kind, from);
+        bits[i] = Float.floatToRawIntBits(type == Plane.Type.U8 ? Math.abs(value) : value);
+      }
+      code.encode(bits, plane, from, Rounding.NEAREST, bits);
+    }
+  }
+
+  /** Any number, but not far from others of its block: beside a large one, all have code 0. */
+  private static float numberOfBlock(SplittableRandom random, Kind kind, int i) {
+    float ordinary = number(random, Kind.ORDINARY);
+    int range = MOST_EXPONENT - LEAST_EXPONENT + 1;
+    int exponent = LEAST_EXPONENT + i / BlockCode.VALUES % range;
+    return kind == Kind.ANY ? Math.scalb(ordinary, exponent) : ordinary;
+  }
+
+  /** Of the first state. */
+  private float get(MemorySegment plane, int i) {
+    Plane.Type type = type(MASTER_PLANES);
+    return switch (type) {
+      case F32 -> plane.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      case BF16, I16 -> Float.intBitsToFloat(plane.getAtIndex(I16, i) << 16);
+      case I8, U8 -> new BlockCode(type).value(plane, i);
+    };
   }
 
   /** Every finite bfloat16 has its turn where any number has. */
@@ -174,12 +217,12 @@ final class SelfTest {
     return random.nextBoolean() ? size : -size;
   }
 
-  private static GradientValues gradient(
+  private GradientValues gradient(
       Arena arena, ElementType type, List<MemorySegment> planes, RuleSettings settings, Kind kind) {
     SplittableRandom random = new SplittableRandom(SEED + 1);
     MemorySegment data = arena.allocate((long) COUNT * type.bytes(), Kernel.ALIGNMENT);
     for (int i = 0; i < COUNT; i++) {
-      float value = gradient(random, kind, cancelling(planes, settings, i) / SCALE);
+      float value = gradient(random, kind, cancelling(planes, settings, i) / SCALE, i);
       switch (type) {
         case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
         case BF16 -> data.setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));
@@ -190,7 +233,7 @@ final class SelfTest {
   }
 
   /** What nearly cancels the first state, or the weight decay where that is added to it. */
-  private static double cancelling(List<MemorySegment> planes, RuleSettings settings, int i) {
+  private double cancelling(List<MemorySegment> planes, RuleSettings settings, int i) {
     if (i % 2 == 0 && planes.size() > MASTER_PLANES) {
       return get(planes.get(MASTER_PLANES), i) * TellingSettings.cancelling(settings);
     }
@@ -203,9 +246,9 @@ final class SelfTest {
     return Float.isFinite(Float.float16ToFloat(half)) ? half : (short) (random.nextInt() & 0x83FF);
   }
 
-  private static float gradient(SplittableRandom random, Kind kind, double near) {
+  private float gradient(SplittableRandom random, Kind kind, double near, int i) {
     if (kind == Kind.ORDINARY || (kind == Kind.ANY && random.nextBoolean())) {
-      return number(random, kind);
+      return rule.hasBlocks() ? numberOfBlock(random, kind, i) : number(random, kind);
     }
     int bits = Float.floatToRawIntBits((float) near);
     float moved = Float.intBitsToFloat(bits + random.nextInt(-4, 5));

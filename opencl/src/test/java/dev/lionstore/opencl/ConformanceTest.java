@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lionstore.ElementType;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Conformance;
@@ -14,6 +15,7 @@ import dev.lionstore.kernel.Kernels;
 import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.opencl.driver.Context;
 import dev.lionstore.opencl.driver.Device;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -35,9 +37,9 @@ class ConformanceTest {
 
   @TempDir Path folder;
 
-  /** Without state, with two f32 states, with choices. */
+  /** Without state, with two f32 states, with choices, with two of 8 bits. */
   @ParameterizedTest
-  @ValueSource(strings = {"lion", "sgd", "rprop", "sgd-momentum"})
+  @ValueSource(strings = {"lion", "sgd", "rprop", "sgd-momentum", "adamw-8bit"})
   void poclConforms(String rule) {
     KernelSource source = KernelSource.of(UpdateRules.required(rule));
     assertEquals(List.of(), test(Drivers.POCL, source).faults());
@@ -75,6 +77,28 @@ class ConformanceTest {
             () -> Kernels.select(backend, UpdateRules.LION).kernel());
     String message = String.valueOf(refused.getMessage());
     assertTrue(message.contains("flushes subnormals"), message);
+  }
+
+  /** In one variant: its compiler takes seconds for each. */
+  @Test
+  void llvmpipeStepsBlocksOfNormalNumbers() {
+    UpdateRule rule = UpdateRules.required("lion-8bit");
+    HostileTensor.Shape shape =
+        new HostileTensor.Shape(
+            HostileTensor.settings(rule).getFirst(),
+            ElementType.BF16,
+            COUNT,
+            3,
+            HostileTensor.Values.NORMAL);
+    try (Arena arena = Arena.ofShared();
+        Context context = new Context(Drivers.device(Drivers.RUSTICL))) {
+      HostileTensor expected = HostileTensor.of(arena, shape);
+      HostileTensor found = HostileTensor.of(arena, shape);
+      DeviceSteps.ofReference(expected, Rounding.STOCHASTIC);
+      DeviceSteps.of(
+          context, KernelSource.of(rule), DeviceSteps.Way.STREAMING, found, Rounding.STOCHASTIC);
+      assertEquals(Optional.empty(), expected.difference(found));
+    }
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lionstore.kernel.DeviceOptions.Memory;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.store.StateStore;
 import dev.lionstore.store.StoreBuilder;
@@ -18,17 +19,16 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Processes killed with SIGKILL while PoCL's threads are in the middle of chunks: the CPU finishes
  * what the device's stores have left.
  */
 class DeviceKillTest {
-  private static final String TEXT = KernelSource.of(UpdateRules.LION).text();
   private static final StoreOptions VECTOR = StoreOptions.defaults().withBackend("vector");
 
   /** Whole chunks: what a word counts between steps is then no part of one. */
@@ -49,28 +49,28 @@ class DeviceKillTest {
   private int killsInChunks;
 
   @ParameterizedTest
-  @EnumSource(
-      value = Memory.class,
-      names = {"IN_PLACE", "STREAMING"})
-  void aProcessKilledInItsKernelsLosesNothing(Memory memory)
+  @CsvSource({"IN_PLACE, lion", "STREAMING, lion", "IN_PLACE, adamw-8bit"})
+  void aProcessKilledInItsKernelsLosesNothing(Memory memory, String rule)
       throws IOException, InterruptedException {
-    assertEquals(0, differences(memory, TEXT));
+    assertEquals(0, differences(memory, KernelSource.of(UpdateRules.required(rule))));
     // Chunks that are saved whole are never counted in part.
     assertEquals(memory == Memory.IN_PLACE ? ENOUGH_KILLS_IN_CHUNKS : 0, killsInChunks);
   }
 
-  @Test
-  void aKernelThatSavesNothingIsNoticed() throws IOException, InterruptedException {
-    String mutated = KernelText.nothingSaved(TEXT);
-    assertNotEquals(TEXT, mutated);
-    assertTrue(differences(Memory.IN_PLACE, mutated) > 0);
+  @ParameterizedTest
+  @ValueSource(strings = {"lion", "adamw-8bit"})
+  void aKernelThatSavesNothingIsNoticed(String rule) throws IOException, InterruptedException {
+    KernelSource source = KernelSource.of(UpdateRules.required(rule));
+    String mutated = KernelText.nothingSaved(source.text());
+    assertNotEquals(source.text(), mutated);
+    assertTrue(differences(Memory.IN_PLACE, source.withText(mutated)) > 0);
   }
 
   /** Kills until something differs, or often enough; returns how often it did. */
-  private int differences(Memory memory, String text) throws IOException, InterruptedException {
+  private int differences(Memory memory, KernelSource source)
+      throws IOException, InterruptedException {
     Path directory = folder.resolve("store");
-    Path source = Files.writeString(folder.resolve("kernel.cl"), text);
-    TestStores.create(directory, COUNT);
+    TestStores.create(directory, source.rule(), COUNT);
     SplittableRandom random = new SplittableRandom(COUNT);
     int enough = memory == Memory.IN_PLACE ? MOST_KILLS : ENOUGH_STREAMING_KILLS;
     int differences = 0;
@@ -80,15 +80,17 @@ class DeviceKillTest {
       kill(directory, memory, source, random.nextLong(MOST_NANOSECONDS));
       killsInChunks += StoresWithKernel.chunksInHand(directory) > 0 ? 1 : 0;
       try (StateStore store = StateStore.open(directory, VECTOR)) {
-        differences += TestStores.checksum(store) == expected(store.step()) ? 0 : 1;
+        long found = TestStores.checksum(store);
+        differences += found == expected(source.rule(), store.step()) ? 0 : 1;
       }
     }
     return differences;
   }
 
-  private static void kill(Path directory, Memory memory, Path source, long nanoseconds)
+  private static void kill(Path directory, Memory memory, KernelSource source, long nanoseconds)
       throws IOException, InterruptedException {
-    Path log = source.resolveSibling("killed.log");
+    Path text = Files.writeString(directory.resolveSibling("kernel.cl"), source.text());
+    Path log = directory.resolveSibling("killed.log");
     Process process =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home", ""), "bin", "java").toString(),
@@ -100,7 +102,8 @@ class DeviceKillTest {
                 KilledMain.class.getName(),
                 directory.toString(),
                 memory.name(),
-                source.toString())
+                text.toString(),
+                source.rule().name())
             .redirectError(log.toFile())
             .start();
     try (BufferedReader lines = process.inputReader()) {
@@ -115,10 +118,10 @@ class DeviceKillTest {
     }
   }
 
-  private long expected(long step) throws IOException {
+  private long expected(UpdateRule rule, long step) throws IOException {
     Path directory = folder.resolve("expected");
     if (expected.isEmpty()) {
-      TestStores.create(directory, COUNT);
+      TestStores.create(directory, rule, COUNT);
       expected.add(0L);
     }
     try (StateStore store = StateStore.open(directory, VECTOR)) {

@@ -82,11 +82,13 @@ final class DeviceSteps {
     }
   }
 
-  private interface Steps {
+  /** Steps consecutive elements. */
+  interface Steps {
     void apply(TensorStep step, long from, int count);
   }
 
-  private static void apply(Steps steps, HostileTensor tensor, Rounding rounding) {
+  /** By whoever steps elements. */
+  static void apply(Steps steps, HostileTensor tensor, Rounding rounding) {
     for (int step = 0; step < STEPS; step++) {
       for (HostileTensor.Range range : tensor.ranges()) {
         steps.apply(tensor.step(rounding, step), range.from(), range.count());

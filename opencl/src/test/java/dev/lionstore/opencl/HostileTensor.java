@@ -7,6 +7,7 @@ import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.StoreMemory;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
+import dev.lionstore.rule.BlockCode;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.RuleSettings;
@@ -37,6 +38,11 @@ final class HostileTensor {
   /** Bytes of a page. */
   static final int PAGE = 4096;
 
+  /** Of the values of a block, as powers of two; the least is a subnormal number's. */
+  private static final int LEAST_EXPONENT = -145;
+
+  private static final int MOST_EXPONENT = 116;
+
   /** Bytes of a slot in the progress. */
   static final long SLOT_BYTES = 4L * PAGE;
 
@@ -51,7 +57,7 @@ final class HostileTensor {
 
   private final List<MemorySegment> files = new ArrayList<>();
   private final List<MemorySegment> planes = new ArrayList<>();
-  private final List<Integer> planeBytes;
+  private final List<Plane.Type> types;
   private final MemorySegment progress;
   private final MemorySegment gradientFile;
   private final GradientValues gradient;
@@ -89,7 +95,9 @@ final class HostileTensor {
     /** Of the largest magnitudes, with a learning rate and a β2 that make all of them saturate. */
     EXTREME,
     /** Neither they nor any result is subnormal; gradients nearly cancel. */
-    NORMAL
+    NORMAL,
+    /** All of them 0, which no random number may change. */
+    ZERO
   }
 
   /**
@@ -104,24 +112,53 @@ final class HostileTensor {
     this.shape = shape;
     this.ranges = ranges;
     long padded = PlaneMemory.padded(shape.count());
-    this.planeBytes = PlaneMemory.bytesPerElement(shape.rule());
-    for (int p = 0; p < planeBytes.size(); p++) {
-      long size = planeBytes.get(p) * padded;
+    this.types = PlaneMemory.types(shape.rule());
+    for (int p = 0; p < types.size(); p++) {
+      long size = types.get(p).bytes(padded);
       files.add(allocator.apply(wholePages(PAGE + (long) p * STAGGER + size)));
       planes.add(files.get(p).asSlice(PAGE + (long) p * STAGGER, size));
     }
     this.progress = allocator.apply(PAGE + SLOTS * SLOT_BYTES);
     long bytes = shape.count() * shape.type().bytes();
-    long offset = PAGE + (long) planeBytes.size() * STAGGER;
+    long offset = PAGE + (long) types.size() * STAGGER;
     this.gradientFile = allocator.apply(wholePages(offset + bytes));
     this.gradient = new GradientValues(shape.type(), gradientFile.asSlice(offset, bytes));
     gradientFile.asSlice(offset + bytes).fill(OTHERS_BYTE);
     SplittableRandom random = new SplittableRandom(shape.seed());
     for (Range range : ranges) {
       for (long i = range.from(); i < range.from() + range.count(); i++) {
+        if (i % BlockCode.VALUES == 0) {
+          fillBlocks(random, i, range);
+        }
         fill(random, i);
       }
     }
+  }
+
+  private void fillBlocks(SplittableRandom random, long from, Range range) {
+    int[] bits = new int[BlockCode.VALUES];
+    for (int p = 0; p < types.size(); p++) {
+      Plane.Type type = types.get(p);
+      if (type.isBlocks()) {
+        for (int i = 0; i < BlockCode.VALUES; i++) {
+          boolean isThere = from + i < range.from() + range.count();
+          float value = isThere ? numberOfBlock(random, from) : 0;
+          bits[i] = Float.floatToRawIntBits(type == Plane.Type.U8 ? Math.abs(value) : value);
+        }
+        new BlockCode(type).encode(bits, planes.get(p), from, Rounding.NEAREST, bits);
+      }
+    }
+  }
+
+  /** Of a size that others of its block have, too: beside a large number, all have code 0. */
+  private float numberOfBlock(SplittableRandom random, long i) {
+    if (shape.values() != Values.HOSTILE) {
+      return number(random, shape.values());
+    }
+    int exponent = (int) (i / BlockCode.VALUES * 37 % (MOST_EXPONENT - LEAST_EXPONENT));
+    return random.nextInt(16) == 0
+        ? random.nextBoolean() ? 0f : -0f
+        : Math.scalb(number(random, Values.NORMAL), LEAST_EXPONENT + exponent);
   }
 
   /** In memory, all of it filled. */
@@ -164,13 +201,13 @@ final class HostileTensor {
     float first = 0;
     for (int p = Plane.MASTER.size(); p < planes.size(); p++) {
       Plane plane = rule().statePlanes().get(p - Plane.MASTER.size());
-      float value = kept(p, number(random, shape.values()));
+      float value = kept(p, i, number(random, shape.values()));
       float own = TellingSettings.isSigned(plane) ? value : Math.abs(value);
       set(p, i, own);
       first = p == Plane.MASTER.size() ? own : first;
     }
     double near = first * TellingSettings.cancelling(shape.settings()) / SCALE;
-    float g = gradient(random, shape.values(), near);
+    float g = gradient(random, near, i);
     switch (shape.type()) {
       case F32 -> gradient.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, g);
       case BF16 -> gradient.data().setAtIndex(I16, i, (short) (Float.floatToRawIntBits(g) >>> 16));
@@ -178,22 +215,31 @@ final class HostileTensor {
     }
   }
 
-  /** What a plane keeps of a value. */
-  private float kept(int plane, float value) {
-    return planeBytes.get(plane) == Float.BYTES
-        ? value
-        : Float.intBitsToFloat(Float.floatToRawIntBits(value) & 0xFFFF0000);
+  /** What a plane keeps of a value; of blocks, what it has been filled with. */
+  private float kept(int plane, long i, float value) {
+    Plane.Type type = types.get(plane);
+    return switch (type) {
+      case F32 -> value;
+      case BF16, I16 -> Float.intBitsToFloat(Float.floatToRawIntBits(value) & 0xFFFF0000);
+      case I8, U8 -> new BlockCode(type).value(planes.get(plane), i);
+    };
   }
 
   private void set(int plane, long i, float value) {
-    if (planeBytes.get(plane) == Float.BYTES) {
-      planes.get(plane).setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-    } else {
-      planes.get(plane).setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));
+    switch (types.get(plane)) {
+      case F32 -> planes.get(plane).setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+      case BF16, I16 ->
+          planes.get(plane).setAtIndex(I16, i, (short) (Float.floatToRawIntBits(value) >>> 16));
+      case I8, U8 -> {
+        // Filled with its block.
+      }
     }
   }
 
   private static float number(SplittableRandom random, Values values) {
+    if (values == Values.ZERO) {
+      return 0;
+    }
     float any = Float.intBitsToFloat(random.nextInt());
     if (values == Values.HOSTILE) {
       return Float.isFinite(any) ? any : random.nextBoolean() ? 0f : -0f;
@@ -205,12 +251,16 @@ final class HostileTensor {
     return random.nextBoolean() ? size : -size;
   }
 
-  private static float gradient(SplittableRandom random, Values values, double near) {
+  private float gradient(SplittableRandom random, double near, long i) {
+    Values values = shape.values();
+    if (values == Values.ZERO) {
+      return 0;
+    }
     if (random.nextInt(4) == 0) {
       return values == Values.NORMAL ? number(random, values) : 0f;
     }
     if (random.nextBoolean()) {
-      return number(random, values);
+      return rule().hasBlocks() ? numberOfBlock(random, i) : number(random, values);
     }
     int bits = Float.floatToRawIntBits((float) near);
     float moved = Float.intBitsToFloat(bits + random.nextInt(-3, 4));
@@ -225,7 +275,11 @@ final class HostileTensor {
 
   /** The planes as mapped files, with the gradient as a plane. */
   StoreMemory memory() {
-    return new StoreMemory(files, Optional.of(gradientFile), progress);
+    List<StoreMemory.PlaneFile> all = new ArrayList<>();
+    for (int p = 0; p < files.size(); p++) {
+      all.add(new StoreMemory.PlaneFile(files.get(p), PAGE + (long) p * STAGGER));
+    }
+    return new StoreMemory(all, Optional.of(gradientFile), progress);
   }
 
   /** The rule that steps it. */
@@ -267,15 +321,20 @@ final class HostileTensor {
    */
   Optional<String> difference(HostileTensor other) {
     for (int p = 0; p < planes.size(); p++) {
-      int bytesEach = planeBytes.get(p);
+      Plane.Type type = types.get(p);
       for (Range range : ranges) {
-        long from = bytesEach * range.from();
-        long bytes = bytesEach * PlaneMemory.padded(range.count());
+        long from = type.bytes(range.from());
+        long bytes = type.bytes(PlaneMemory.padded(range.count()));
         long at =
             planes.get(p).asSlice(from, bytes).mismatch(other.planes.get(p).asSlice(from, bytes));
         if (at >= 0) {
           return Optional.of(
-              "plane " + p + ", element " + (range.from() + at / bytesEach) + ", " + shape);
+              "plane "
+                  + p
+                  + ", element "
+                  + (range.from() + at / type.blockBytes() * type.blockValues())
+                  + ", "
+                  + shape);
         }
       }
     }

@@ -4,8 +4,8 @@ package dev.lionstore.opencl;
 final class KernelText {
   private static final String SAVES = "    save_";
   private static final String COUNTS = "    mem_fence(";
-  private static final String STEPS = "    step16(";
-  private static final String END = "    at_weights += 2;";
+  private static final String STEPS = "    step";
+  private static final String END = "    at_weights += ";
 
   private KernelText() {}
 

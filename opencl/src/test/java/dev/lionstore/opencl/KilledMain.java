@@ -18,10 +18,11 @@ final class KilledMain {
 
   private KilledMain() {}
 
-  /** Takes the store, how the device reaches it, and a file with the kernel's text. */
+  /** Takes the store, how the device reaches it, a file with the kernel's text, and its rule. */
   public static void main(String[] arguments) throws IOException {
     KernelSource source =
-        KernelSource.of(UpdateRules.LION).withText(Files.readString(Path.of(arguments[2])));
+        KernelSource.of(UpdateRules.required(arguments[3]))
+            .withText(Files.readString(Path.of(arguments[2])));
     DeviceOptions options = DeviceOptions.defaults().withMemory(Memory.valueOf(arguments[1]));
     try (StateStore store =
         StoresWithKernel.open(

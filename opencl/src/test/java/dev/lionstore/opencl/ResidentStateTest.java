@@ -56,19 +56,45 @@ class ResidentStateTest {
           HostileTensor expected = HostileTensor.of(arena, shape);
           HostileTensor found = HostileTensor.of(arena, shape);
           DeviceSteps.ofReference(expected, rounding);
-          step(context, found, rounding);
+          step(context, LION, found, rounding);
           assertEquals(Optional.empty(), expected.difference(found));
         }
       }
     }
   }
 
+  /** Of 17 pages or a few more: no block lies in two of them. */
+  @ParameterizedTest
+  @EnumSource(Rounding.class)
+  void stepsBlocksToTheSameBits(Rounding rounding) {
+    KernelSource source = KernelSource.of(UpdateRules.required("adamw-8bit"));
+    try (Context context = new Context(Drivers.device(Drivers.POCL));
+        Arena arena = Arena.ofShared()) {
+      for (int count : new int[] {65, COUNT}) {
+        HostileTensor.Shape shape =
+            new HostileTensor.Shape(
+                HostileTensor.settings(source.rule()).getFirst(),
+                ElementType.F32,
+                count,
+                count,
+                HostileTensor.Values.HOSTILE);
+        HostileTensor expected = HostileTensor.of(arena, shape);
+        HostileTensor found = HostileTensor.of(arena, shape);
+        DeviceSteps.ofReference(expected, rounding);
+        step(context, source, found, rounding);
+        assertEquals(Optional.empty(), expected.difference(found));
+      }
+    }
+  }
+
   /** As many steps as {@link DeviceSteps} takes. */
-  private static void step(Context context, HostileTensor tensor, Rounding rounding) {
+  private static void step(
+      Context context, KernelSource source, HostileTensor tensor, Rounding rounding) {
     try (ResidentState state =
-        new ResidentState(context, LION, tensor.memory(), WINDOW_BYTES, 1 << 17)) {
+        new ResidentState(context, source, tensor.memory(), WINDOW_BYTES, 1 << 17)) {
       state.load();
-      MemorySegment page = tensor.memory().planes().getFirst().asSlice(0, HostileTensor.PAGE);
+      MemorySegment page =
+          tensor.memory().planes().getFirst().memory().asSlice(0, HostileTensor.PAGE);
       page.fill((byte) 7);
       for (int step = 0; step < 3; step++) {
         state.step(List.of(tensor.step(rounding, step)));
@@ -147,7 +173,9 @@ class ResidentStateTest {
     try (Arena arena = Arena.ofShared();
         Context context = new Context(Drivers.device(Drivers.POCL))) {
       MemorySegment page = arena.allocate(HostileTensor.PAGE, HostileTensor.PAGE);
-      MemorySegment huge = MemorySegment.ofAddress(page.address()).reinterpret(1L << 45);
+      StoreMemory.PlaneFile huge =
+          new StoreMemory.PlaneFile(
+              MemorySegment.ofAddress(page.address()).reinterpret(1L << 45), HostileTensor.PAGE);
       StoreMemory memory = new StoreMemory(List.of(huge, huge, huge), Optional.empty(), page);
       ResidentClKernel kernel = new ResidentClKernel(context, LION, RESIDENT.device(), "");
       IllegalArgumentException refusal =

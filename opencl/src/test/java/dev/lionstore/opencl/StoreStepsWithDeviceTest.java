@@ -13,6 +13,7 @@ import dev.lionstore.kernel.DeviceOptions;
 import dev.lionstore.kernel.DeviceOptions.Memory;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StateStore;
@@ -46,28 +47,37 @@ class StoreStepsWithDeviceTest {
             Stream.of(GradientPlane.values())
                 .flatMap(plane ->
                     Stream.of(Rounding.values())
-                        .map(rounding -> Arguments.of(memory, plane, rounding))));
+                        .flatMap(rounding ->
+                            rules(plane, rounding)
+                                .map(rule -> Arguments.of(memory, plane, rounding, rule)))));
+  }
+
+  /** Once for each way of a device, one with blocks. */
+  private static Stream<UpdateRule> rules(GradientPlane plane, Rounding rounding) {
+    boolean both = plane == GradientPlane.BF16 && rounding == Rounding.STOCHASTIC;
+    Stream<UpdateRule> blocks = Stream.of(UpdateRules.required("adamw-8bit"));
+    return Stream.concat(Stream.of(UpdateRules.LION), both ? blocks : Stream.empty());
   }
 
   @ParameterizedTest
   @MethodSource("cases")
-  void aStoreHasTheReferencesBits(Memory memory, GradientPlane plane, Rounding rounding)
-      throws IOException {
+  void aStoreHasTheReferencesBits(
+      Memory memory, GradientPlane plane, Rounding rounding, UpdateRule rule) throws IOException {
     StoreOptions device =
         StoreOptions.defaults()
             .withThreads(2)
             .withBackend("opencl:pthread")
             .withDevice(DeviceOptions.defaults().withMemory(memory));
     StoreOptions scalar = StoreOptions.defaults().withBackend("scalar");
-    byte[] expected = run("expected", scalar, plane, rounding);
-    byte[] found = run("found", device, plane, rounding);
+    StoreLayout layout = layout(plane, rounding, rule);
+    byte[] expected = run("expected", scalar, layout);
+    byte[] found = run("found", device, layout);
     assertArrayEquals(expected, found);
   }
 
-  private byte[] run(String name, StoreOptions options, GradientPlane plane, Rounding rounding)
-      throws IOException {
+  private byte[] run(String name, StoreOptions options, StoreLayout layout) throws IOException {
     Path directory = folder.resolve(name);
-    create(directory, plane, rounding);
+    create(directory, layout);
     try (StateStore store = StateStore.open(directory, options)) {
       boolean isDevice = options.backend().startsWith("opencl");
       assertEquals(
@@ -81,23 +91,24 @@ class StoreStepsWithDeviceTest {
     }
   }
 
-  private static void create(Path directory, GradientPlane plane, Rounding rounding)
-      throws IOException {
-    StoreLayout layout =
-        new StoreLayout(
-            UpdateRules.LION,
-            rounding,
-            9,
-            plane,
-            List.of(ParameterGroup.ofDefaults()),
-            List.of(
-                tensor("large", 300_001L),
-                tensor("one", 1L),
-                tensor("none", 0L),
-                tensor("a chunk", 65_536L),
-                tensor("a chunk and one", 65_537L),
-                tensor("small", 207L),
-                tensor("odd", 13L, 317L)));
+  private static StoreLayout layout(GradientPlane plane, Rounding rounding, UpdateRule rule) {
+    return new StoreLayout(
+        rule,
+        rounding,
+        9,
+        plane,
+        List.of(ParameterGroup.ofDefaults()),
+        List.of(
+            tensor("large", 300_001L),
+            tensor("one", 1L),
+            tensor("none", 0L),
+            tensor("a chunk", 65_536L),
+            tensor("a chunk and one", 65_537L),
+            tensor("small", 207L),
+            tensor("odd", 13L, 317L)));
+  }
+
+  private static void create(Path directory, StoreLayout layout) throws IOException {
     try (StoreBuilder builder = StoreBuilder.create(directory, layout)) {
       for (int t = 0; t < layout.tensors().size(); t++) {
         builder.setMaster(t, values(layout, t, -1, ElementType.F32), directory);
@@ -120,7 +131,8 @@ class StoreStepsWithDeviceTest {
       store.gradients().put(t, values(store.layout(), t, step, type));
     }
     StepResult result =
-        store.step(StepRequest.of(UpdateRules.LION.settings().with("weight_decay", 0.1), 0.01));
+        store.step(
+            StepRequest.of(store.layout().rule().settings().with("weight_decay", 0.1), 0.01));
     assertTrue(result instanceof StepResult.Applied, result::toString);
   }
 

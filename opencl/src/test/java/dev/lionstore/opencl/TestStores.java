@@ -7,6 +7,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.StateStore;
@@ -24,16 +25,18 @@ import java.util.zip.CRC32C;
 
 /** A store of one tensor and what is done to it, the same every time. */
 final class TestStores {
-  private static final StepRequest REQUEST =
-      StepRequest.of(UpdateRules.LION.settings().with("weight_decay", 0.1), 0.01);
-
   private TestStores() {}
 
   /** Makes a store at step 0, with a bf16 gradient plane and stochastic rounding. */
   static void create(Path directory, long count) throws IOException {
+    create(directory, UpdateRules.LION, count);
+  }
+
+  /** The same of another rule. */
+  static void create(Path directory, UpdateRule rule, long count) throws IOException {
     StoreLayout layout =
         new StoreLayout(
-            UpdateRules.LION,
+            rule,
             Rounding.STOCHASTIC,
             9,
             GradientPlane.BF16,
@@ -58,7 +61,9 @@ final class TestStores {
       MemorySegment data = arena.allocate(2 * count, Long.BYTES);
       fill(data, 100 + store.step());
       store.gradients().put(0, new GradientValues(ElementType.BF16, data));
-      StepResult result = store.step(REQUEST);
+      StepResult result =
+          store.step(
+              StepRequest.of(store.layout().rule().settings().with("weight_decay", 0.1), 0.01));
       if (!(result instanceof StepResult.Applied)) {
         throw new IllegalStateException(result.toString());
       }

@@ -143,6 +143,11 @@ public class PlaneFile {
     file.memory().set(I64, BEGUN_OFFSET, mark);
   }
 
+  /** The offset of its first value in the file. */
+  public long firstValue() {
+    return dataOffset;
+  }
+
   /** Consecutive values. */
   public MemorySegment values(long firstElement, long count) {
     Plane.Type type = plane.type();

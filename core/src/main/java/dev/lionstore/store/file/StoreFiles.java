@@ -230,7 +230,9 @@ public final class StoreFiles implements AutoCloseable {
   /** What a kernel may be told of its memory. */
   public StoreMemory memory() {
     return new StoreMemory(
-        planes.stream().map(plane -> plane.file().memory()).toList(),
+        planes.stream()
+            .map(plane -> new StoreMemory.PlaneFile(plane.file().memory(), plane.firstValue()))
+            .toList(),
         gradient.map(plane -> plane.file().memory()),
         progress.file().memory());
   }

@@ -131,11 +131,10 @@ final class RuleCheckCommand implements Callable<Integer> {
 
   /**
    * Devices have a test of their own, with every type of gradient and rounding; its verdict is
-   * kept. One that could not be tested is not used either. None steps states of 8 bits.
+   * kept. One that could not be tested is not used either.
    */
   private static List<Backend> devices(UpdateRule rule) {
-    List<DeviceReport> reports = rule.hasBlocks() ? List.of() : DeviceReport.all(rule);
-    return reports.stream()
+    return DeviceReport.all(rule).stream()
         .filter(report -> report.verdict().isPresent())
         .map(report -> {
           Verdict verdict = report.verdict().orElseThrow();
