@@ -73,8 +73,8 @@ public record Scenario(
           """);
 
   /**
-   * The seed chooses one; the first three are those that most tests are about. Devices do not offer
-   * the last, whose states have 8 bits.
+   * The seed chooses one; the first three are those that most tests are about, the last have states
+   * of 8 bits.
    */
   private static final List<UpdateRule> RULES =
       Stream.of(
