@@ -32,7 +32,7 @@ class DeviceKillTest {
   private static final StoreOptions VECTOR = StoreOptions.defaults().withBackend("vector");
 
   /** Whole chunks: what a word counts between steps is then no part of one. */
-  private static final long COUNT = 64 * StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
+  private static final long COUNT = 256 * StoreBuilder.DEFAULT_CHUNK_ELEMENTS;
 
   /** Some kills come too late: in a chunk, or at all. */
   private static final int MOST_KILLS = 40;
