@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /** Reads expressions: {@code * /} before {@code + -}, then comparisons, then {@code ? :}. */
@@ -46,6 +47,25 @@ final class ExpressionReader {
   /** Whether a name is an operation's. */
   static boolean isFunction(String name) {
     return FUNCTIONS.stream().anyMatch(op -> op.sign().equals(name));
+  }
+
+  /** Whether a name before a parenthesis is an operation's, or a reduction's. */
+  static boolean isCalled(String name) {
+    return isFunction(name) || Reduction.named(name).isPresent();
+  }
+
+  /** The reduction that the rest of a look's line calls with one value, if it does. */
+  Optional<Reduction> reduction() {
+    return Reduction.named(tokens.peek().text()).filter(_ -> tokens.isCallOfOneValue());
+  }
+
+  /** What a reduction is called with. */
+  Node reduced() {
+    tokens.take();
+    tokens.expect("(");
+    Node value = value();
+    tokens.expect(")");
+    return value;
   }
 
   /** A value. */
@@ -172,14 +192,7 @@ final class ExpressionReader {
         FUNCTIONS.stream()
             .filter(function -> function.sign().equals(name))
             .findFirst()
-            .orElseThrow(() ->
-                new FormulaException(
-                    tokens.line(),
-                    column,
-                    "there is no operation "
-                        + name
-                        + "; there are "
-                        + String.join(", ", FUNCTIONS.stream().map(Op::sign).toList())));
+            .orElseThrow(() -> new FormulaException(tokens.line(), column, noOperation(name)));
     List<Node> operands = new ArrayList<>(List.of(value()));
     while (operands.size() < op.operands() && tokens.take(",")) {
       operands.add(value());
@@ -189,6 +202,18 @@ final class ExpressionReader {
     }
     tokens.expect(")");
     return new Node.Apply(op, operands);
+  }
+
+  private static String noOperation(String name) {
+    return Reduction.named(name).isPresent()
+        ? name
+            + " is of a whole tensor: it has a line of its own in the section look, name = "
+            + name
+            + "(…)"
+        : "there is no operation "
+            + name
+            + "; there are "
+            + String.join(", ", FUNCTIONS.stream().map(Op::sign).toList());
   }
 
   private void requireValue(Node node) {

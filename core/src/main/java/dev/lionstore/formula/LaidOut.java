@@ -14,7 +14,7 @@ final class LaidOut {
   private static final String INDENT = "  ";
   private static final String GAP = "  ";
   private static final Set<String> HEADINGS =
-      Set.of("hyperparameters", "state", "coefficients", "step");
+      Set.of("hyperparameters", "state", "coefficients", "look", "step");
   private static final Set<String> BEFORE_NO_SPACE = Set.of(")", "]", "}", ",");
   private static final Set<String> AFTER_NO_SPACE = Set.of("(", "[", "{", "√");
   private static final Set<String> ENDS_OF_VALUES = Set.of(")", "]", "}");
@@ -56,7 +56,8 @@ final class LaidOut {
     return switch (section) {
       case "hyperparameters" -> hyperparameter(words);
       case "state" -> state(words);
-      case "step" -> List.of(words.get(0).text(), "= " + spaced(words.subList(2, words.size())));
+      case "look", "step" ->
+          List.of(words.get(0).text(), "= " + spaced(words.subList(2, words.size())));
       default -> List.of(spaced(words));
     };
   }
@@ -130,7 +131,7 @@ final class LaidOut {
     boolean isCall =
         word.text().equals("(")
             && last.kind() == Kind.NAME
-            && ExpressionReader.isFunction(last.text());
+            && ExpressionReader.isCalled(last.text());
     return !isCall
         && !BEFORE_NO_SPACE.contains(word.text())
         && !AFTER_NO_SPACE.contains(last.text());

@@ -54,6 +54,7 @@ final class NameCheck {
     known.add(RuleText.GRADIENT);
     known.add(RuleText.MASTER);
     rule.states().forEach(state -> known.add(state.symbol()));
+    look();
     for (Statement s : rule.step()) {
       requireStep(s, s.value());
       defineInStep(s);
@@ -62,6 +63,36 @@ final class NameCheck {
       Statement last = rule.step().isEmpty() ? null : rule.step().getLast();
       throw new FormulaException(
           last == null ? 1 : last.line(), 1, "the step ends without θ', expected θ' = …");
+    }
+  }
+
+  /** Its names are the step's, too, which computes what it uses of elements again. */
+  private void look() {
+    for (LookStatement look : rule.look()) {
+      Statement s = look.element();
+      if (s.isNext()) {
+        throw s.wrong("a look changes nothing: " + s.name() + " belongs into the section step");
+      }
+      requireStep(s, s.value());
+      defineInStep(s);
+      if (look.reduction().isPresent()) {
+        uniform.add(s.name());
+      }
+    }
+    requireReductions();
+  }
+
+  private void requireReductions() {
+    if (rule.look().isEmpty()) {
+      return;
+    }
+    Statement last = rule.look().getLast().element();
+    long reductions = rule.look().stream().filter(s -> s.reduction().isPresent()).count();
+    if (reductions == 0) {
+      throw last.wrong("the look ends without " + Reduction.words() + " of one value");
+    }
+    if (reductions > RuleText.MOST_LOOKS) {
+      throw last.wrong("a look has at most " + RuleText.MOST_LOOKS + " of " + Reduction.words());
     }
   }
 

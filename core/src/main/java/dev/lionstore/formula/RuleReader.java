@@ -5,6 +5,7 @@ import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 
 /** Reads a rule's text, line by line. */
@@ -19,6 +20,7 @@ final class RuleReader {
   private final List<Hyperparameter> hyperparameters = new ArrayList<>();
   private final List<State> states = new ArrayList<>();
   private final List<Statement> coefficients = new ArrayList<>();
+  private final List<LookStatement> look = new ArrayList<>();
   private final List<Statement> step = new ArrayList<>();
 
   private final IdentityHashMap<Node, Integer> columns = new IdentityHashMap<>();
@@ -35,6 +37,7 @@ final class RuleReader {
     HYPERPARAMETERS,
     STATE,
     COEFFICIENTS,
+    LOOK,
     STEP;
 
     static final List<Section> ALL = List.of(values());
@@ -92,7 +95,7 @@ final class RuleReader {
       throw new FormulaException(
           lines.length, 1, "the text ends here, expected " + next(section).word());
     }
-    return new RuleText(name, hyperparameters, states, coefficients, step);
+    return new RuleText(name, hyperparameters, states, coefficients, look, step);
   }
 
   /** The section that a line begins, or the one that it belongs to. */
@@ -111,7 +114,8 @@ final class RuleReader {
               && (section == Section.HYPERPARAMETERS) == (now == Section.RULE);
       if (!isInOrder) {
         throw tokens.wrong(
-            "the sections in their order: rule NAME, hyperparameters, state, coefficients, step");
+            "the sections in their order: rule NAME, hyperparameters, state, coefficients, look,"
+                + " step");
       }
       tokens.take();
       if (section == Section.RULE) {
@@ -152,6 +156,10 @@ final class RuleReader {
       case COEFFICIENTS -> {
         requireRoom(tokens, coefficients, MOST_STATEMENTS);
         coefficients.add(statement(tokens, text, true));
+      }
+      case LOOK -> {
+        requireRoom(tokens, look, MOST_STATEMENTS);
+        look.add(lookStatement(tokens, text));
       }
       case STEP -> {
         requireRoom(tokens, step, MOST_STATEMENTS);
@@ -263,6 +271,18 @@ final class RuleReader {
     return new State(found, symbol, type, suffix, isNonNegative || type.equals(State.U8));
   }
 
+  private LookStatement lookStatement(Tokens tokens, String text) {
+    Tokens.Token first = tokens.peek();
+    ExpressionReader expressions = new ExpressionReader(tokens, columns);
+    String name = tokens.name("a name that the line defines");
+    tokens.expect("=");
+    Optional<Reduction> reduction = expressions.reduction();
+    Node value = reduction.isPresent() ? expressions.reduced() : expressions.value();
+    tokens.expectEnd("an operator");
+    return new LookStatement(
+        new Statement(name, value, tokens.line(), first.column(), text), reduction);
+  }
+
   private Statement statement(Tokens tokens, String text, boolean mayRequire) {
     Tokens.Token first = tokens.peek();
     ExpressionReader expressions = new ExpressionReader(tokens, columns);
@@ -280,8 +300,11 @@ final class RuleReader {
     return new Statement(name, value, line, first.column(), text);
   }
 
+  /** What must come next; a look need not. */
   private static Section next(Section section) {
-    return Section.ALL.get(Section.ALL.indexOf(section) + 1);
+    return section == Section.COEFFICIENTS
+        ? Section.STEP
+        : Section.ALL.get(Section.ALL.indexOf(section) + 1);
   }
 
   private static String declared(Set<String> names, String name, Tokens tokens) {

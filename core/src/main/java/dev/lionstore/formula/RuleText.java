@@ -9,6 +9,7 @@ import java.util.List;
  * @param hyperparameters in the order of the text
  * @param states in the order of the text
  * @param coefficients what is computed once for a step, in double, and what is required
+ * @param look what is computed of all elements of a tensor before any of them is stepped
  * @param step what is computed for each element, in float32
  */
 public record RuleText(
@@ -16,6 +17,7 @@ public record RuleText(
     List<Hyperparameter> hyperparameters,
     List<State> states,
     List<Statement> coefficients,
+    List<LookStatement> look,
     List<Statement> step) {
   /** The gradient's name in a step, unscaled and clipped. */
   public static final String GRADIENT = "g";
@@ -32,11 +34,15 @@ public record RuleText(
   /** The hyperparameter that a group may have of its own; every rule has it. */
   public static final String WEIGHT_DECAY = "weight_decay";
 
+  /** How many reductions a look has at most. */
+  public static final int MOST_LOOKS = 8;
+
   /** Copies the lists. */
   public RuleText {
     hyperparameters = List.copyOf(hyperparameters);
     states = List.copyOf(states);
     coefficients = List.copyOf(coefficients);
+    look = List.copyOf(look);
     step = List.copyOf(step);
   }
 

@@ -135,6 +135,23 @@ final class Tokens {
     };
   }
 
+  /** Whether what follows is a name and one value in parentheses, up to the end of the line. */
+  boolean isCallOfOneValue() {
+    if (next + 1 >= tokens.size() || !tokens.get(next + 1).text().equals("(")) {
+      return false;
+    }
+    int depth = 0;
+    for (int i = next + 1; i < tokens.size(); i++) {
+      String text = tokens.get(i).text();
+      depth += text.equals("(") ? 1 : text.equals(")") ? -1 : 0;
+      boolean isLast = i == tokens.size() - 1;
+      if ((depth == 0) != isLast || (depth == 1 && text.equals(","))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** The next word; it stays the next. */
   Token peek() {
     return next < tokens.size() ? tokens.get(next) : new Token(Kind.END, END, endColumn);

@@ -28,7 +28,7 @@ final class Unexpected {
           Map.entry("ϑ", "expected θ or theta"),
           Map.entry("ϕ", "expected φ, the Greek letter"),
           Map.entry("∇∂", "the gradient is g"),
-          Map.entry("∑∏", "there are no sums over elements"),
+          Map.entry("∑∏", "a sum over a tensor is sum(x), in the section look"),
           Map.entry("₀₁₂₃₄₅₆₇₈₉ₜ", "expected a name on the line, for instance β1"),
           Map.entry("\u0302\u0303\u0304", "expected a name of letters, digits and _, as in m_hat"));
 

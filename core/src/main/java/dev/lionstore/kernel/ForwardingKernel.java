@@ -58,6 +58,11 @@ public abstract class ForwardingKernel implements Kernel {
   }
 
   @Override
+  public TensorLook newLook() {
+    return kernel.newLook();
+  }
+
+  @Override
   public void close() {
     kernel.close();
   }

@@ -100,6 +100,11 @@ public interface Kernel extends AutoCloseable {
     return new ScalarSquareSum();
   }
 
+  /** What looks at tensors before they are stepped, for one thread at a time. */
+  default TensorLook newLook() {
+    return new ScalarLooks();
+  }
+
   /** Frees what it holds; its steppers have been closed. */
   @Override
   default void close() {}

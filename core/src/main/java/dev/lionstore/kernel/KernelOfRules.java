@@ -121,6 +121,24 @@ final class KernelOfRules implements Kernel {
   }
 
   @Override
+  public TensorLook newLook() {
+    TensorLook[] looks = kernels.stream().map(Kernel::newLook).toArray(TensorLook[]::new);
+    UpdateRule[] its = kernels.stream().map(Kernel::rule).toArray(UpdateRule[]::new);
+    return (tensor, pass, from, count, totals, at) ->
+        looks[indexOf(its, tensor)].of(tensor, pass, from, count, totals, at);
+  }
+
+  private static int indexOf(UpdateRule[] rules, TensorStep tensor) {
+    UpdateRule rule = tensor.rule();
+    for (int i = 0; i < rules.length; i++) {
+      if (rules[i].equals(rule)) {
+        return i;
+      }
+    }
+    throw new IllegalArgumentException("there is no kernel for rule " + rule.name());
+  }
+
+  @Override
   public void close() {
     kernels.forEach(Kernel::close);
   }
@@ -138,13 +156,7 @@ final class KernelOfRules implements Kernel {
     }
 
     private Stepper of(TensorStep tensor) {
-      UpdateRule rule = tensor.rule();
-      for (int i = 0; i < rules.length; i++) {
-        if (rules[i].equals(rule)) {
-          return steppers[i];
-        }
-      }
-      throw new IllegalArgumentException("there is no kernel for rule " + rule.name());
+      return steppers[indexOf(rules, tensor)];
     }
 
     @Override

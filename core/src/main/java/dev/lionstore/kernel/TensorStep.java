@@ -83,6 +83,11 @@ public final class TensorStep {
     noiseKey = nextNoiseKey;
   }
 
+  /** The same step, once the tensor has been looked at; of the same rule. */
+  public void look(Coefficients looked) {
+    coefficients = looked;
+  }
+
   /** The tensor's part of the planes. */
   public List<MemorySegment> planes() {
     return planes;

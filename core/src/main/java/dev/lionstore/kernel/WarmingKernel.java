@@ -61,6 +61,14 @@ final class WarmingKernel extends ForwardingKernel {
     return (gradient, from, count) -> (warmUp.done ? warm : scalar).of(gradient, from, count);
   }
 
+  @Override
+  public TensorLook newLook() {
+    TensorLook warm = kernel.newLook();
+    TensorLook scalar = meanwhile.newLook();
+    return (tensor, pass, from, count, totals, at) ->
+        (warmUp.done ? warm : scalar).of(tensor, pass, from, count, totals, at);
+  }
+
   /** Once in the life of a process, for each backend and rule. */
   private static final class WarmUp {
     private final Thread thread;

@@ -1,6 +1,7 @@
 package dev.lionstore.rule;
 
 import dev.lionstore.formula.Hyperparameter;
+import dev.lionstore.formula.LookStatement;
 import dev.lionstore.formula.Node;
 import dev.lionstore.formula.Op;
 import dev.lionstore.formula.RuleText;
@@ -91,6 +92,7 @@ public record Coefficients(UpdateRule rule, float[] values) {
         values[i] = (float) all[used[i]];
       }
       uniform.compute(values);
+      of.lookAtZero(values);
       return new Coefficients(of, values);
     }
 
@@ -137,11 +139,12 @@ public record Coefficients(UpdateRule rule, float[] values) {
       for (int i = 0; i < names.size(); i++) {
         if (!Float.isFinite(coefficients.values[i])) {
           Node node = uniform.meaning(i);
+          boolean isOwn = i < used.length && !of.lookNames().contains(names.get(i));
           throw new RefusedValueException(
               origin(i),
               node.text()
                   + " is "
-                  + (i < used.length ? all[used[i]] : coefficients.values[i])
+                  + (isOwn ? all[used[i]] : coefficients.values[i])
                   + ", which is beyond float32"
                   + (number == 1 ? "" : ", in a tensor's step " + number)
                   + hyperparametersOf(node, all));
@@ -160,15 +163,41 @@ public record Coefficients(UpdateRule rule, float[] values) {
       return coefficients;
     }
 
+    /**
+     * Checks those of a tensor that has been looked at.
+     *
+     * @throws RefusedValueException if they are beyond float32, or no limits
+     */
+    void requireFinite(Coefficients coefficients) {
+      for (int i = 0; i < names.size(); i++) {
+        float value = coefficients.values[i];
+        boolean isLimit = limits.contains(names.get(i));
+        if (!Float.isFinite(value) || (isLimit && value <= 0)) {
+          throw new RefusedValueException(
+              origin(i),
+              uniform.meaning(i).text()
+                  + " is "
+                  + value
+                  + (Float.isFinite(value)
+                      ? ", expected a limit > 0 to clip to"
+                      : ", which is beyond float32"));
+        }
+      }
+    }
+
     /** Where a coefficient is defined, or else first used. */
     private Statement origin(int index) {
       if (index >= used.length) {
         return uniform.origin(index);
       }
       String name = names.get(index);
-      return Stream.concat(
+      List<Statement> look = rule.look().stream().map(LookStatement::element).toList();
+      return Stream.of(
               rule.coefficients().stream().filter(s -> s.name().equals(name)),
-              rule.step().stream().filter(s -> !s.value().all(symbol -> !symbol.equals(name))))
+              look.stream().filter(s -> s.name().equals(name)),
+              Stream.concat(look.stream(), rule.step().stream())
+                  .filter(s -> !s.value().all(symbol -> !symbol.equals(name))))
+          .flatMap(statements -> statements)
           .findFirst()
           .orElseThrow();
     }

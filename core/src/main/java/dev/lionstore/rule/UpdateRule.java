@@ -3,6 +3,7 @@ package dev.lionstore.rule;
 import dev.lionstore.Rounding;
 import dev.lionstore.formula.FormulaException;
 import dev.lionstore.formula.Hyperparameter;
+import dev.lionstore.formula.LookStatement;
 import dev.lionstore.formula.RuleText;
 import dev.lionstore.formula.State;
 import dev.lionstore.formula.Statement;
@@ -32,6 +33,9 @@ public final class UpdateRule {
   private final List<Plane> planes;
   private final List<Plane> allPlanes;
   private final List<Statement> step;
+  private final List<LookPass> passes;
+  private final int looks;
+  private final int firstLook;
   private final List<String> coefficientNames;
   private final Uniform uniform;
   private final boolean countsSteps;
@@ -44,11 +48,17 @@ public final class UpdateRule {
     this.rule = rule;
     this.planes = List.copyOf(planes);
     this.allPlanes = Stream.concat(Plane.MASTER.stream(), planes.stream()).toList();
-    this.uniform = new Uniform(used(rule));
+    List<Statement> steps = withHelpers(rule);
+    List<String> used = new ArrayList<>(used(rule, steps));
+    this.firstLook = used.size();
+    lookNames(rule).forEach(used::add);
+    this.looks = used.size() - firstLook;
+    this.uniform = new Uniform(used);
     this.countsSteps =
         rule.coefficients().stream()
             .anyMatch(s -> !s.value().all(symbol -> !symbol.equals(RuleText.NUMBER)));
-    this.step = rule.step().stream().map(uniform::replaced).toList();
+    this.passes = LookPass.of(rule.look(), uniform::replaced);
+    this.step = steps.stream().map(uniform::replaced).toList();
     this.coefficientNames = uniform.names();
   }
 
@@ -178,6 +188,26 @@ public final class UpdateRule {
     return step;
   }
 
+  /** How many values a step needs of all elements of a tensor, before it changes any of them. */
+  public int looks() {
+    return looks;
+  }
+
+  /** How they are had: pass after pass over the tensor; none for most rules. */
+  public List<LookPass> lookPasses() {
+    return passes;
+  }
+
+  /** The names of its looks, in the order in which an intent records them. */
+  public List<String> lookNames() {
+    return coefficientNames.subList(firstLook, firstLook + looks);
+  }
+
+  /** What reads a pass of a look off the formula: every kernel is compared with it. */
+  public LookInterpreter lookInterpreter(int pass) {
+    return new LookInterpreter(this, passes.get(pass));
+  }
+
   /** The names of its hyperparameters, in the order in which an intent records them. */
   public List<String> hyperparameters() {
     return rule.hyperparameters().stream().map(Hyperparameter::name).toList();
@@ -295,7 +325,8 @@ public final class UpdateRule {
   }
 
   /**
-   * Computes what a kernel needs, in double, rounded to float once.
+   * Computes what a kernel needs, in double, rounded to float once. Looks are those of a tensor of
+   * one element that is zero; {@link #look} replaces them.
    *
    * @param hyperparameters in the order of {@link #hyperparameters()}
    * @param gradientScale what each gradient is multiplied with
@@ -303,6 +334,45 @@ public final class UpdateRule {
    */
   public Coefficients coefficients(double[] hyperparameters, double gradientScale, long number) {
     return formula().at(hyperparameters, gradientScale, number);
+  }
+
+  /**
+   * The coefficients of a tensor that has been looked at.
+   *
+   * @param base of the tensor's group
+   * @param values that have the looks of the tensor from an index on
+   * @param into of this rule; changed
+   */
+  public void look(Coefficients base, float[] values, int from, Coefficients into) {
+    System.arraycopy(base.values(), 0, into.values(), 0, firstLook);
+    System.arraycopy(values, from, into.values(), firstLook, looks);
+    uniform.compute(into.values());
+  }
+
+  /**
+   * Checks what comes of a look, before a step begins.
+   *
+   * @param coefficients of a tensor that has been looked at
+   * @throws RefusedValueException naming what is beyond float32, or makes other than zeros of zeros
+   */
+  public void requireLooked(Coefficients coefficients) {
+    formula().requireFinite(coefficients);
+    requireZerosStay(coefficients);
+  }
+
+  /** Looks at one element that is zero. */
+  void lookAtZero(float[] coefficients) {
+    int[] state = new int[1 + planes.size()];
+    for (LookPass pass : passes) {
+      float[] elements = new float[pass.looks().size()];
+      new LookInterpreter(this, pass).prepare(coefficients).apply(0, state, elements);
+      for (int i = 0; i < elements.length; i++) {
+        Look look = pass.looks().get(i);
+        double total = look.reduction().with(look.reduction().none(), elements[i]);
+        coefficients[firstLook + look.index()] = look.reduction().of(total, 1);
+      }
+      uniform.compute(coefficients);
+    }
   }
 
   /**
@@ -341,21 +411,39 @@ public final class UpdateRule {
     return made;
   }
 
-  private static List<String> used(RuleText rule) {
+  private static List<String> used(RuleText rule, List<Statement> steps) {
     Set<String> defined = new LinkedHashSet<>();
     rule.hyperparameters().forEach(h -> defined.add(h.symbol()));
     rule.coefficients().forEach(s -> defined.add(s.name()));
     Set<String> used = new LinkedHashSet<>(List.of(SCALE));
-    for (Statement s : rule.step()) {
-      s.value()
-          .all(symbol -> {
-            if (defined.contains(symbol)) {
-              used.add(symbol);
-            }
-            return true;
-          });
-    }
+    Stream.concat(rule.look().stream().map(LookStatement::element), steps.stream())
+        .forEach(s ->
+            s.value()
+                .all(symbol -> {
+                  if (defined.contains(symbol)) {
+                    used.add(symbol);
+                  }
+                  return true;
+                }));
     return List.copyOf(used);
+  }
+
+  private static List<String> lookNames(RuleText rule) {
+    return rule.look().stream()
+        .filter(s -> s.reduction().isPresent())
+        .map(LookStatement::name)
+        .toList();
+  }
+
+  /** The step's statements after those of the look that it uses. */
+  private static List<Statement> withHelpers(RuleText rule) {
+    List<Statement> helpers =
+        rule.look().stream()
+            .filter(s -> s.reduction().isEmpty())
+            .map(LookStatement::element)
+            .toList();
+    return Stream.concat(LookPass.needed(helpers, rule.step()).stream(), rule.step().stream())
+        .toList();
   }
 
   /** The statement that gives a state's next value, unless the state stays. */

@@ -37,6 +37,10 @@ public final class UpdateRules {
           "signum",
           "tiger",
           "lion-k",
+          "cautious-lion",
+          "cautious-adamw",
+          "lamb",
+          "lars",
           "lion-bf16");
 
   private static final Set<String> KNOWN_BY_NAME =

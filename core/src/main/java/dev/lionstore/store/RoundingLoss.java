@@ -4,6 +4,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.rule.BlockCode;
+import dev.lionstore.rule.Coefficients;
 import dev.lionstore.rule.Interpreter;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.Plane;
@@ -13,6 +14,7 @@ import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.state.StateView;
 import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.file.Intent;
+import dev.lionstore.store.file.LookPlaces;
 import dev.lionstore.store.step.PendingGradients;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -47,13 +49,14 @@ public record RoundingLoss(long changes, long lost) {
   }
 
   /** Looks before the step is taken. */
-  static RoundingLoss of(StateView view, PendingGradients gradients, Intent intent) {
+  static RoundingLoss of(
+      StateView view, PendingGradients gradients, Intent intent, LookPlaces places) {
     RoundingLoss all = new RoundingLoss(0, 0);
     BitSet tensors = intent.tensors();
     for (int t = tensors.nextSetBit(0); t >= 0; t = tensors.nextSetBit(t + 1)) {
       UpdateRule rule = view.layout().ruleOf(view.layout().tensors().get(t));
       if (rule.statePlanes().stream().anyMatch(Plane::isRounded)) {
-        all = all.plus(ofTensor(view, t, gradients.values(t), intent));
+        all = all.plus(ofTensor(view, t, gradients.values(t), intent, places.first(t)));
       }
     }
     return all;
@@ -64,20 +67,18 @@ public record RoundingLoss(long changes, long lost) {
   }
 
   private static RoundingLoss ofTensor(
-      StateView view, int tensor, GradientValues gradient, Intent intent) {
+      StateView view, int tensor, GradientValues gradient, Intent intent, int firstLook) {
     StoreLayout layout = view.layout();
     TensorSpec spec = layout.tensors().get(tensor);
     UpdateRule rule = layout.ruleOf(spec);
     UpdateRule exact = rule.withState(StateType.F32);
-    Interpreter step =
-        exact
-            .interpreter()
-            .prepare(
-                exact.coefficients(
-                    intent.hyperparameters()[layout.groupIndex(spec)],
-                    intent.gradientScale(),
-                    view.stepCount(tensor) + 1),
-                intent.rounding());
+    Coefficients k =
+        exact.coefficients(
+            intent.hyperparameters()[layout.groupIndex(spec)],
+            intent.gradientScale(),
+            view.stepCount(tensor) + 1);
+    exact.look(k, intent.looks(), firstLook, k);
+    Interpreter step = exact.interpreter().prepare(k, intent.rounding());
     long key = StochasticBits.key(intent.seed(), view.step(), StochasticBits.nameKey(spec.name()));
     List<MemorySegment> values =
         rule.allPlanes().stream().map(plane -> view.values(plane, tensor)).toList();

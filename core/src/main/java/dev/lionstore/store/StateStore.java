@@ -18,6 +18,8 @@ import dev.lionstore.state.StoreLayout;
 import dev.lionstore.state.StoreUnusableException;
 import dev.lionstore.store.file.Header;
 import dev.lionstore.store.file.HeaderWriter;
+import dev.lionstore.store.file.Intent;
+import dev.lionstore.store.file.LookPlaces;
 import dev.lionstore.store.file.Mark;
 import dev.lionstore.store.file.PlaneFile;
 import dev.lionstore.store.file.StoreFiles;
@@ -125,8 +127,12 @@ public final class StateStore implements StateView, AutoCloseable {
    */
   public RoundingLoss roundingLoss(StepRequest request) throws IOException {
     life.requireUsable();
+    Intent intent = StepPlan.of(files.layout(), gradients, request).intent();
+    if (engine.looks()) {
+      gradients.requireReadable();
+    }
     return RoundingLoss.of(
-        this, gradients, StepPlan.of(files.layout(), gradients, request).intent());
+        this, gradients, engine.look(intent, gradients::values), new LookPlaces(layout()));
   }
 
   /**
@@ -148,7 +154,8 @@ public final class StateStore implements StateView, AutoCloseable {
     }
     gradients.requireReadable();
     files.requireUntouched();
-    life.during(() -> engine.step(plan.intent(), request.position(), gradients::values));
+    Intent intent = engine.look(plan.intent(), gradients::values);
+    life.during(() -> engine.step(intent, request.position(), gradients::values));
     gradients.clear();
     return new StepResult.Applied(step(), plan.gradientNorm(), plan.clipCoefficient());
   }

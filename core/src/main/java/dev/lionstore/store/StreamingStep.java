@@ -82,7 +82,8 @@ public final class StreamingStep {
         StepPlan.refusal(layout.tensors().get(tensor).name(), gradient, sum, scale);
     refused.set(tensor, refusal.isPresent());
     if (refusal.isEmpty()) {
-      life.during(() -> engine.applyStreamed(tensor, gradient));
+      engine.lookStreamed(tensor, gradient);
+      life.during(() -> engine.applyStreamed(tensor));
       stepped.set(tensor);
       sumsOfSquares[tensor] = sum;
     }

@@ -53,7 +53,7 @@ class RulesDocumentTest {
   void theExampleIsARuleAndStepsAsItSays() throws IOException {
     String example = document().split("```rule\n", -1)[1].split("```", -1)[0];
     UpdateRule rule = UpdateRule.of(example);
-    assertEquals("cautious-lion", rule.name());
+    assertEquals("masked-lion", rule.name());
     Coefficients k = rule.coefficients(rule.defaults(), 1, 1);
     Interpreter interpreter = rule.interpreter().prepare(k, Rounding.NEAREST);
     assertEquals(0.5f - 1e-4f, stepped(interpreter, 1f, 1f), "agree");

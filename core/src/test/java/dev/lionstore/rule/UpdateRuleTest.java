@@ -10,6 +10,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.formula.FormulaException;
 import dev.lionstore.formula.RuleText;
+import dev.lionstore.formula.Statement;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -77,6 +78,74 @@ class UpdateRuleTest {
     assertTrue(message.contains(said), message);
     assertEquals(line, refused.line(), message);
     assertTrue(message.startsWith("line " + line + ", column " + refused.column()), message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "s = sum(m)|s = sum(m) + 1|13|7|sum is of a whole tensor: it has a line of its own in the section look",
+        "s = sum(m)|s = sum(m, g)|13|7|sum is of a whole tensor",
+        "s = sum(m)|s = sum(k)|13|11|nothing is named k here; there are g, half, lr, m, u, w, θ, λ",
+        "s = sum(m)|s = sum(m') |13|11|nothing is named m' here",
+        "s = sum(m)|m' = sum(m)|13|3|a look changes nothing: m' belongs into the section step",
+        "s = sum(m)|lr = sum(m)|13|3|lr is defined already",
+        "s = sum(m)|s = sum m|13|11|found m, expected an operator",
+        "s = sum(m)|s = sum|13|7|nothing is named sum here",
+        "s = sum(m)|s = sum(m < 1)|13|16|found ), expected ? after a condition",
+        "s = sum(m)|s = sum(n)|13|11|n belongs into coefficients",
+        "s = sum(m)|s = max(m) / 2|13|12|expected , since max takes 2 values",
+        "s = sum(m)|s = m|13|3|the look ends without sum, mean, norm, max of one value",
+        "s = sum(m)|s = sum(m)!  s = mean(m)|14|3|s is defined already",
+        "lr * (u * s)|lr * sum(u)|15|17|sum is of a whole tensor",
+        "lr * (u * s)|lr * clip(u, s - 1)|15|3|with its defaults: s - 1 is -1.0, expected a limit > 0",
+        "lr * (u * s)|lr * (u + (1 - s))|15|3|with its defaults: rule mine makes -0.1 of θ where",
+        "lr * (u * s)|lr * (u * (1 / s))|15|3|with its defaults: 1 / s is Infinity, which is beyond float32",
+      })
+  void aLookThatIsNoneIsRefusedWithItsPlace(
+      String good, String bad, int line, int column, String said) {
+    String step = "  θ' = θ - lr * clip(g, half)";
+    String look = "look\n  u = clip(g, half)\n  s = sum(m)\nstep\n  θ' = θ - lr * (u * s)";
+    String text = TEXT.replace("step\n" + step, look);
+    UpdateRule.of(text);
+    assertTrue(text.contains(good), text);
+    FormulaException refused =
+        assertThrows(
+            FormulaException.class,
+            () -> UpdateRule.of(text.replace(good, bad.replace('!', '\n'))));
+    String message = String.valueOf(refused.getMessage());
+    assertTrue(message.startsWith("line " + line + ", column " + column + ": "), message);
+    assertTrue(message.contains(said), message);
+  }
+
+  @Test
+  void aLookIsTakenInAsFewPassesAsItsLinesAllow() {
+    String text =
+        TEXT.replace(
+            "step\n",
+            """
+            look
+              u = clip(g, half)
+              s = sum(u)
+              far = u * s
+              l = max(m)
+              t = norm(far)
+              mean = mean(max(u, l - s))
+              e = sum(mean * t)
+            step
+              θ' = θ - lr * (far * (mean + e))
+            """);
+    UpdateRule rule = UpdateRule.of(text.replaceFirst("  θ' = θ - lr \\* clip.*\n", ""));
+    assertEquals(List.of("s", "l", "t", "mean", "e"), rule.lookNames());
+    assertEquals(
+        List.of(List.of(0, 1), List.of(2, 3), List.of(4)),
+        rule.lookPasses().stream()
+            .map(pass -> pass.looks().stream().map(Look::index).toList())
+            .toList());
+    assertEquals(
+        List.of("u", "far", "θ'", "m'"), rule.step().stream().map(Statement::name).toList());
+    assertEquals(rule, UpdateRule.of(RuleText.laidOut(rule.text())));
+    assertTrue(RuleText.laidOut(rule.text()).contains("\nlook\n  u    = clip(g, half)\n"));
   }
 
   @Test

@@ -10,6 +10,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.kernel.Undo;
 import dev.lionstore.os.Boot;
 import dev.lionstore.os.MappedFile;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.state.StateView;
 import dev.lionstore.state.StoreBusyException;
@@ -19,6 +20,7 @@ import dev.lionstore.store.file.Header;
 import dev.lionstore.store.file.HeaderFile;
 import dev.lionstore.store.file.Intent;
 import dev.lionstore.store.file.LayoutFile;
+import dev.lionstore.store.file.LookPlaces;
 import dev.lionstore.store.file.Mark;
 import dev.lionstore.store.file.ProgressFile;
 import dev.lionstore.store.file.StoreParts;
@@ -87,18 +89,42 @@ class HeaderBitsTest {
   @MethodSource("pairsOfPhases")
   void everyFlipIsHarmlessOrTheRecordItIsInDoesNotCount(
       Header.Phase older, Header.Phase newest, int positionBytes) throws IOException {
-    Stores stores = new Stores(folder, GradientPlane.F32, Rounding.STOCHASTIC);
+    assertEveryFlip(UpdateRules.LION, older, newest, positionBytes, HeaderFile.VERSION);
+  }
+
+  /** Records of the same length as the others' with a shorter position. */
+  @ParameterizedTest
+  @MethodSource("pairsOfPhases")
+  void everyFlipOfARecordWithLooksIsHarmlessOrTheRecordDoesNotCount(
+      Header.Phase older, Header.Phase newest, int positionBytes) throws IOException {
+    int looks = 2 * 4 * Float.BYTES;
+    assertEveryFlip(
+        UpdateRules.required("cautious-lion"),
+        older,
+        newest,
+        positionBytes == FILLING ? FILLING - looks : positionBytes,
+        HeaderFile.VERSION_WITH_LOOKS);
+  }
+
+  private void assertEveryFlip(
+      UpdateRule rule, Header.Phase older, Header.Phase newest, int positionBytes, int version)
+      throws IOException {
+    Stores stores = new Stores(folder, rule, GradientPlane.F32, Rounding.STOCHASTIC, 41);
     Path directory = stores.create("s", CHUNK_ELEMENTS, positionBytes);
     LayoutFile layout = LayoutFile.read(directory);
+    int looks = new LookPlaces(layout.layout()).count();
     try (MappedFile file =
         MappedFile.openWritable(directory.resolve(HeaderFile.NAME), HeaderFile.size(layout))) {
       HeaderFile header = new HeaderFile(file, layout);
-      write(header, header(older, 6, positionBytes));
+      write(header, header(older, 6, positionBytes, looks));
       Header second = header.newest();
-      write(header, header(newest, 7, positionBytes));
+      Header written = header(newest, 7, positionBytes, looks);
+      write(header, written);
       Header first = header.newest();
+      assertTrue(same(written.withCrc(first.crc()), first));
       Records records = new Records(file.memory());
-      assertEquals(positionBytes == FILLING && newest.applies(), records.fills(1));
+      assertEquals(version, records.version(1));
+      assertEquals(positionBytes > SHORT && newest.applies(), records.fills(1));
       assertEveryFlip(header, records, records.ofSlot(1), Optional.of(first), Optional.of(second));
       // The same of the older record, which is only seen once the newest does not count.
       file.memory().set(MAGIC, records.begin(1), 0);
@@ -155,7 +181,8 @@ class HeaderBitsTest {
         && a.seed() == b.seed()
         && Double.compare(a.gradientScale(), b.gradientScale()) == 0
         && Arrays.deepEquals(a.hyperparameters(), b.hyperparameters())
-        && a.tensors().equals(b.tensors());
+        && a.tensors().equals(b.tensors())
+        && Arrays.equals(a.looks(), b.looks());
   }
 
   private static void write(HeaderFile file, Header header) {
@@ -163,10 +190,14 @@ class HeaderBitsTest {
     file.publish(header);
   }
 
-  private static Header header(Header.Phase phase, long generation, int positionBytes) {
+  private static Header header(Header.Phase phase, long generation, int positionBytes, int looks) {
     SplittableRandom random = new SplittableRandom(SEED + generation);
     byte[] position = new byte[positionBytes];
     random.nextBytes(position);
+    float[] looked = new float[looks];
+    for (int i = 0; i < looks; i++) {
+      looked[i] = (float) random.nextGaussian();
+    }
     double[] group = {random.nextDouble(), 0.9, 0.99, 0.1};
     Intent intent =
         new Intent(
@@ -174,7 +205,8 @@ class HeaderBitsTest {
             random.nextLong(),
             random.nextDouble(),
             new double[][] {group, group},
-            BitSet.valueOf(new byte[] {0b11101}));
+            BitSet.valueOf(new byte[] {0b11101}),
+            looked);
     return new Header(
         generation,
         phase,
@@ -240,6 +272,10 @@ class HeaderBitsTest {
 
     private long bytes(int slot) {
       return memory.get(LENGTH, begin(slot) + 12);
+    }
+
+    int version(int slot) {
+      return memory.get(LENGTH, begin(slot) + 16);
     }
 
     boolean fills(int slot) {

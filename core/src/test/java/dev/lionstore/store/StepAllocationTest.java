@@ -9,6 +9,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.state.StoreLayout;
 import java.io.IOException;
@@ -22,7 +23,7 @@ import java.util.List;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What a step takes on the heap does not grow with the parameters: a few records. */
 class StepAllocationTest {
@@ -34,8 +35,15 @@ class StepAllocationTest {
 
   /** In a JVM of its own: what other tests have taught the compiler makes it allocate more. */
   @ParameterizedTest
-  @ValueSource(longs = {1 << 12, 1 << 16})
-  void aStepAllocatesAFewRecordsWhateverTheSize(long count) throws Exception {
+  @CsvSource({
+    "4096, lion, scalar",
+    "65536, lion, scalar",
+    "4096, cautious-lion, scalar",
+    "4096, lamb, vector",
+    "262144, lamb, vector"
+  })
+  void aStepAllocatesAFewRecordsWhateverTheSize(long count, String rule, String backend)
+      throws Exception {
     Process process =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -45,24 +53,32 @@ class StepAllocationTest {
                 System.getProperty("java.class.path"),
                 StepAllocationTest.class.getName(),
                 folder.resolve("store").toString(),
-                Long.toString(count))
+                Long.toString(count),
+                rule,
+                backend)
             .redirectErrorStream(true)
             .start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, process.waitFor(), said);
   }
 
-  /** Takes a store's folder and how many parameters it shall have; fails if a step allocates. */
+  /**
+   * Takes a store's folder, how many parameters it shall have, a rule and a backend; fails if a
+   * step allocates.
+   */
   public static void main(String[] arguments) throws IOException {
-    double bytes = bytesPerStep(Path.of(arguments[0]), Long.parseLong(arguments[1]));
+    UpdateRule rule = UpdateRules.required(arguments[2]);
+    double bytes =
+        bytesPerStep(Path.of(arguments[0]), Long.parseLong(arguments[1]), rule, arguments[3]);
     System.out.println(bytes + " bytes a step");
     System.exit(bytes <= MOST_BYTES ? 0 : 1);
   }
 
-  private static double bytesPerStep(Path directory, long count) throws IOException {
+  private static double bytesPerStep(Path directory, long count, UpdateRule rule, String backend)
+      throws IOException {
     StoreLayout layout =
         new StoreLayout(
-            UpdateRules.LION,
+            rule,
             Rounding.NEAREST,
             1,
             GradientPlane.BF16,
@@ -74,8 +90,8 @@ class StepAllocationTest {
       builder.finish(0, new byte[0]);
     }
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    StepRequest request = StepRequest.of(UpdateRules.LION.settings(), 1e-4);
-    StoreOptions options = StoreOptions.defaults().withThreads(1).withBackend("scalar");
+    StepRequest request = StepRequest.of(rule.settings(), 1e-4);
+    StoreOptions options = StoreOptions.defaults().withThreads(1).withBackend(backend);
     try (StateStore store = StateStore.open(directory, options);
         Arena arena = Arena.ofShared()) {
       GradientValues gradient =

@@ -10,6 +10,7 @@ import dev.lionstore.TensorSpec;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Plane;
+import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import dev.lionstore.state.StateView;
 import dev.lionstore.state.StoreLayout;
@@ -48,10 +49,16 @@ final class Stores {
 
   /** With so many columns of 37 rows in the largest tensor. */
   Stores(Path folder, GradientPlane gradientPlane, Rounding rounding, long columns) {
+    this(folder, UpdateRules.LION, gradientPlane, rounding, columns);
+  }
+
+  /** Of another rule. */
+  Stores(
+      Path folder, UpdateRule rule, GradientPlane gradientPlane, Rounding rounding, long columns) {
     this.folder = folder;
     this.layout =
         new StoreLayout(
-            UpdateRules.LION,
+            rule,
             rounding,
             11,
             gradientPlane,

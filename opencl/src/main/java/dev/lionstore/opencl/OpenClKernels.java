@@ -53,9 +53,12 @@ public final class OpenClKernels implements KernelProvider {
         .toList();
   }
 
-  /** A kernel steps element by element: blocks have a scale in common. */
+  /**
+   * A kernel steps element by element: blocks have a scale in common, and a look is of a whole
+   * tensor.
+   */
   private static boolean offers(UpdateRule rule) {
-    return !rule.hasBlocks();
+    return !rule.hasBlocks() && rule.looks() == 0;
   }
 
   private static DeviceCandidate candidate(Device device) {
@@ -69,6 +72,14 @@ public final class OpenClKernels implements KernelProvider {
 
   @Override
   public Optional<Kernels.Selection> open(UpdateRule rule, DeviceRequest request) {
+    if (rule.looks() > 0) {
+      throw new IllegalArgumentException(
+          "rule "
+              + rule.name()
+              + " looks at whole tensors before it steps ("
+              + String.join(", ", rule.lookNames())
+              + "), and OpenCL devices step chunks: use backend vector, or auto");
+    }
     if (!offers(rule)) {
       return Optional.empty();
     }

@@ -22,8 +22,8 @@ class NothingLeaksTest {
   private static final int COUNT = 4096;
 
   /**
-   * 400 KiB for each of four hundred: less than the megabyte that a kernel takes. The JVM's own heap
-   * grows by tens of megabytes meanwhile.
+   * 400 KiB for each of four hundred: less than the megabyte that a kernel takes. The JVM's own
+   * heap grows by tens of megabytes meanwhile.
    */
   private static final long MOST_BYTES = 160L << 20;
 

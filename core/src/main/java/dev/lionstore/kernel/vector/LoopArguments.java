@@ -1,5 +1,6 @@
 package dev.lionstore.kernel.vector;
 
+import dev.lionstore.formula.RuleText;
 import dev.lionstore.kernel.Undo;
 
 /** A slice as a loop gets it. Addresses are where the slice begins. */
@@ -48,6 +49,9 @@ final class LoopArguments {
 
   /** The coefficients. */
   float[] coefficients = {};
+
+  /** Where a look's elements go, as floats, for each look of a pass. */
+  final long[] looks = new long[RuleText.MOST_LOOKS];
 
   /** Where values are saved before they change, as {@link Undo} says; 0 for nowhere. */
   long undo;

@@ -1,6 +1,7 @@
 package dev.lionstore.kernel.vector;
 
 import dev.lionstore.formula.ClassWriter;
+import dev.lionstore.formula.Code;
 import dev.lionstore.rule.UpdateRule;
 import dev.lionstore.rule.UpdateRules;
 import java.io.IOException;
@@ -36,43 +37,64 @@ final class Loops {
           .toArray();
 
   /** A class can be defined once under its name. */
-  private static final Map<UpdateRule, Loop> MADE = new ConcurrentHashMap<>();
+  private static final Map<Key, Loop> MADE = new ConcurrentHashMap<>();
+
+  private static final int STEP = -1;
+
+  /**
+   * A rule's loop.
+   *
+   * @param pass of its look, or {@link #STEP}
+   */
+  private record Key(UpdateRule rule, int pass) {
+    Code.Form form() {
+      return pass == STEP
+          ? VectorForm.of(rule, className())
+          : VectorForm.ofLook(rule, pass, className());
+    }
+
+    String className() {
+      StringBuilder name = new StringBuilder();
+      for (String word : rule.name().split("-")) {
+        name.append(word.substring(0, 1).toUpperCase(Locale.ROOT)).append(word.substring(1));
+      }
+      return name + (pass == STEP ? "Loop" : "Look" + pass);
+    }
+  }
 
   private Loops() {}
 
   /** The loop of a rule: made when the project was built, or now. */
   static Loop of(UpdateRule rule) {
-    return MADE.computeIfAbsent(rule, Loops::make);
+    return MADE.computeIfAbsent(new Key(rule, STEP), Loops::make);
   }
 
-  private static Loop make(UpdateRule rule) {
+  /** The loop of a pass of a rule's look. */
+  static Loop ofLook(UpdateRule rule, int pass) {
+    return MADE.computeIfAbsent(new Key(rule, pass), Loops::make);
+  }
+
+  private static Loop make(Key key) {
     try {
-      return (Loop) loopClass(rule).getDeclaredConstructor().newInstance();
+      return (Loop) loopClass(key).getDeclaredConstructor().newInstance();
     } catch (ReflectiveOperationException e) {
-      throw new LinkageError("the loop of rule " + rule.name() + " cannot be made", e);
+      throw new LinkageError("the loop of rule " + key.rule().name() + " cannot be made", e);
     }
   }
 
   /** Classes that the project was built with start faster than those made now. */
-  private static Class<?> loopClass(UpdateRule rule) throws IllegalAccessException {
+  private static Class<?> loopClass(Key key) throws IllegalAccessException {
+    UpdateRule rule = key.rule();
     boolean isInTheBox = UpdateRules.named(rule.name()).map(rule::equals).orElse(false);
     if (isInTheBox) {
       try {
-        return Class.forName(Loops.class.getPackageName() + "." + className(rule));
+        return Class.forName(Loops.class.getPackageName() + "." + key.className());
       } catch (ClassNotFoundException e) {
         // Compiled otherwise, by an editor perhaps: as a user's own.
       }
     }
-    byte[] written = ClassWriter.write(VectorForm.of(rule, className(rule)));
+    byte[] written = ClassWriter.write(key.form());
     return MethodHandles.lookup().defineHiddenClass(written, true).lookupClass();
-  }
-
-  private static String className(UpdateRule rule) {
-    StringBuilder name = new StringBuilder();
-    for (String word : rule.name().split("-")) {
-      name.append(word.substring(0, 1).toUpperCase(Locale.ROOT)).append(word.substring(1));
-    }
-    return name + "Loop";
   }
 
   /**
@@ -84,8 +106,10 @@ final class Loops {
     Path folder = Path.of(arguments[0], Loops.class.getPackageName().split("\\."));
     for (UpdateRule rule :
         UpdateRules.all().stream().map(UpdateRule::decoded).distinct().toList()) {
-      byte[] written = ClassWriter.write(VectorForm.of(rule, className(rule)));
-      Files.write(folder.resolve(className(rule) + ".class"), written);
+      for (int pass = STEP; pass < rule.lookPasses().size(); pass++) {
+        Key key = new Key(rule, pass);
+        Files.write(folder.resolve(key.className() + ".class"), ClassWriter.write(key.form()));
+      }
     }
   }
 }

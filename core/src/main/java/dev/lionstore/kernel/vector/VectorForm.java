@@ -8,6 +8,7 @@ import dev.lionstore.formula.Op;
 import dev.lionstore.formula.RuleText;
 import dev.lionstore.formula.Statement;
 import dev.lionstore.kernel.Undo;
+import dev.lionstore.rule.LookPass;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.StochasticBits;
 import dev.lionstore.rule.UpdateRule;
@@ -16,6 +17,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * A rule's step of core/ARITHMETIC.md in vectors: one flat loop over everything, so that a value is
@@ -85,10 +88,53 @@ final class VectorForm {
         rule.name() + ".rule");
   }
 
-  private List<Code.Action> write() {
-    Local count = once("count", argument("count", Code.Type.INT));
+  /**
+   * The loop of a pass of a rule's look, which stores nothing but what is looked at.
+   *
+   * @param className of the class, which is in this package
+   */
+  static Code.Form ofLook(UpdateRule rule, int pass, String className) {
+    return new Code.Form(
+        VectorForm.class.getPackageName() + "." + className,
+        Code.Type.of(Loop.class.getName()),
+        "step",
+        A,
+        new VectorForm(rule).writeLook(rule.lookPasses().get(pass)),
+        rule.name() + ".rule");
+  }
+
+  private List<Code.Action> writeLook(LookPass pass) {
     body.add(new Code.Let(AT, VectorCode.times(Short.BYTES, I)));
-    loadPlanes();
+    Set<String> used = pass.used();
+    loadPlanes(used::contains);
+    if (used.contains(RuleText.GRADIENT)) {
+      gradient();
+    }
+    states();
+    if (used.contains(RuleText.MASTER)) {
+      master();
+    }
+    for (Statement s : pass.helpers()) {
+      write(s);
+    }
+    Expression addresses = argument("looks", Code.Type.LONG.array());
+    for (int look = 0; look < pass.looks().size(); look++) {
+      Local address = once("look " + look, new Code.Element(addresses, look, Code.Type.LONG));
+      Statement s = pass.looks().get(look).element();
+      body.add(new Code.Line(s.line()));
+      List<Expression> bits = new ArrayList<>();
+      for (int part = 0; part < PARTS; part++) {
+        Expression value = formula.value(s.value(), names.get(part), body);
+        bits.add(let(s.name() + part, VectorCode.asInts(value), body));
+      }
+      storeWide(bits, address);
+    }
+    return loop();
+  }
+
+  private List<Code.Action> write() {
+    body.add(new Code.Let(AT, VectorCode.times(Short.BYTES, I)));
+    loadPlanes(_ -> true);
     save();
     gradient();
     states();
@@ -96,6 +142,11 @@ final class VectorForm {
     for (Statement s : rule.step()) {
       write(s);
     }
+    return loop();
+  }
+
+  private List<Code.Action> loop() {
+    Local count = once("count", argument("count", Code.Type.INT));
     Expression step = new Code.Arithmetic(Code.Type.INT, '*', Code.number(PARTS), VectorCode.COUNT);
     List<Code.Action> all = new ArrayList<>(before);
     all.add(new Code.Loop(I, count, step, body));
@@ -119,14 +170,18 @@ final class VectorForm {
 
   // -- What is loaded, all of it before anything is stored
 
-  private void loadPlanes() {
-    load("θ weights", false, once("weights at", argument("weights", Code.Type.LONG)));
-    load("θ remainder", false, once("remainder at", argument("remainder", Code.Type.LONG)));
+  private void loadPlanes(Predicate<String> used) {
+    if (used.test(RuleText.MASTER)) {
+      load("θ weights", false, once("weights at", argument("weights", Code.Type.LONG)));
+      load("θ remainder", false, once("remainder at", argument("remainder", Code.Type.LONG)));
+    }
     Expression addresses = argument("planes", Code.Type.LONG.array());
     for (int p = 0; p < rule.statePlanes().size(); p++) {
       String symbol = rule.stateSymbols().get(p);
-      Local address = once(symbol + " at", new Code.Element(addresses, p, Code.Type.LONG));
-      load(symbol, rule.statePlanes().get(p).type() == Plane.Type.F32, address);
+      if (used.test(symbol)) {
+        Local address = once(symbol + " at", new Code.Element(addresses, p, Code.Type.LONG));
+        load(symbol, rule.statePlanes().get(p).type() == Plane.Type.F32, address);
+      }
     }
   }
 
@@ -191,7 +246,10 @@ final class VectorForm {
   }
 
   private void states() {
-    for (Stored plane : stored.subList(Plane.MASTER.size(), stored.size())) {
+    for (Stored plane : stored) {
+      if (!rule.stateSymbols().contains(plane.symbol())) {
+        continue;
+      }
       Local low = plane.words().getFirst();
       Local high = plane.words().getLast();
       Expression evens =
@@ -248,11 +306,7 @@ final class VectorForm {
               body));
     }
     if (plane.isWide()) {
-      Expression to = VectorCode.times(2, AT);
-      Expression low = VectorCode.permuted(permutation("LOW"), next.get(0), next.get(1));
-      Expression high = VectorCode.permuted(permutation("HIGH"), next.get(0), next.get(1));
-      store(low, plane.address(), to);
-      store(high, plane.address(), VectorCode.plus(to, vectorBytes()));
+      storeWide(next, plane.address());
       return;
     }
     Local stochastic = once("stochastic", argument("stochastic", Code.Type.BOOLEAN));
@@ -264,6 +318,15 @@ final class VectorForm {
     storeNearest(plane, next);
     loop.add(new Code.If(stochastic, ifStochastic, body));
     body = loop;
+  }
+
+  /** Even and odd elements of 32 bits, in their order again. */
+  private void storeWide(List<? extends Expression> parts, Local address) {
+    Expression to = VectorCode.times(2, AT);
+    Expression low = VectorCode.permuted(permutation("LOW"), parts.get(0), parts.get(1));
+    Expression high = VectorCode.permuted(permutation("HIGH"), parts.get(0), parts.get(1));
+    store(low, address, to);
+    store(high, address, VectorCode.plus(to, vectorBytes()));
   }
 
   private void storeNearest(Stored plane, List<Local> next) {

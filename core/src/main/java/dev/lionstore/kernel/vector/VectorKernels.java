@@ -7,6 +7,7 @@ import dev.lionstore.kernel.KernelProvider;
 import dev.lionstore.kernel.Kernels;
 import dev.lionstore.kernel.MasterConversion;
 import dev.lionstore.kernel.SquareSum;
+import dev.lionstore.kernel.TensorLook;
 import dev.lionstore.kernel.VectorModule;
 import dev.lionstore.rule.UpdateRule;
 import java.util.Optional;
@@ -77,6 +78,11 @@ public final class VectorKernels implements KernelProvider {
     @Override
     public Stepper newStepper() {
       return new VectorStepper(rule, loop);
+    }
+
+    @Override
+    public TensorLook newLook() {
+      return new VectorLook(rule);
     }
 
     @Override

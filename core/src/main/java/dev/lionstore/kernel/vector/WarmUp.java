@@ -5,6 +5,7 @@ import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
 import dev.lionstore.kernel.SquareSum;
+import dev.lionstore.kernel.TensorLook;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.UpdateRule;
@@ -28,6 +29,8 @@ final class WarmUp {
 
   private final Kernel.Stepper stepper;
   private final SquareSum squares;
+  private final TensorLook look;
+  private final double[] totals;
   private final List<TensorStep> steps = new ArrayList<>();
   private final Undo undo;
 
@@ -35,6 +38,8 @@ final class WarmUp {
     UpdateRule rule = kernel.rule();
     stepper = kernel.newStepper();
     squares = kernel.newSquareSum();
+    look = kernel.newLook();
+    totals = new double[rule.looks()];
     List<MemorySegment> memory =
         rule.allPlanes().stream()
             .map(plane -> arena.allocate(plane.type().bytes(ELEMENTS), Long.SIZE))
@@ -78,6 +83,9 @@ final class WarmUp {
     for (int at = 0; at < ELEMENTS; at += Kernel.MAX_SLICE) {
       stepper.apply(step, at, Kernel.MAX_SLICE);
       stepper.apply(step, at, Kernel.MAX_SLICE, undo);
+    }
+    for (int pass = 0; pass < step.rule().lookPasses().size(); pass++) {
+      look.of(step, pass, 0, ELEMENTS, totals, 0);
     }
     if (!(squares.of(step.gradient(), 0, ELEMENTS) >= 0)) {
       throw new IllegalStateException("a sum of squares is negative");

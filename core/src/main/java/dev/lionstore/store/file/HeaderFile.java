@@ -44,12 +44,16 @@ import java.util.zip.CRC32C;
  *     120     4  bytes of the set of tensors with gradients
  *     124     4  bytes of the position
  *     128        hyperparameters (doubles), group by group, 0 where a group's rule has fewer; the set of tensors (bit i of byte i / 8);
- *                the position; if the rule counts steps, how many each tensor has taken (8 bytes each)
+ *                the position; if the rule counts steps, how many each tensor has taken (8 bytes each);
+ *                in version 2, with an intent, what rules look at (binary32 each, see {@link LookPlaces})
  * </pre>
  */
 public class HeaderFile {
   public static final String NAME = "header";
   public static final int VERSION = 1;
+
+  /** That of a store with a rule that looks at tensors before it steps. */
+  public static final int VERSION_WITH_LOOKS = 2;
 
   private static final long MAGIC = 0x444145484E4F494CL;
   private static final int CRC_OFFSET = 8;
@@ -66,6 +70,9 @@ public class HeaderFile {
   private final int layoutCrc;
   private final int slotBytes;
 
+  /** How many looks an intent has. */
+  private final int looks;
+
   /** How many hyperparameters each group has room for. */
   private final int mostHyperparameters;
 
@@ -76,6 +83,7 @@ public class HeaderFile {
     this.layout = layout;
     this.layoutCrc = layout.crc();
     this.slotBytes = slotBytes(layout);
+    this.looks = new LookPlaces(layout.layout()).count();
     this.mostHyperparameters = mostHyperparameters(layout.layout());
     for (int slot = 0; slot < SLOTS; slot++) {
       buffers[slot] =
@@ -98,6 +106,7 @@ public class HeaderFile {
             + layout.layout().tensors().size() / Byte.SIZE
             + 1
             + counted(layout) * Long.BYTES
+            + new LookPlaces(layout.layout()).count() * Float.BYTES
             + layout.positionCapacity();
     return Math.toIntExact(MappedFile.wholePages(needed));
   }
@@ -151,6 +160,9 @@ public class HeaderFile {
     for (long count : header.stepCounts()) {
       out.putLong(count);
     }
+    if (looks > 0 && header.intent().isPresent()) {
+      encodeLooks(header.intent().get(), out);
+    }
     return seal(out);
   }
 
@@ -170,7 +182,7 @@ public class HeaderFile {
   }
 
   public void encode(Header header, ByteBuffer out) {
-    out.position(BODY_OFFSET).putInt(VERSION).putInt(Codes.of(header.phase()));
+    out.position(BODY_OFFSET).putInt(version()).putInt(Codes.of(header.phase()));
     out.putLong(header.generation()).putLong(header.step());
     putUuid(out, layout.storeId());
     putUuid(out, header.bootId());
@@ -179,6 +191,18 @@ public class HeaderFile {
 
   public void encodePosition(Header header, ByteBuffer out) {
     out.put(header.position());
+  }
+
+  /** Of tensors that are stepped one by one nothing has been seen yet. */
+  public void encodeLooks(Intent intent, ByteBuffer out) {
+    float[] looked = intent.looks();
+    for (int i = 0; i < looks; i++) {
+      out.putFloat(i < looked.length ? looked[i] : 0);
+    }
+  }
+
+  private int version() {
+    return looks == 0 ? VERSION : VERSION_WITH_LOOKS;
   }
 
   public int seal(ByteBuffer out) {
@@ -239,7 +263,7 @@ public class HeaderFile {
 
   private Header decode(ByteBuffer in) {
     in.position(BODY_OFFSET);
-    require(in.getInt() == VERSION);
+    require(in.getInt() == version());
     Header.Phase phase = Codes.phase(in.getInt());
     long generation = in.getLong();
     long step = in.getLong();
@@ -257,9 +281,19 @@ public class HeaderFile {
       stepCounts[t] = in.getLong();
       require(stepCounts[t] >= 0 && stepCounts[t] <= step);
     }
+    intent = intent.map(its -> decodeLooks(in, its));
     require(!in.hasRemaining());
     int crc = in.getInt(CRC_OFFSET);
     return new Header(generation, phase, step, bootId, writer, position, intent, stepCounts, crc);
+  }
+
+  private Intent decodeLooks(ByteBuffer in, Intent intent) {
+    float[] looked = new float[looks];
+    for (int i = 0; i < looks; i++) {
+      looked[i] = in.getFloat();
+      require(Float.isFinite(looked[i]));
+    }
+    return looks == 0 ? intent : intent.withLooks(looked);
   }
 
   private void requirePossible(Intent intent) {

@@ -12,6 +12,7 @@ import dev.lionstore.state.StoreLayout;
 import dev.lionstore.store.file.Geometry;
 import dev.lionstore.store.file.Header;
 import dev.lionstore.store.file.Intent;
+import dev.lionstore.store.file.LookPlaces;
 import dev.lionstore.store.file.Mark;
 import dev.lionstore.store.file.ProgressFile;
 import dev.lionstore.store.file.StoreFiles;
@@ -19,6 +20,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntFunction;
@@ -39,6 +41,14 @@ final class StepApplier implements AutoCloseable {
 
   /** Of a device, or past the page cache; empty if the CPU steps the mapped planes. */
   private final List<ChunkStepper> others = new ArrayList<>();
+
+  /** If a rule looks at tensors before it steps. */
+  private final Optional<TensorLooks> looks;
+
+  private final LookPlaces lookPlaces;
+
+  /** Of tensors that are stepped one by one: no intent has them. */
+  private float[] streamedLooks = new float[0];
 
   private final @Nullable TensorStep[] tensorSteps;
   private final long[] nameKeys;
@@ -68,6 +78,11 @@ final class StepApplier implements AutoCloseable {
     this.crew = crew;
     this.header = header;
     List<TensorSpec> tensors = layout.tensors();
+    this.lookPlaces = new LookPlaces(layout);
+    this.looks =
+        lookPlaces.count() == 0
+            ? Optional.empty()
+            : Optional.of(new TensorLooks(layout, lookPlaces, kernel, crew));
     this.tensorSteps = new TensorStep[tensors.size()];
     this.nameKeys = tensors.stream().mapToLong(t -> StochasticBits.nameKey(t.name())).toArray();
     this.groups = tensors.stream().mapToInt(layout::groupIndex).toArray();
@@ -131,6 +146,30 @@ final class StepApplier implements AutoCloseable {
     applyChunks(0, tensorOfChunk.length);
   }
 
+  /** Whether a rule looks at tensors before it steps. */
+  boolean looks() {
+    return looks.isPresent();
+  }
+
+  /**
+   * Looks at every tensor that would be stepped; changes nothing.
+   *
+   * @param intending what would be intended
+   * @return the same intent with what it has seen
+   * @throws IllegalArgumentException naming a tensor that cannot be stepped with what it has seen
+   */
+  Intent look(Header intending, IntFunction<GradientValues> gradients) {
+    Intent intent = intending.intent().orElseThrow();
+    if (looks.isEmpty()) {
+      return intent;
+    }
+    kernel.prepare(geometry.trainableElements());
+    prepare(intending, gradients);
+    float[] looked = new float[lookPlaces.count()];
+    looks.get().look(tensorSteps, intent.tensors(), looked);
+    return intent.withLooks(looked);
+  }
+
   /** Takes on what a header intends, to be applied tensor by tensor. */
   void prepare(Header intending) {
     header = intending;
@@ -157,9 +196,25 @@ final class StepApplier implements AutoCloseable {
     return known;
   }
 
-  /** Applies it to one tensor. */
-  void apply(int tensor, GradientValues gradient) {
+  /**
+   * Looks at one tensor, if its rule does, before it is stepped.
+   *
+   * @throws IllegalArgumentException if it cannot be stepped with what it has seen
+   */
+  void lookAt(int tensor, GradientValues gradient) {
     prepare(tensor, gradient);
+    if (looks.isPresent() && lookPlaces.of(tensor) > 0) {
+      BitSet one = new BitSet();
+      one.set(tensor);
+      if (streamedLooks.length == 0) {
+        streamedLooks = new float[lookPlaces.count()];
+      }
+      looks.get().look(tensorSteps, one, streamedLooks);
+    }
+  }
+
+  /** Applies it to one tensor, which has been looked at. */
+  void apply(int tensor) {
     applyChunks(geometry.firstChunk(tensor), geometry.firstChunk(tensor + 1));
   }
 
@@ -224,6 +279,9 @@ final class StepApplier implements AutoCloseable {
           new TensorStep(files.paddedValues(tensor), gradient, group, intent.rounding(), key);
     } else {
       step.prepare(gradient, group, intent.rounding(), key);
+    }
+    if (looks.isPresent() && lookPlaces.of(tensor) > 0 && intent.looks().length > 0) {
+      looks.get().take(tensor, tensorStep(tensor), intent.looks());
     }
   }
 

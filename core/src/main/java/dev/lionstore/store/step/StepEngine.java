@@ -37,6 +37,11 @@ public abstract sealed class StepEngine implements AutoCloseable
   public static StepEngine of(
       StoreFiles files, Kernel kernel, WorkerCrew crew, HeaderWriter header) {
     StepApplier applier = new StepApplier(files, kernel, crew, header.newest());
+    if (applier.looks() && kernel.resident().isPresent()) {
+      throw new IllegalArgumentException(
+          "the store's rule looks at tensors, which a device that keeps the state does not: step"
+              + " with backend vector");
+    }
     return kernel
         .resident()
         .<StepEngine>map(device -> new ResidentEngine(files, header, applier, device))
@@ -69,15 +74,42 @@ public abstract sealed class StepEngine implements AutoCloseable
    */
   public abstract void requireStreams();
 
+  /** Whether a rule looks at tensors before it steps. */
+  public final boolean looks() {
+    return applier.looks();
+  }
+
+  /**
+   * Looks at the tensors of a step, if their rules do; changes nothing.
+   *
+   * @return the intent with what it has seen
+   * @throws IllegalArgumentException naming a tensor that cannot be stepped with what it has seen
+   */
+  public final Intent look(Intent intent, IntFunction<GradientValues> gradients) {
+    StepState now = state();
+    return applier.looks()
+        ? applier.look(header.newest().at(now.step(), intent, now.stepCounts()), gradients)
+        : intent;
+  }
+
+  /**
+   * The same with one tensor of a step that has begun.
+   *
+   * @throws IllegalArgumentException if it cannot be stepped with what it has seen
+   */
+  public final void lookStreamed(int tensor, GradientValues gradient) {
+    applier.lookAt(tensor, gradient);
+  }
+
   /** Begins a step that takes gradients tensor by tensor. */
   public final void beginStreaming(Intent intent, byte[] position) {
     header.intend(intent, position, applier.slots());
     applier.prepare(header.newest());
   }
 
-  /** Steps one tensor of a step that has begun. */
-  public final void applyStreamed(int tensor, GradientValues gradient) {
-    applier.apply(tensor, gradient);
+  /** Steps one tensor of a step that has begun, and that has been looked at. */
+  public final void applyStreamed(int tensor) {
+    applier.apply(tensor);
   }
 
   /** Ends a step that these tensors have taken. */

@@ -128,6 +128,7 @@ public final class Planner {
   private double memorySeconds(StorePlan store, boolean streaming) {
     long bytes =
         2 * store.steppedBytes()
+            + store.lookedBytes()
             + store.gradientBytes()
             + (streaming ? 1 : 2) * store.gradientBytes();
     return bytes / machine.bandwidth().memory();
@@ -140,7 +141,8 @@ public final class Planner {
             ? 0
             : store.gradientBytes() / machine.bandwidth().diskWrites()
                 + store.gradientBytes() / machine.bandwidth().disk();
-    return gradients + 2 * store.steppedBytes() / machine.bandwidth().disk();
+    long moved = 2 * store.steppedBytes() + store.lookedBytes();
+    return gradients + moved / machine.bandwidth().disk();
   }
 
   private List<String> lacks(long ram, long gpu, long disk) {

@@ -5,6 +5,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.TensorSpec;
 import dev.lionstore.checkpoint.TensorRules;
+import dev.lionstore.formula.RuleText;
 import dev.lionstore.os.MappedFile;
 import dev.lionstore.rule.Plane;
 import dev.lionstore.rule.StateType;
@@ -15,6 +16,7 @@ import dev.lionstore.store.StoreSize;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
@@ -133,8 +135,35 @@ public record StorePlan(String title, StoreLayout layout, StoreSize size) {
 
   /** What a step reads of gradients, in bytes; bf16 ones if the store keeps none. */
   public long gradientBytes() {
-    return trained()
-        * (layout.gradientPlane() == GradientPlane.NONE ? 2 : layout.gradientPlane().bytes());
+    return trained() * bytesOfGradient();
+  }
+
+  private long bytesOfGradient() {
+    return layout.gradientPlane() == GradientPlane.NONE ? 2 : layout.gradientPlane().bytes();
+  }
+
+  /** What rules read to look at tensors before they step, gradients included, in bytes. */
+  public long lookedBytes() {
+    return layout.tensors().stream()
+        .filter(TensorSpec::trainable)
+        .mapToLong(tensor ->
+            layout.ruleOf(tensor).lookPasses().stream()
+                .mapToLong(pass -> bytes(tensor, pass.used()))
+                .sum())
+        .sum();
+  }
+
+  private long bytes(TensorSpec tensor, Set<String> symbols) {
+    UpdateRule rule = layout.ruleOf(tensor);
+    long bytes = symbols.contains(RuleText.GRADIENT) ? tensor.count() * bytesOfGradient() : 0;
+    for (int p = 0; p < rule.allPlanes().size(); p++) {
+      int state = p - Plane.MASTER.size();
+      String symbol = state < 0 ? RuleText.MASTER : rule.stateSymbols().get(state);
+      if (symbols.contains(symbol)) {
+        bytes += rule.allPlanes().get(p).type().bytes(tensor.count());
+      }
+    }
+    return bytes;
   }
 
   private long trained() {

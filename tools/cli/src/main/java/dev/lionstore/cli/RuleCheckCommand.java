@@ -131,10 +131,11 @@ final class RuleCheckCommand implements Callable<Integer> {
 
   /**
    * Devices have a test of their own, with every type of gradient and rounding; its verdict is
-   * kept. One that could not be tested is not used either. None steps states of 8 bits.
+   * kept. One that could not be tested is not used either. None steps states of 8 bits, or looks.
    */
   private static List<Backend> devices(UpdateRule rule) {
-    List<DeviceReport> reports = rule.hasBlocks() ? List.of() : DeviceReport.all(rule);
+    boolean offers = !rule.hasBlocks() && rule.looks() == 0;
+    List<DeviceReport> reports = offers ? DeviceReport.all(rule) : List.of();
     return reports.stream()
         .filter(report -> report.verdict().isPresent())
         .map(report -> {

@@ -30,7 +30,7 @@ class RuleTest {
   void writeTheExample() throws IOException {
     Path document = Path.of(System.getProperty("lionstore.root"), "core", "RULES.md");
     text = Files.readString(document).split("```rule\n", -1)[1].split("```", -1)[0];
-    file = Files.writeString(folder.resolve("cautious-lion.rule"), text);
+    file = Files.writeString(folder.resolve("masked-lion.rule"), text);
   }
 
   private static JsonNode json(Object... words) throws IOException {
@@ -113,13 +113,13 @@ class RuleTest {
     Cli.Run run = Cli.run("rule", "check", late, "--size", "0");
     assertEquals(1, run.exitCode(), run::toString);
     String says =
-        "  line 24 in a tensor's step 10: rule cautious-lion makes 1.0 of m where the gradient";
+        "  line 24 in a tensor's step 10: rule masked-lion makes 1.0 of m where the gradient";
     assertTrue(run.out().contains(says), run.out());
     Files.writeString(late, Files.readString(late).replace("+ late", "+ g / (1 - late)"));
     assertTrue(
         Cli.run("rule", "check", late, "--size", "0")
             .out()
-            .contains("in a tensor's step 10: rule cautious-lion makes what is not a number ("));
+            .contains("in a tensor's step 10: rule masked-lion makes what is not a number ("));
     Path ends = write("decay = 1 - lr * λ", "decay = 1 - lr * λ / (10 - n)");
     run = Cli.run("rule", "check", ends, "--size", "0", "--set", "weight_decay=0.1");
     assertEquals(1, run.exitCode(), run::toString);
@@ -139,8 +139,8 @@ class RuleTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "rule cautious-lion     | rule Cautious    | 4:6: the rule's name is Cautious, expected",
-        "rule cautious-lion     | rules            | 4:1: found rules, expected rule and its name",
+        "rule masked-lion     | rule Cautious    | 4:6: the rule's name is Cautious, expected",
+        "rule masked-lion     | rules            | 4:1: found rules, expected rule and its name",
         "  learning_rate         | rate             | 12:1: the rule has no hyperparameter learning_rate",
         "learning_rate  lr = 1e-4 | Rate lr = 1e-4 | 7:3: the hyperparameter's name is Rate, expected",
         "β1 = 0.9               | β1 0.9           | 8:21: found 0.9, expected =",
@@ -163,7 +163,7 @@ class RuleTest {
         "fma(1 - β1, g, β1 * m) | (g > 0)          | 20:",
         "u  =                   | c  =             | 21:3: c is defined already",
         "θ' = θ                 | w  = θ           | 23:1: the step ends without θ'",
-        "θ' = θ                 | θ' = 1 + θ       | 22:3: with its defaults: rule cautious-lion makes 1.0 of θ",
+        "θ' = θ                 | θ' = 1 + θ       | 22:3: with its defaults: rule masked-lion makes 1.0 of θ",
         "m' = fma               | q' = fma         | 23:3: q' is defined, but q is no state",
       })
   void anErrorNamesFileLineColumnAndWhatWasExpected(String from, String to, String says)
@@ -195,11 +195,10 @@ class RuleTest {
     Path store = folder.resolve("own");
     Cli.result("import", example.model(), store, "--freeze", "f", "--rule", file);
     Files.delete(file);
-    assertTrue(Cli.result("inspect", store).contains("store of rule cautious-lion"));
+    assertTrue(Cli.result("inspect", store).contains("store of rule masked-lion"));
     String shown = Cli.result("rule", "show", store);
     String withoutComments = text.lines().skip(3).collect(Collectors.joining("\n"));
-    assertTrue(
-        shown.startsWith(withoutComments.strip() + "\n\nrule cautious-lion: 4 bytes"), shown);
+    assertTrue(shown.startsWith(withoutComments.strip() + "\n\nrule masked-lion: 4 bytes"), shown);
     Object[] step = {"step", store, "--gradients", example.gradients(), "--lr", "0.01"};
     Cli.result(step);
     assertNotEquals(Cli.hash(example.store()), Cli.hash(store));
@@ -208,7 +207,7 @@ class RuleTest {
     assertEquals(hash, Cli.hash(Path.of(snapshot)));
     assertEquals(shown, Cli.result("rule", "show", snapshot));
     String checked = Cli.result("rule", "check", snapshot, "--size", "0");
-    assertTrue(checked.contains("rule cautious-lion\n"), checked);
+    assertTrue(checked.contains("rule masked-lion\n"), checked);
     String bounds = Cli.usageError("rule", "check", store, "--set", "weight_decay=1e5");
     assertTrue(bounds.startsWith(store + ":13:3: lr * λ is 10.0, expected < 1"), bounds);
     Path restored = folder.resolve("restored");
@@ -219,7 +218,7 @@ class RuleTest {
     step[1] = store;
     Cli.result(step);
     assertEquals(Cli.hash(restored), Cli.hash(store));
-    assertTrue(Cli.result("inspect", restored).contains("rule cautious-lion"));
+    assertTrue(Cli.result("inspect", restored).contains("rule masked-lion"));
   }
 
   @Test
@@ -258,10 +257,9 @@ class RuleTest {
     assertTrue(line.contains("holds another run: optimizer.text is another"), line);
     line = Cli.run(train(corpus, halted, 6, "--rule", "adamw")).err();
     assertTrue(
-        line.contains("another run: optimizer.rule was cautious-lion, is adamw; resume"), line);
+        line.contains("another run: optimizer.rule was masked-lion, is adamw; resume"), line);
     line = Cli.run(train(corpus, halted, 6, "--rule", "lion")).err();
-    assertTrue(
-        line.contains("another run: optimizer.rule was cautious-lion, is lion; resume"), line);
+    assertTrue(line.contains("another run: optimizer.rule was masked-lion, is lion; resume"), line);
     Cli.result(train(corpus, halted, 6, "--snapshot-every", "3"));
     assertEquals(hash, Cli.hash(halted.resolve("store")));
   }
@@ -309,14 +307,14 @@ class RuleTest {
                 "--contender",
                 "sgd-momentum lr=1e-2 momentum=0.95 nesterov=1")
             .get("best");
-    assertEquals("cautious-lion", best.at("/0/rule").asText());
+    assertEquals("masked-lion", best.at("/0/rule").asText());
     assertEquals(spaced + " lr=1e-3 wd=0.1 beta2=0.98", best.at("/0/contender").asText());
     assertEquals(6, best.at("/0/bytes_per_parameter").asDouble());
     assertEquals("sgd-momentum", best.at("/1/rule").asText());
     assertEquals(8, best.at("/1/bytes_per_parameter").asDouble());
 
     JsonNode audit = json("audit", "1e6", "--rule", file, "--json");
-    assertEquals("Lionstore cautious-lion", audit.at("/stores/0/name").asText());
+    assertEquals("Lionstore masked-lion", audit.at("/stores/0/name").asText());
     assertEquals(2e6, audit.at("/systems/0/momentum").asDouble(), 2e4);
     JsonNode sgd = json("audit", "1e6", "--rule", "sgd-momentum", "--json");
     assertEquals(4e6, sgd.at("/systems/0/momentum").asDouble(), 4e4);
@@ -344,7 +342,7 @@ class RuleTest {
     };
     assertTrue(Cli.result(plan).contains("Lionstore sgd-momentum"));
     plan[plan.length - 1] = file;
-    assertTrue(Cli.result(plan).contains("Lionstore cautious-lion"));
+    assertTrue(Cli.result(plan).contains("Lionstore masked-lion"));
     plan[plan.length - 1] = "adamw";
     assertFalse(Cli.result(plan).contains("cautious"));
   }

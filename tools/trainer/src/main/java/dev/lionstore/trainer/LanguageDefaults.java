@@ -18,18 +18,27 @@ public record LanguageDefaults(
 
   /** Rules that move every weight by the learning rate. */
   private static final List<String> OF_SIGNS =
-      List.of("lion", "lion-f32", "lion-bf16", "tiger", "signum", "signsgd");
+      List.of("lion", "lion-f32", "lion-bf16", "cautious-lion", "tiger", "signum", "signsgd");
 
   /** Rules that divide by a second moment. */
   private static final List<String> OF_MOMENTS =
-      List.of("adamw", "adamw-bf16", "adam", "adamax", "nadam", "ademamix", "rmsprop");
+      List.of(
+          "adamw",
+          "adamw-bf16",
+          "adam",
+          "adamax",
+          "nadam",
+          "ademamix",
+          "rmsprop",
+          "cautious-adamw");
 
   /** Those of a rule: β of Lion as its paper has it, AdamW's as language models are trained. */
   public static LanguageDefaults of(UpdateRule rule) {
     RuleSettings settings = rule.settings();
     boolean isInTheBox = UpdateRules.named(rule.name()).filter(rule::equals).isPresent();
     if (isInTheBox && OF_SIGNS.contains(rule.name())) {
-      boolean isLion = rule.name().startsWith("lion");
+      boolean isLion =
+          List.of("lion", "lion-f32", "lion-bf16", "cautious-lion").contains(rule.name());
       return new LanguageDefaults(
           isLion ? settings.with("beta1", 0.95).with("beta2", 0.98) : settings,
           List.of(3e-4, 1e-3, 3e-3),

@@ -6,11 +6,15 @@ import dev.lionstore.Rounding;
 import dev.lionstore.formula.Hyperparameter;
 import dev.lionstore.formula.Statement;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.LookTotals;
 import dev.lionstore.kernel.ScalarKernel;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.kernel.Undo;
 import dev.lionstore.rule.Coefficients;
 import dev.lionstore.rule.Interpreter;
+import dev.lionstore.rule.Look;
+import dev.lionstore.rule.LookInterpreter;
+import dev.lionstore.rule.LookPass;
 import dev.lionstore.rule.Master;
 import dev.lionstore.rule.RefusedValueException;
 import dev.lionstore.rule.RuleSettings;
@@ -146,8 +150,7 @@ public final class RuleBits {
       float any = isUsual ? (float) random.nextGaussian() : HostileTensor.anyFinite(random);
       float gradient = (i >> (n - 1)) % 2 == 0 ? any : 0; // rows of an embedding have none at times
       String of = HostileTensor.words(rule, gradient, state);
-      Optional<Statement> line =
-          notANumber(rule.coefficients(hyperparameters, 1, n), gradient, state);
+      Optional<Statement> line = notANumber(hyperparameters, n, gradient, state);
       if (line.isPresent()) {
         Statement s = line.get();
         found.putIfAbsent(
@@ -156,6 +159,39 @@ public final class RuleBits {
         return;
       }
     }
+  }
+
+  /** Of a tensor of one element; what a store refuses for a look is no step. */
+  private Optional<Statement> notANumber(
+      double[] hyperparameters, int number, float gradient, int[] state) {
+    Coefficients base = rule.coefficients(hyperparameters, 1, number);
+    Coefficients k = new Coefficients(rule, base.values().clone());
+    float[] looks = new float[rule.looks()];
+    for (int p = 0; p < rule.lookPasses().size(); p++) {
+      LookPass pass = rule.lookPasses().get(p);
+      float[] elements = new float[pass.looks().size()];
+      LookInterpreter look = rule.lookInterpreter(p).prepare(k);
+      look.apply(gradient, state, elements);
+      if (look.notANumber().isPresent()) {
+        return look.notANumber();
+      }
+      for (int i = 0; i < elements.length; i++) {
+        Look seen = pass.looks().get(i);
+        double total = seen.reduction().with(seen.reduction().none(), elements[i]);
+        looks[seen.index()] = seen.reduction().of(total, 1);
+      }
+      rule.look(base, looks, 0, k);
+    }
+    return notANumber(isFinite(k) ? k : base, gradient, state);
+  }
+
+  private static boolean isFinite(Coefficients k) {
+    for (float value : k.values()) {
+      if (!Float.isFinite(value)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private Optional<Statement> notANumber(Coefficients k, float gradient, int[] state) {
@@ -201,7 +237,12 @@ public final class RuleBits {
       try (Arena arena = Arena.ofConfined()) {
         HostileTensor before = HostileTensor.of(arena, rule, type, COUNT, number);
         HostileTensor expected = before.copy(arena);
-        Coefficients k = rule.coefficients(hyperparameters(set), GRADIENT_SCALE, number);
+        Coefficients base = rule.coefficients(hyperparameters(set), GRADIENT_SCALE, number);
+        Optional<String> seen = lookDifference(kernel, before.step(base, rounding));
+        if (seen.isPresent()) {
+          return seen.get();
+        }
+        Coefficients k = looked(before.step(base, rounding));
         step(new ScalarKernel(rule), expected.step(k, rounding));
         HostileTensor plain = before.copy(arena);
         step(kernel, plain.step(k, rounding));
@@ -211,6 +252,35 @@ public final class RuleBits {
             .or(() -> first(before, k, expected, saving).map(found -> found + ", with undo"))
             .orElse("");
       }
+    }
+
+    /** What a kernel sees of a tensor that the reference does not. */
+    private Optional<String> lookDifference(Kernel kernel, TensorStep step) {
+      float[] found = LookTotals.coefficients(kernel, step).values();
+      float[] expected = LookTotals.coefficients(new ScalarKernel(step.rule()), step).values();
+      for (int i = 0; i < expected.length; i++) {
+        if (Float.floatToIntBits(found[i]) != Float.floatToIntBits(expected[i])) {
+          return Optional.of(
+              "it sees "
+                  + step.rule().coefficientNames().get(i)
+                  + " = "
+                  + found[i]
+                  + ", expected "
+                  + expected[i]
+                  + " (gradients "
+                  + type
+                  + ", "
+                  + set
+                  + ")");
+        }
+      }
+      return Optional.empty();
+    }
+
+    /** With what is seen, unless a store would refuse that. */
+    private static Coefficients looked(TensorStep step) {
+      Coefficients seen = LookTotals.coefficients(new ScalarKernel(step.rule()), step);
+      return RuleBits.isFinite(seen) ? seen : step.coefficients();
     }
 
     private static void step(Kernel kernel, TensorStep step) {

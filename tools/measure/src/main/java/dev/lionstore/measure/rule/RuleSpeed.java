@@ -6,6 +6,7 @@ import dev.lionstore.ParameterGroup;
 import dev.lionstore.Rounding;
 import dev.lionstore.kernel.GradientValues;
 import dev.lionstore.kernel.Kernel;
+import dev.lionstore.kernel.TensorLook;
 import dev.lionstore.kernel.TensorStep;
 import dev.lionstore.measure.timing.InterleavedTimes;
 import dev.lionstore.measure.timing.PairedTimes;
@@ -82,9 +83,9 @@ public record RuleSpeed(
               rule.coefficients(hyperparameters, 1, 1),
               rounding,
               NOISE_KEY);
-      Kernel.Stepper stepper = kernel.newStepper();
-      TimedTask small = TimedTask.of("few", () -> sweep(stepper, step, CHUNK));
-      TimedTask task = TimedTask.of("kernel", () -> sweep(stepper, step, count));
+      Sweep sweep = new Sweep(kernel.newLook(), kernel.newStepper(), new double[rule.looks()]);
+      TimedTask small = TimedTask.of("few", () -> sweep.run(step, CHUNK));
+      TimedTask task = TimedTask.of("kernel", () -> sweep.run(step, count));
       List<TimedTask> roofs = new ArrayList<>();
       for (int bytes : PIECE_BYTES) {
         MemorySegment piece = arena.allocate(bytes, PAGE_BYTES);
@@ -141,9 +142,18 @@ public record RuleSpeed(
     return arena.allocate(bytes + PAGE_BYTES, PAGE_BYTES).asSlice(offset, bytes);
   }
 
-  private static void sweep(Kernel.Stepper stepper, TensorStep step, long count) {
-    for (long at = 0; at < count; at += Kernel.MAX_SLICE) {
-      stepper.apply(step, at, (int) Math.min(Kernel.MAX_SLICE, count - at));
+  /** A step of a tensor: what its rule looks at, then all elements. */
+  private record Sweep(TensorLook look, Kernel.Stepper stepper, double[] totals) {
+    void run(TensorStep step, long count) {
+      for (int pass = 0; pass < step.rule().lookPasses().size(); pass++) {
+        for (long at = 0; at < count; at += TensorLook.BLOCK) {
+          int length = (int) Math.min(TensorLook.BLOCK, count - at);
+          look.of(step, pass, at, length, totals, 0);
+        }
+      }
+      for (long at = 0; at < count; at += Kernel.MAX_SLICE) {
+        stepper.apply(step, at, (int) Math.min(Kernel.MAX_SLICE, count - at));
+      }
     }
   }
 

@@ -74,12 +74,13 @@ public record Scenario(
 
   /**
    * The seed chooses one; the first three are those that most tests are about. Devices do not offer
-   * the last, whose states have 8 bits.
+   * the last, which look at tensors or have states of 8 bits.
    */
   private static final List<UpdateRule> RULES =
       Stream.of(
               Stream.of("lion", "adamw", "adamw-bf16").map(UpdateRules::required),
               Stream.of(OWN),
+              UpdateRules.all().stream().filter(rule -> !rule.hasBlocks() && rule.looks() == 0),
               UpdateRules.all().stream().filter(rule -> !rule.hasBlocks()),
               UpdateRules.all().stream().filter(UpdateRule::hasBlocks))
           .flatMap(rules -> rules)
@@ -130,6 +131,11 @@ public record Scenario(
             random.nextBoolean() ? Rounding.NEAREST : Rounding.STOCHASTIC,
             256 << random.nextInt(5));
     return random.nextInt(3) == 0 ? one.withNormsApart() : one;
+  }
+
+  /** A seed of scenarios with a rule. */
+  public static long seedOf(String rule) {
+    return RULES.indexOf(UpdateRules.required(rule));
   }
 
   private UpdateRule rule() {

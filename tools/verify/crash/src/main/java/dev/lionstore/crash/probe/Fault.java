@@ -16,6 +16,8 @@ public enum Fault {
   APPLIED_TWICE,
   /** Stamps, units in hand and planes begun of a later step than the header's are not looked at. */
   LATER_STEP_IGNORED,
+  /** An intent does not record what was looked at. */
+  LOOKS_NOT_RECORDED,
   /** Recovery does not look for a change of masters. */
   CHANGE_NOT_REDONE,
   /** The journal of a change is gone before the change is complete. */

@@ -47,6 +47,12 @@ final class ProbedHeader extends HeaderFile {
   }
 
   @Override
+  public void encodeLooks(Intent intent, ByteBuffer out) {
+    super.encodeLooks(fault == Fault.LOOKS_NOT_RECORDED ? Intent.NONE : intent, out);
+    points.reached("header: looks written");
+  }
+
+  @Override
   public int seal(ByteBuffer out) {
     int crc = super.seal(out);
     points.reached("header: checksum written");

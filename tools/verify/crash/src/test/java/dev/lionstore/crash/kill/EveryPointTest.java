@@ -155,6 +155,46 @@ class EveryPointTest {
     }
   }
 
+  /** What a rule has seen of a tensor is in the intent: half stepped, it could not see it again. */
+  @ParameterizedTest
+  @CsvSource({
+    "cautious-lion, F32, NEAREST, 1, SLICE, ALIKE",
+    "cautious-lion, BF16, STOCHASTIC, 3, SLICE, APART",
+    "cautious-lion-8bit, BF16, STOCHASTIC, 1, SLICE, ALIKE",
+    "lamb, F32, NEAREST, 2, SLICE, ALIKE",
+    "lars, BF16, NEAREST, 1, CHUNK, APART",
+    "cautious-adamw, F32, STOCHASTIC, 2, CHUNK, ALIKE"
+  })
+  void aWriterThatLooksKilledAtAnyPointAndInItsRecoveryLosesNothing(
+      String rule,
+      GradientPlane plane,
+      Rounding rounding,
+      int threads,
+      ProbedStores.Unit unit,
+      Scenario.Norms norms)
+      throws IOException {
+    Scenario alike = new Scenario(Scenario.seedOf(rule), plane, rounding, 512);
+    Scenario scenario = norms == Scenario.Norms.APART ? alike.withNormsApart() : alike;
+    try (ScratchFolder scratch = new ScratchFolder();
+        EveryPoint points = new EveryPoint(scenario, scratch.folder(), threads, unit, Fault.NONE)) {
+      points.run(STRIDE);
+      assertTrue(points.kills().keySet().containsAll(unit == SLICE ? POINTS : DEVICE_POINTS));
+      assertTrue(points.kills().containsKey("header: looks written"), points.kills()::toString);
+      assertTrue(points.count() > 500, () -> points.count() + " kills");
+    }
+  }
+
+  @Test
+  void aWriterThatLooksPastThePageCacheKilledAtAnyPointLosesNothing() throws IOException {
+    long seed = Scenario.seedOf("cautious-lion");
+    Scenario scenario = new Scenario(seed, GradientPlane.BF16, Rounding.STOCHASTIC, 512, 40);
+    try (ScratchFolder scratch = ScratchFolder.onDisk();
+        EveryPoint points = new EveryPoint(scenario, scratch.folder(), 2, DIRECT, Fault.NONE)) {
+      points.run(STRIDE, 3);
+      assertTrue(points.kills().keySet().containsAll(DIRECT_POINTS), points.kills()::toString);
+    }
+  }
+
   /** PoCL; one point of several, since each life opens the device anew. */
   @ParameterizedTest
   @CsvSource({
@@ -194,13 +234,31 @@ class EveryPointTest {
   @ParameterizedTest
   @EnumSource(
       value = Fault.class,
-      names = {"NONE", "LATER_STEP_IGNORED", "CHANGE_NOT_REDONE", "CHANGE_JOURNAL_GONE_EARLY"},
+      names = {
+        "NONE",
+        "LATER_STEP_IGNORED",
+        "LOOKS_NOT_RECORDED",
+        "CHANGE_NOT_REDONE",
+        "CHANGE_JOURNAL_GONE_EARLY"
+      },
       mode = EnumSource.Mode.EXCLUDE)
   void aPlantedFaultIsNoticed(Fault fault) throws IOException {
     Scenario scenario = new Scenario(4, GradientPlane.F32, Rounding.STOCHASTIC, 512);
     ProbedStores.Unit unit = fault == Fault.CHUNK_NOT_SAVED ? CHUNK : SLICE;
     try (ScratchFolder scratch = new ScratchFolder();
         EveryPoint points = new EveryPoint(scenario, scratch.folder(), 1, unit, fault)) {
+      BrokenPromise broken = assertThrows(BrokenPromise.class, () -> points.run(STRIDE));
+      assertTrue(points.count() > 0, broken::getMessage);
+    }
+  }
+
+  @Test
+  void aLookThatIsNotRecordedIsNoticed() throws IOException {
+    long seed = Scenario.seedOf("cautious-lion");
+    Scenario scenario = new Scenario(seed, GradientPlane.F32, Rounding.NEAREST, 512);
+    try (ScratchFolder scratch = new ScratchFolder();
+        EveryPoint points =
+            new EveryPoint(scenario, scratch.folder(), 1, SLICE, Fault.LOOKS_NOT_RECORDED)) {
       BrokenPromise broken = assertThrows(BrokenPromise.class, () -> points.run(STRIDE));
       assertTrue(points.count() > 0, broken::getMessage);
     }
