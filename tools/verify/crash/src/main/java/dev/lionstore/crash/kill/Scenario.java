@@ -72,16 +72,12 @@ public record Scenario(
             θ' = θ - lr * (λ * θ + clip(m' + s', lr + 1))
           """);
 
-  /**
-   * The seed chooses one; the first three are those that most tests are about. Devices do not offer
-   * the last, whose states have 8 bits.
-   */
+  /** The seed chooses one; the first three are those that most tests are about. */
   private static final List<UpdateRule> RULES =
       Stream.of(
               Stream.of("lion", "adamw", "adamw-bf16").map(UpdateRules::required),
               Stream.of(OWN),
-              UpdateRules.all().stream().filter(rule -> !rule.hasBlocks()),
-              UpdateRules.all().stream().filter(UpdateRule::hasBlocks))
+              UpdateRules.all().stream())
           .flatMap(rules -> rules)
           .distinct()
           .toList();
